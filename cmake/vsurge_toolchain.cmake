@@ -1,0 +1,41 @@
+# Language level, warnings, tools that are used where present, and the libraries of the system.
+set(CMAKE_CXX_STANDARD 23)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS ON) # VSURGE_TRY is a statement expression
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE RelWithDebInfo)
+endif()
+
+find_program(VSURGE_CCACHE ccache)
+if(VSURGE_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${VSURGE_CCACHE})
+endif()
+find_program(VSURGE_MOLD mold)
+if(VSURGE_MOLD)
+  add_link_options(-fuse-ld=mold)
+endif()
+
+add_library(vsurge_warnings INTERFACE)
+target_compile_options(vsurge_warnings INTERFACE -Wall -Wextra -Wconversion -Wshadow)
+if(CMAKE_CXX_COMPILER_ID MATCHES Clang)
+  # g++'s -Wconversion does not include signs in C++; statement expressions are meant.
+  target_compile_options(vsurge_warnings INTERFACE -Wno-sign-conversion
+                                                   -Wno-gnu-statement-expression)
+endif()
+if(VSURGE_WERROR)
+  target_compile_options(vsurge_warnings INTERFACE -Werror)
+endif()
+
+set(THREADS_PREFER_PTHREAD_FLAG ON)
+find_package(Threads REQUIRED)
+find_package(fmt REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(Boost 1.81 REQUIRED COMPONENTS json)
+find_package(OpenSSL REQUIRED)
+if(VSURGE_TESTS)
+  find_package(GTest REQUIRED)
+  enable_testing()
+  include(GoogleTest)
+endif()

@@ -1,0 +1,70 @@
+// Every limit on what comes from outside, in one table; checked once, at the door.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace vsurge::base {
+
+inline constexpr std::size_t kKiB = 1024;
+inline constexpr std::size_t kMiB = 1024 * kKiB;
+
+// HTTP. Times in milliseconds.
+struct HttpLimits {
+  std::size_t request_target_bytes_max = 8 * kKiB;
+  std::size_t header_bytes_max = 32 * kKiB;
+  std::size_t body_bytes_max = 10 * kMiB;  // the seed's max_request_size
+  std::size_t connections_max = 4096;
+  std::size_t stream_buffer_bytes_max = 64 * kKiB;  // unsent bytes of one answer's stream
+  int header_timeout_ms = 10'000;      // from the first byte of a request to the end of its header
+  int body_timeout_ms = 60'000;        // for the whole body
+  int keep_alive_timeout_ms = 75'000;  // idle between requests
+  int write_timeout_ms = 30'000;       // without progress of a slow reader
+  int drain_timeout_ms = 30'000;       // after SIGTERM
+};
+
+// JSON of requests.
+struct JsonLimits {
+  std::size_t depth_max = 64;
+  std::size_t messages_max = 2048;
+  std::size_t stop_strings_max = 4;
+  std::size_t stop_string_bytes_max = 1024;
+  std::size_t error_value_bytes_max = 200;  // of a client's value quoted back in an error
+};
+
+// Chat templates come with checkpoints and are untrusted.
+struct TemplateLimits {
+  std::size_t source_bytes_max = 1 * kMiB;
+  std::size_t output_bytes_max = 32 * kMiB;
+  std::uint64_t fuel = 20'000'000;  // instructions of one render
+  int render_time_ms_max = 5'000;
+};
+
+struct TokenizerLimits {
+  std::size_t file_bytes_max = 256 * kMiB;
+  std::size_t vocabulary_max = 4'000'000;
+  std::size_t text_bytes_max = 32 * kMiB;  // of one encode
+};
+
+struct CheckpointLimits {
+  std::size_t config_bytes_max = 4 * kMiB;
+  std::size_t config_depth_max = 32;
+  std::size_t safetensors_header_bytes_max = 64 * kMiB;
+  std::size_t shards_max = 10'000;
+  std::size_t tensors_max = 1'000'000;
+  std::size_t tensor_name_bytes_max = 512;
+  std::uint64_t gguf_metadata_entries_max = 65'536;
+  std::uint64_t gguf_array_elements_max = 64'000'000;
+  std::uint64_t gguf_string_bytes_max = 64 * kMiB;
+  std::uint64_t dimension_max = 1ULL << 31;
+  std::uint64_t layers_max = 1024;
+};
+
+// Requests inside the engine.
+struct EngineLimits {
+  std::size_t queue_requests_max = 4096;
+  std::size_t queue_tokens_max = 16'000'000;
+  std::size_t stop_token_ids_max = 64;
+};
+
+}  // namespace vsurge::base

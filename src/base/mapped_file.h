@@ -1,0 +1,38 @@
+// A file mapped read-only into memory.
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <span>
+#include <string>
+
+#include "base/error.h"
+
+namespace vsurge::base {
+
+// Owns the mapping; movable. bytes() may be read from any thread while the object lives.
+class MappedFile {
+ public:
+  // Refuses what is not a regular file (kBadModel, naming errno and path).
+  static Result<MappedFile> open(const std::filesystem::path& path);
+
+  MappedFile() = default;
+  MappedFile(MappedFile&& other) noexcept;
+  MappedFile& operator=(MappedFile&& other) noexcept;
+  ~MappedFile();
+
+  std::span<const std::byte> bytes() const { return {data_, size_}; }
+  std::string_view text() const { return {reinterpret_cast<const char*>(data_), size_}; }
+  // Tells the kernel that [offset, offset + size) will not be read again, so that the pages of a
+  // checkpoint which is packed already do not count against the memory of the process.
+  void release(std::size_t offset, std::size_t size) const;
+
+ private:
+  const std::byte* data_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+// The whole of a small file as text; refuses files over `size_max` bytes.
+Result<std::string> read_text_file(const std::filesystem::path& path, std::size_t size_max);
+
+}  // namespace vsurge::base

@@ -1,0 +1,35 @@
+// Sampling of one token from one row of logits: exact and deterministic.
+#pragma once
+
+#include <stdint.h>
+
+namespace vsurge::kernels {
+
+// What decides a row. Random numbers are counter-based, from (seed, position), so a row's token
+// depends on nothing else.
+struct SampleRow {
+  float temperature;  // 0 = greedy: the lowest id among the highest logits
+  float top_p;        // (0, 1]; exact over the whole vocabulary, ties by lowest id
+  float min_p;        // [0, 1]; keeps p >= min_p * p_max
+  int32_t top_k;      // 0 = off
+  uint64_t seed;
+  uint64_t position;                // of the token that is drawn
+  const uint32_t* allowed_tokens;   // bit i of word i / 32 = token i may be drawn; nullptr = all
+};
+
+enum class SampleStatus : uint8_t {
+  kOk,
+  kNotFinite,        // NaN or Inf among the logits
+  kNothingAllowed,   // the mask leaves no token
+};
+
+struct SampleResult {
+  int32_t token;
+  SampleStatus status;
+};
+
+// logits [vocabulary] may be changed; scratch [2 * vocabulary] 8-byte elements.
+// Order: temperature, top_k, top_p, min_p, draw (as transformers and vLLM apply them).
+SampleResult sample_row(float* logits, int32_t vocabulary, const SampleRow& row, uint64_t* scratch);
+
+}  // namespace vsurge::kernels

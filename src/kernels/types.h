@@ -1,0 +1,63 @@
+// Number formats of weights, activations and the KV cache, with their meaning and layout.
+//
+// A weight matrix W has `rows` outputs (N) and `cols` inputs (K). It is packed in panels of 16
+// output rows, K interleaved, so that one broadcast of activations feeds 16 outputs; one layout
+// serves one activation row and a thousand. N is padded with zero rows to a multiple of 16.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+namespace vsurge::kernels {
+
+enum class DType : uint8_t { kF32, kF16, kBF16, kI32, kI8, kU8 };
+
+constexpr size_t dtype_bytes(DType type) {
+  switch (type) {
+    case DType::kF32:
+    case DType::kI32:
+      return 4;
+    case DType::kF16:
+    case DType::kBF16:
+      return 2;
+    case DType::kI8:
+    case DType::kU8:
+      return 1;
+  }
+  return 0;
+}
+
+// How a packed weight matrix stores its values. `group` consecutive values along K share a scale
+// (fp16) and, in the *Min kinds, a minimum (fp16); `group` is 0 for the float kinds.
+enum class WeightKind : uint8_t {
+  kF32,    // [N/16][K][16] float
+  kBF16,   // [N/16][K/2][16][2] bfloat16
+  kI8,     // w = scale * q, q in -127..127;  bytes q + 128, [N/16][K/4][16][4]
+  kI8Min,  // w = scale * q + minimum, q in 0..255; bytes q, same layout
+  kI4,     // w = scale * (q - 8), q in 0..15; [N/16][K/8][16][4], low nibble = even quad of K
+  kI4Min,  // w = scale * q + minimum, q in 0..15; same layout
+};
+constexpr int kPanelRows = 16;
+
+struct WeightFormat {
+  WeightKind kind = WeightKind::kBF16;
+  int group = 0;  // 16, 32, 64, 128 or 0; divides K
+
+  friend bool operator==(const WeightFormat&, const WeightFormat&) = default;
+};
+
+constexpr bool is_integer(WeightKind kind) { return kind >= WeightKind::kI8; }
+constexpr bool has_minimum(WeightKind kind) {
+  return kind == WeightKind::kI8Min || kind == WeightKind::kI4Min;
+}
+
+// Instruction set levels; each includes the ones before it.
+enum class IsaLevel : uint8_t {
+  kScalar,  // the specification
+  kAvx2,    // AVX2, FMA, F16C
+  kAvx512,  // AVX-512 F, BW, VL, DQ with VNNI and BF16
+};
+
+enum class Activation : uint8_t { kSilu, kGelu, kGeluTanh };
+
+}  // namespace vsurge::kernels

@@ -1,0 +1,149 @@
+// Backend: the operations a decoder is made of, on one device.
+//
+// Owned and called by one thread (the engine's). Shapes are CHECKed in the public functions, the
+// private virtual part is the device. Every operation obeys the rule of same bytes: an output row
+// depends on its own inputs only, by one fixed chain of operations, whatever the other rows, the
+// number of threads, the chunking of a prompt or the pages a sequence happens to own.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "base/thread_pool.h"
+#include "kernels/sample.h"
+#include "kernels/types.h"
+#include "tensor/tensor.h"
+#include "tensor/weight.h"
+
+namespace vsurge::tensor {
+
+// Storage of the KV cache of all layers. Slot s of a sequence's page p holds one token's key and
+// value heads. The layout inside a page belongs to the kernels.
+struct KvShape {
+  DType dtype = DType::kBF16;  // kBF16 or kF32
+  int layers = 0;
+  int kv_heads = 0;
+  int head_dim = 0;
+  int page_size = 0;  // slots of one page: 16, 32, 64 or 128
+  int pages = 0;
+
+  // Bytes of one page over all layers, keys and values.
+  std::size_t page_bytes() const {
+    return 2 * static_cast<std::size_t>(layers) * static_cast<std::size_t>(kv_heads) *
+           static_cast<std::size_t>(head_dim) * static_cast<std::size_t>(page_size) *
+           kernels::dtype_bytes(dtype);
+  }
+};
+struct KvCache {
+  KvShape shape;
+  Buffer storage;
+};
+
+// Who attends to what in one step. Plain arrays, valid until the step's last attention call.
+struct AttentionBatch {
+  std::span<const std::int32_t> sequence_offsets;  // [sequences + 1] first token row of each
+  std::span<const std::int32_t> context_lengths;   // [sequences] tokens in the cache after the step
+  std::span<const std::int32_t> pages;             // page numbers, one sequence after another
+  std::span<const std::int32_t> page_offsets;      // [sequences + 1] into `pages`
+};
+
+struct AttentionSpec {
+  int layer = 0;
+  float scale = 0;    // of q.k
+  int window = 0;     // keys a query sees, itself included; 0 = all before it
+  float softcap = 0;  // 0 = none
+};
+
+// Queries and keys before attention: [optional RMS norm per head,] rotation.
+struct RopeSpec {
+  const float* q_norm = nullptr;  // [head_dim] or nullptr
+  const float* k_norm = nullptr;
+  float norm_eps = 0;
+  bool interleaved = false;  // pairs (2i, 2i+1) instead of (i, i + rotary_dim / 2)
+  int rotary_dim = 0;        // of head_dim; the rest passes unchanged
+};
+
+// out = x W^T [+ bias] [added to what out holds]
+struct LinearSpec {
+  const float* bias = nullptr;  // [rows of W]
+  bool accumulate = false;
+};
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+
+  virtual std::string name() const = 0;  // "cpu/avx512, 2 threads"
+  virtual base::ThreadPool& pool() = 0;  // for work beside the ops, between them
+
+  // --- memory, before the first step
+  base::Result<Buffer> allocate(std::size_t bytes) { return Buffer::allocate(bytes); }
+  // Packs in parallel; exact when format == source.native() and that is an integer format,
+  // otherwise rounds to nearest in groups of format.group.
+  base::Result<Weight> pack(const RowSource& source, kernels::WeightFormat format);
+  base::Result<KvCache> make_kv_cache(const KvShape& shape);
+  // Reserves scratch for steps of up to `tokens_max` rows, `sequences_max` sequences and
+  // contexts of `context_max` tokens; a step within these allocates nothing.
+  struct StepShape {
+    int tokens_max = 0;
+    int sequences_max = 0;
+    int context_max = 0;
+    int inputs_max = 0;  // widest K of any linear
+    int heads = 0;
+    int head_dim = 0;
+  };
+  base::Status reserve(const StepShape& shape);
+
+  // --- one step; all activations are float, [tokens, width]
+  // out [tokens, K] = rows of `table` [vocabulary, K]
+  void embed(const Weight& table, std::span<const std::int32_t> tokens, Tensor out);
+  // x [tokens, K], out [tokens, N]
+  void linear(Tensor x, const Weight& w, Tensor out, const LinearSpec& spec = {});
+  // out = x / rms(x) * weight, rms over the row in float; weight [cols]
+  void rms_norm(Tensor x, std::span<const float> weight, float eps, Tensor out);
+  // gate_up [tokens, 2 F], gate first; out [tokens, F] = act(gate) * up
+  void gated_activation(Tensor gate_up, kernels::Activation act, Tensor out);
+  // Norms and rotates queries and keys of qkv [tokens, (heads + 2 kv_heads) head_dim] in place,
+  // then stores keys and values of token t in slot slots[t] (page * page_size + place) of `layer`.
+  // cosines, sines: [tokens, rotary_dim / 2], attention factor included.
+  void rope_and_store_kv(Tensor qkv, Tensor cosines, Tensor sines, const RopeSpec& spec,
+                         std::span<const std::int32_t> slots, KvCache& kv, int layer);
+  // Divides the attention work of a step; once per step, before attention().
+  void plan_attention(const AttentionBatch& batch, const KvShape& shape, int heads);
+  // q [tokens, heads * head_dim] (a column view of qkv), out the same shape.
+  void attention(Tensor q, const KvCache& kv, const AttentionSpec& spec, Tensor out);
+  // out row i = x row rows[i]
+  void gather_rows(Tensor x, std::span<const std::int32_t> rows, Tensor out);
+  // One token per row of logits [rows, vocabulary] (float); logits may be changed.
+  void sample(Tensor logits, std::span<const kernels::SampleRow> rows,
+              std::span<kernels::SampleResult> results);
+
+ private:
+  virtual base::Result<Weight> do_pack(const RowSource& source, kernels::WeightFormat format) = 0;
+  virtual base::Status do_reserve(const StepShape& shape) = 0;
+  virtual void do_embed(const Weight& table, std::span<const std::int32_t> tokens, Tensor out) = 0;
+  virtual void do_linear(Tensor x, const Weight& w, Tensor out, const LinearSpec& spec) = 0;
+  virtual void do_rms_norm(Tensor x, std::span<const float> weight, float eps, Tensor out) = 0;
+  virtual void do_gated_activation(Tensor gate_up, kernels::Activation act, Tensor out) = 0;
+  virtual void do_rope_and_store_kv(Tensor qkv, Tensor cosines, Tensor sines,
+                                    const RopeSpec& spec, std::span<const std::int32_t> slots,
+                                    KvCache& kv, int layer) = 0;
+  virtual void do_plan_attention(const AttentionBatch& batch, const KvShape& shape,
+                                 int heads) = 0;
+  virtual void do_attention(Tensor q, const KvCache& kv, const AttentionSpec& spec,
+                            Tensor out) = 0;
+  virtual void do_gather_rows(Tensor x, std::span<const std::int32_t> rows, Tensor out) = 0;
+  virtual void do_sample(Tensor logits, std::span<const kernels::SampleRow> rows,
+                         std::span<kernels::SampleResult> results) = 0;
+};
+
+struct CpuBackendOptions {
+  int threads = 0;  // 0 = all that the process may use
+  // Empty = the best this CPU has; else scalar, avx2 or avx512 (kUsage when unknown or absent).
+  std::string isa;
+};
+base::Result<std::unique_ptr<Backend>> make_cpu_backend(const CpuBackendOptions& options);
+
+}  // namespace vsurge::tensor
