@@ -8,6 +8,12 @@ function(vsurge_library name)
   target_include_directories(vsurge_${name} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/src>)
   target_link_libraries(vsurge_${name} PUBLIC ${arg_PUBLIC} PRIVATE ${arg_PRIVATE}
                                               $<BUILD_INTERFACE:vsurge_warnings>)
+  set_property(GLOBAL APPEND PROPERTY VSURGE_LIBRARIES vsurge_${name})
+  foreach(library IN LISTS arg_PUBLIC arg_PRIVATE)
+    if(NOT library MATCHES "^vsurge_|^text_bridge$")
+      set_property(GLOBAL APPEND PROPERTY VSURGE_EXTERNAL_LIBRARIES ${library})
+    endif()
+  endforeach()
 endfunction()
 
 # vsurge_test(NAME SOURCES a_test.cc ... [LIBS lib ...] [LABELS l ...] [TIMEOUT s])

@@ -40,7 +40,9 @@ static_assert(kTable.size() == static_cast<std::size_t>(ErrorCode::kEnvironment)
 
 }  // namespace
 
-const ErrorInfo& error_info(ErrorCode code) { return kTable[static_cast<std::size_t>(code)]; }
+const ErrorInfo& error_info(ErrorCode code) {
+  return kTable[static_cast<std::size_t>(code)];
+}
 
 void check_failed(const char* file, int line, const char* expression, const std::string& message) {
   std::fprintf(stderr, "%s:%d: check failed: %s%s%s\n", file, line, expression,

@@ -26,19 +26,19 @@ enum class ErrorCode : std::uint8_t {
   kUnauthorized,
   kPayloadTooLarge,
   kUnsupportedMediaType,
-  kTemplateError,       // the chat template refused the messages
-  kQueueFull,           // try again later
-  kQueueTimeout,        // waited longer than the queue deadline
-  kDeadlineExceeded,    // the request's own deadline passed
-  kCancelled,           // the client left, or the engine was told to stop
-  kLoading,             // not ready yet
-  kShuttingDown,        // not accepting any more
-  kEngineUnavailable,   // engine stuck or dead
-  kNumericalError,      // NaN or Inf in this request's logits
-  kInternal,            // our fault
-  kUsage,               // wrong command line or option (exit 2)
-  kBadModel,            // checkpoint, tokenizer or template refused (exit 3)
-  kEnvironment,         // machine, memory, port, file system (exit 4)
+  kTemplateError,      // the chat template refused the messages
+  kQueueFull,          // try again later
+  kQueueTimeout,       // waited longer than the queue deadline
+  kDeadlineExceeded,   // the request's own deadline passed
+  kCancelled,          // the client left, or the engine was told to stop
+  kLoading,            // not ready yet
+  kShuttingDown,       // not accepting any more
+  kEngineUnavailable,  // engine stuck or dead
+  kNumericalError,     // NaN or Inf in this request's logits
+  kInternal,           // our fault
+  kUsage,              // wrong command line or option (exit 2)
+  kBadModel,           // checkpoint, tokenizer or template refused (exit 3)
+  kEnvironment,        // machine, memory, port, file system (exit 4)
 };
 
 struct Error {
@@ -83,18 +83,20 @@ const ErrorInfo& error_info(ErrorCode code);
 }  // namespace vsurge::base
 
 // CHECK(cond) or CHECK(cond, "format", args...): for bugs only.
-#define CHECK(cond, ...)                                                             \
-  do {                                                                               \
-    if (!(cond)) [[unlikely]]                                                        \
-      ::vsurge::base::check_failed(__FILE__, __LINE__, #cond,                        \
-                                   ::fmt::format("" __VA_ARGS__));                   \
+#define CHECK(cond, ...)                                                                      \
+  do {                                                                                        \
+    if (!(cond)) [[unlikely]]                                                                 \
+      ::vsurge::base::check_failed(__FILE__, __LINE__, #cond, ::fmt::format("" __VA_ARGS__)); \
   } while (false)
 
-// auto x = VSURGE_TRY(f());  VSURGE_TRY(g());  Returns the error to the caller, or gives the value.
-#define VSURGE_TRY(expr)                                                             \
-  ({                                                                                 \
-    auto&& vsurge_try_result = (expr);                                               \
-    if (!vsurge_try_result) [[unlikely]]                                             \
-      return std::unexpected(std::move(vsurge_try_result).error());                  \
-    std::move(vsurge_try_result).value();                                            \
+// auto x = VSURGE_TRY(f());  VSURGE_TRY(g());  Returns the error to the caller, or gives the value,
+// moved out of the expression. Each use has a name of its own, so that uses may be nested.
+#define VSURGE_TRY(expr) VSURGE_TRY_NUMBERED(__COUNTER__, expr)
+#define VSURGE_TRY_NUMBERED(number, expr) VSURGE_TRY_NAMED(number, expr)
+#define VSURGE_TRY_NAMED(number, expr)                                \
+  ({                                                                  \
+    auto&& vsurge_try_##number = (expr);                              \
+    if (!vsurge_try_##number) [[unlikely]]                            \
+      return std::unexpected(std::move(vsurge_try_##number).error()); \
+    std::move(vsurge_try_##number).value();                           \
   })

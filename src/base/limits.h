@@ -13,8 +13,11 @@ inline constexpr std::size_t kMiB = 1024 * kKiB;
 struct HttpLimits {
   std::size_t request_target_bytes_max = 8 * kKiB;
   std::size_t header_bytes_max = 32 * kKiB;
+  std::size_t header_fields_max = 128;
   std::size_t body_bytes_max = 10 * kMiB;  // the seed's max_request_size
   std::size_t connections_max = 4096;
+  std::size_t requests_per_connection_max = 10'000;
+  std::size_t send_buffer_bytes = 128 * kKiB;       // of a socket (SO_SNDBUF)
   std::size_t stream_buffer_bytes_max = 64 * kKiB;  // unsent bytes of one answer's stream
   int header_timeout_ms = 10'000;      // from the first byte of a request to the end of its header
   int body_timeout_ms = 60'000;        // for the whole body
@@ -26,10 +29,19 @@ struct HttpLimits {
 // JSON of requests.
 struct JsonLimits {
   std::size_t depth_max = 64;
+  std::size_t values_max = 1'000'000;  // of one document: bounds the memory of {},{},{}, ...
   std::size_t messages_max = 2048;
+  std::size_t content_parts_max = 1024;
+  std::size_t prompts_max = 128;  // of one completions request
   std::size_t stop_strings_max = 4;
   std::size_t stop_string_bytes_max = 1024;
   std::size_t error_value_bytes_max = 200;  // of a client's value quoted back in an error
+};
+
+// Requests that wait for a text worker (template, tokenising).
+struct TextLimits {
+  std::size_t text_queue_requests_max = 1024;
+  std::size_t text_queue_bytes_max = 256 * kMiB;  // of their bodies
 };
 
 // Chat templates come with checkpoints and are untrusted.

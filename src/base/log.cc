@@ -6,30 +6,36 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
+#include <utility>
+
+#include "base/escape.h"
 
 namespace vsurge::base {
 namespace {
 
-// %* in a pattern: the message with the characters escaped that JSON does not allow in a string.
-class JsonText final : public spdlog::custom_flag_formatter {
+// %* in a pattern: the message, made safe for its format; it may quote what came from outside.
+template <std::string (*escape)(std::string_view)>
+class Escaped final : public spdlog::custom_flag_formatter {
  public:
   void format(const spdlog::details::log_msg& msg, const std::tm&,
               spdlog::memory_buf_t& out) override {
-    for (const char c : msg.payload) {
-      if (c == '"' || c == '\\') {
-        out.push_back('\\');
-        out.push_back(c);
-      } else if (static_cast<unsigned char>(c) < 0x20) {
-        fmt::format_to(std::back_inserter(out), "\\u{:04x}", static_cast<unsigned>(c));
-      } else {
-        out.push_back(c);
-      }
-    }
+    const std::string text = escape({msg.payload.data(), msg.payload.size()});
+    out.append(text.data(), text.data() + text.size());
   }
   std::unique_ptr<custom_flag_formatter> clone() const override {
-    return std::make_unique<JsonText>();
+    return std::make_unique<Escaped>();
   }
 };
+
+template <class Sink, std::string (*escape)(std::string_view)>
+std::shared_ptr<spdlog::logger> make_logger(const char* pattern, spdlog::pattern_time_type time) {
+  auto formatter = std::make_unique<spdlog::pattern_formatter>(time);
+  formatter->add_flag<Escaped<escape>>('*').set_pattern(pattern);
+  auto logger = std::make_shared<spdlog::logger>("vsurge", std::make_shared<Sink>());
+  logger->set_formatter(std::move(formatter));
+  return logger;
+}
 
 }  // namespace
 
@@ -42,19 +48,12 @@ Status init_logging(std::string_view level, LogFormat format) {
                 "found '{}'",
                 level);
   }
-  std::shared_ptr<spdlog::logger> logger;
-  if (format == LogFormat::kJson) {
-    logger = std::make_shared<spdlog::logger>("vsurge",
-                                              std::make_shared<spdlog::sinks::stderr_sink_mt>());
-    auto formatter = std::make_unique<spdlog::pattern_formatter>(spdlog::pattern_time_type::utc);
-    formatter->add_flag<JsonText>('*').set_pattern(
-        R"({"time":"%Y-%m-%dT%H:%M:%S.%eZ","level":"%l","message":"%*"})");
-    logger->set_formatter(std::move(formatter));
-  } else {
-    logger = std::make_shared<spdlog::logger>(
-        "vsurge", std::make_shared<spdlog::sinks::stderr_color_sink_mt>());
-    logger->set_pattern("%H:%M:%S.%e %^%L%$ %v");
-  }
+  auto logger = format == LogFormat::kJson
+                    ? make_logger<spdlog::sinks::stderr_sink_mt, escape_for_json>(
+                          R"({"time":"%Y-%m-%dT%H:%M:%S.%eZ","level":"%l","message":"%*"})",
+                          spdlog::pattern_time_type::utc)
+                    : make_logger<spdlog::sinks::stderr_color_sink_mt, escape_for_line>(
+                          "%H:%M:%S.%e %^%L%$ %*", spdlog::pattern_time_type::local);
   logger->set_level(parsed);
   logger->flush_on(spdlog::level::trace);
   spdlog::set_default_logger(std::move(logger));

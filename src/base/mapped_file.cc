@@ -5,45 +5,72 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
-#include <cstring>
+#include <system_error>
 #include <utility>
 
 namespace vsurge::base {
 namespace {
 
-// Closes on every way out.
-struct Descriptor {
-  int fd;
+// Owns an open regular file and closes it on every way out.
+class Descriptor {
+ public:
+  explicit Descriptor(int fd) : fd_(fd) {}
+  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  Descriptor& operator=(Descriptor&&) = delete;
   ~Descriptor() {
-    if (fd >= 0) ::close(fd);
+    if (fd_ >= 0) ::close(fd_);
   }
+  int get() const { return fd_; }
+
+ private:
+  int fd_;
 };
 
-}  // namespace
+// Of the last failed call; strerror is not safe among threads.
+std::string last_error() {
+  return std::generic_category().message(errno);
+}
 
-Result<MappedFile> MappedFile::open(const std::filesystem::path& path) {
-  // O_NONBLOCK: opening a FIFO must not wait for a writer; fstat refuses it below.
-  const Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
-  if (file.fd < 0) {
-    return fail(ErrorCode::kBadModel, "{}: cannot open: {}", path.string(), std::strerror(errno));
+struct OpenFile {
+  Descriptor descriptor;
+  std::size_t size;
+};
+
+Result<OpenFile> open_regular(const std::filesystem::path& path) {
+  // A NUL would silently cut the name: what is checked must be what is opened.
+  if (path.native().find('\0') != std::string::npos) {
+    return fail(ErrorCode::kBadModel, "{}: the path holds a NUL byte", path.string());
   }
-  struct stat info {};
-  if (::fstat(file.fd, &info) != 0) {
-    return fail(ErrorCode::kBadModel, "{}: cannot stat: {}", path.string(), std::strerror(errno));
+  // O_NONBLOCK: opening a FIFO must not wait for a writer; fstat refuses it below.
+  Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
+  if (file.get() < 0) {
+    return fail(ErrorCode::kBadModel, "{}: cannot open: {}", path.string(), last_error());
+  }
+  struct stat info{};
+  if (::fstat(file.get(), &info) != 0) {
+    return fail(ErrorCode::kBadModel, "{}: cannot stat: {}", path.string(), last_error());
   }
   if (!S_ISREG(info.st_mode)) {
     return fail(ErrorCode::kBadModel, "{}: expected a regular file", path.string());
   }
+  return OpenFile{std::move(file), static_cast<std::size_t>(info.st_size)};
+}
+
+}  // namespace
+
+Result<MappedFile> MappedFile::open(const std::filesystem::path& path) {
+  const OpenFile file = VSURGE_TRY(open_regular(path));
   MappedFile mapped;
-  mapped.size_ = static_cast<std::size_t>(info.st_size);
-  if (mapped.size_ == 0) return mapped;
-  void* data = ::mmap(nullptr, mapped.size_, PROT_READ, MAP_PRIVATE, file.fd, 0);
+  if (file.size == 0) return mapped;  // mmap refuses empty ranges
+  void* data = ::mmap(nullptr, file.size, PROT_READ, MAP_PRIVATE, file.descriptor.get(), 0);
   if (data == MAP_FAILED) {
-    return fail(ErrorCode::kEnvironment, "{}: cannot map {} bytes: {}", path.string(),
-                mapped.size_, std::strerror(errno));
+    return fail(ErrorCode::kEnvironment, "{}: cannot map {} bytes: {}", path.string(), file.size,
+                last_error());
   }
   mapped.data_ = static_cast<const std::byte*>(data);
+  mapped.size_ = file.size;
   return mapped;
 }
 
@@ -51,8 +78,9 @@ MappedFile::MappedFile(MappedFile&& other) noexcept
     : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
 
 MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
-  std::swap(data_, other.data_);
-  std::swap(size_, other.size_);
+  MappedFile taken = std::move(other);  // what this held is unmapped here, not when other dies
+  std::swap(data_, taken.data_);
+  std::swap(size_, taken.size_);
   return *this;
 }
 
@@ -62,19 +90,34 @@ MappedFile::~MappedFile() {
 
 void MappedFile::release(std::size_t offset, std::size_t size) const {
   if (data_ == nullptr || offset >= size_) return;
-  const std::size_t page = 4096;
+  static const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  // Whole pages inside the range only: the others hold bytes that may still be wanted.
   const std::size_t begin = (offset + page - 1) / page * page;
-  const std::size_t end = std::min(size_, offset + size) / page * page;
+  const std::size_t stop = offset + std::min(size, size_ - offset);
+  const std::size_t end = stop == size_ ? stop : stop / page * page;
   if (begin < end) ::madvise(const_cast<std::byte*>(data_) + begin, end - begin, MADV_DONTNEED);
 }
 
 Result<std::string> read_text_file(const std::filesystem::path& path, std::size_t size_max) {
-  const MappedFile file = VSURGE_TRY(MappedFile::open(path));
-  if (file.text().size() > size_max) {
+  const OpenFile file = VSURGE_TRY(open_regular(path));
+  if (file.size > size_max) {
     return fail(ErrorCode::kBadModel, "{}: expected at most {} bytes, found {}", path.string(),
-                size_max, file.text().size());
+                size_max, file.size);
   }
-  return std::string(file.text());
+  // Read, not mapped: a file that shrinks meanwhile gives a short text instead of a signal.
+  std::string text(file.size, '\0');
+  std::size_t done = 0;
+  while (done < text.size()) {
+    const ssize_t count = ::read(file.descriptor.get(), text.data() + done, text.size() - done);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) {
+      return fail(ErrorCode::kEnvironment, "{}: cannot read: {}", path.string(), last_error());
+    }
+    if (count == 0) break;
+    done += static_cast<std::size_t>(count);
+  }
+  text.resize(done);
+  return text;
 }
 
 }  // namespace vsurge::base

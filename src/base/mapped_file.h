@@ -1,10 +1,13 @@
-// A file mapped read-only into memory.
+// A file mapped read-only into memory. A mapped file must not be shortened by others while it is
+// read: the machine answers that with SIGBUS. So configuration is read (read_text_file), and only
+// the large files of a checkpoint are mapped.
 #pragma once
 
 #include <cstddef>
 #include <filesystem>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "base/error.h"
 

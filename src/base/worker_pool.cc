@@ -6,6 +6,8 @@
 #include <thread>
 #include <vector>
 
+#include "base/error.h"
+
 namespace vsurge::base {
 
 struct WorkerPool::State {
@@ -32,6 +34,7 @@ struct WorkerPool::State {
 };
 
 WorkerPool::WorkerPool(int threads, std::size_t queue_max) : state_(std::make_unique<State>()) {
+  CHECK(threads >= 1 && queue_max >= 1, "{} threads, queue of {}", threads, queue_max);
   state_->queue_max = queue_max;
   for (int i = 0; i < threads; ++i) {
     state_->threads.emplace_back([state = state_.get()] { state->work(); });
@@ -45,6 +48,8 @@ WorkerPool::~WorkerPool() {
   }
   state_->wake.notify_all();
   for (auto& thread : state_->threads) thread.join();
+  // Waiting jobs die with state_, after the last thread: their destructors may touch anything that
+  // outlives the pool.
 }
 
 bool WorkerPool::post(std::function<void()> job) {

@@ -7,9 +7,11 @@
 
 namespace vsurge::base {
 
-// post() may be called from any thread. The destructor finishes running jobs and drops waiting ones.
+// post() may be called from any thread. The destructor finishes running jobs and drops waiting
+// ones.
 class WorkerPool {
  public:
+  // threads >= 1; at most queue_max >= 1 jobs wait.
   WorkerPool(int threads, std::size_t queue_max);
   ~WorkerPool();
   WorkerPool(const WorkerPool&) = delete;
