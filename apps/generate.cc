@@ -1,0 +1,102 @@
+// vsurge generate: completes prompts from the command line, a file or standard input.
+
+#include <cstdio>
+#include <fstream>
+#include <iostream>
+#include <iterator>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "commands.h"
+#include "generate_options.h"
+#include "model_options.h"
+
+namespace vsurge::apps {
+namespace {
+
+struct GenerateOptions {
+  ModelOptions model;
+  SamplingParams sampling;
+  std::vector<std::string> prompts;
+  std::string file;
+  bool chat = false;
+  bool no_stream = false;
+};
+
+std::string read_all(std::istream& in) {
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+std::vector<std::string> prompts_of(const GenerateOptions& options) {
+  std::vector<std::string> prompts = options.prompts;
+  if (!options.file.empty()) {
+    std::ifstream file(options.file, std::ios::binary);
+    if (!file) {
+      throw Error(ErrorKind::kUsage, "usage", options.file + ": cannot be read");
+    }
+    prompts.push_back(read_all(file));
+  }
+  if (prompts.empty()) prompts.push_back(read_all(std::cin));
+  return prompts;
+}
+
+int run_generate(const GenerateOptions& options, const Environment& environment) {
+  std::vector<std::string> prompts = prompts_of(options);
+  vSurge surge = load_surge(options.model, environment);
+  if (options.chat) {
+    for (auto& prompt : prompts) {
+      prompt = surge.processor().apply_chat_template({{"user", prompt}});
+    }
+  }
+  const bool stream = !options.no_stream && prompts.size() == 1;
+  const auto samples =
+      surge.generate(prompts, options.sampling, [&](std::size_t, const ReturnSample& sample) {
+        if (stream) {
+          std::fwrite(sample.text.data(), 1, sample.text.size(), stdout);
+          std::fflush(stdout);
+        }
+        return true;
+      });
+  if (stream) {
+    std::fputc('\n', stdout);
+  } else {
+    for (const auto& sample : samples) std::printf("%s\n", sample.accumulated_text.c_str());
+  }
+  int tokens = 0;
+  for (const auto& sample : samples) tokens += sample.num_generated_tokens;
+  std::fprintf(stderr, "%d tokens, %.1f tokens/s\n", tokens, samples.front().tokens_per_second);
+  return 0;
+}
+
+}  // namespace
+
+void add_sampling_options(OptionSet& set, SamplingParams& sampling) {
+  set.add("--max-tokens", sampling.max_tokens, "longest answer; default: what fits the context");
+  set.add("--temperature", sampling.temperature, "0 = greedy")->capture_default_str();
+  set.add("--top-p", sampling.top_p, "nucleus")->capture_default_str();
+  set.add("--top-k", sampling.top_k, "0 = off")->capture_default_str();
+  set.add("--min-p", sampling.min_p, "0 = off")->capture_default_str();
+  set.add("--sampling-seed", sampling.seed, "the same seed gives the same answer");
+  set.add("--stop", sampling.stop, "texts that end the answer");
+}
+
+Run add_generate(CLI::App& program) {
+  CLI::App* command = program.add_subcommand("generate", "complete a prompt");
+  const auto options = std::make_shared<GenerateOptions>();
+  options->sampling.max_tokens.reset();
+  options->model.log_level = "warning";
+  const auto set = std::make_shared<OptionSet>(*command);
+  command->add_option("-p,--prompt", options->prompts, "prompt; several are run at once");
+  command->add_option("-f,--file", options->file, "file with a prompt; default: standard input");
+  command->add_flag("--chat", options->chat, "send the prompt through the chat template");
+  command->add_flag("--no-stream", options->no_stream, "print the answer when it is complete");
+  add_sampling_options(*set, options->sampling);
+  add_model_options(*set, *command, options->model);
+  return [options, set](const Environment& environment) {
+    require(set->fill_from(environment, options->model.config));
+    return run_generate(*options, environment);
+  };
+}
+
+}  // namespace vsurge::apps

@@ -1,0 +1,59 @@
+// vsurge serve: one command from a model to an OpenAI API.
+
+#include <algorithm>
+#include <memory>
+#include <string>
+
+#include "base/log.h"
+#include "commands.h"
+#include "model_options.h"
+
+namespace vsurge::apps {
+namespace {
+
+struct ServeOptions {
+  ModelOptions model;
+  ApiServerOptions api;
+  FireOptions fire;
+};
+
+void add_server_options(OptionSet& set, ServeOptions& options) {
+  options.fire.host = "127.0.0.1";  // the library keeps the original's 0.0.0.0
+  set.add("--host", options.fire.host, "address to listen on")->capture_default_str();
+  set.add("--port", options.fire.port, "0 = any free one")->capture_default_str();
+  set.add("--ssl-keyfile", options.fire.ssl_keyfile, "PEM key, for HTTPS");
+  set.add("--ssl-certfile", options.fire.ssl_certfile, "PEM certificate chain, for HTTPS");
+  set.add("--served-model-name", options.api.served_model_names,
+          "names the model answers to; the first is shown in answers");
+  set.add("--max-workers", options.api.max_workers,
+          "requests that are templated and tokenised at once; 0 = by the CPUs")
+      ->capture_default_str();
+  set.add("--max-request-size", options.api.max_request_size, "bytes of a request's body")
+      ->capture_default_str();
+  set.add("--drain-timeout", options.api.drain_timeout_s,
+          "seconds that running answers get after SIGTERM")
+      ->capture_default_str();
+}
+
+int run_serve(ServeOptions& options, const Environment& environment) {
+  vSurge surge = load_surge(options.model, environment);
+  options.fire.log_level = options.model.log_level;
+  vSurgeApiServer(surge, options.api).fire(options.fire);
+  return 0;
+}
+
+}  // namespace
+
+Run add_serve(CLI::App& program) {
+  CLI::App* command = program.add_subcommand("serve", "serve a model over the OpenAI API");
+  const auto options = std::make_shared<ServeOptions>();
+  const auto set = std::make_shared<OptionSet>(*command);
+  add_server_options(*set, *options);
+  add_model_options(*set, *command, options->model);
+  return [options, set](const Environment& environment) {
+    require(set->fill_from(environment, options->model.config));
+    return run_serve(*options, environment);
+  };
+}
+
+}  // namespace vsurge::apps

@@ -1,0 +1,106 @@
+// vSurge: one loaded model, serving many requests at once.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "vsurge/auto_model.h"
+#include "vsurge/auto_tokenizer.h"
+#include "vsurge/error.h"
+#include "vsurge/sampling_params.h"
+
+namespace vsurge {
+
+// One answer, or the part of it that is new.
+struct ReturnSample {
+  std::string text;                     // new text (callback) or all of it (return value)
+  std::string accumulated_text;         // all text so far
+  std::vector<std::int32_t> token_ids;  // all ids so far
+  double time_spent_computing = 0;      // seconds since the first token
+  double tokens_per_second = 0;
+  int num_generated_tokens = 0;
+  int prompt_tokens = 0;
+  int generation_idx = 0;
+  std::string finish_reason;  // empty while it goes on; "stop", "length", "cancelled"
+};
+
+struct SurgeMetrics {
+  int requests_running = 0;
+  int requests_waiting = 0;
+  int pages_total = 0;
+  int pages_used = 0;
+  std::uint64_t requests_finished = 0;
+  std::uint64_t requests_cancelled = 0;
+  std::uint64_t requests_failed = 0;
+  std::uint64_t requests_refused = 0;
+  std::uint64_t prompt_tokens = 0;
+  std::uint64_t generation_tokens = 0;
+  std::uint64_t preemptions = 0;
+  std::uint64_t steps = 0;
+  double step_seconds = 0;
+};
+
+struct SurgeOptions {
+  int max_concurrent_decodes = 64;  // sequences running at once
+  int max_concurrent_prefill = 1;   // prompts being read at once
+  std::vector<std::int32_t> extra_eos_token_ids = {};
+  std::optional<int> max_prefill_length = {};  // longer prompts are refused; absent = max_length
+  std::optional<int> max_length = {};          // prompt plus answer; absent = the model's
+  int page_size = 128;                         // tokens of one page of KV cache: 16, 32, 64 or 128
+  double hbm_utilization = 0.8;  // (0, 1]: share of the memory this process may use in all
+  std::string vsurge_name = {};  // of the model in the API; empty = family and size
+  bool verbose = true;
+  std::uint64_t seed = 894;  // for requests that bring none
+
+  // --- beyond the original
+  int max_num_batched_tokens = 512;  // of one step
+};
+
+// Owns engine thread and KV cache. Any thread may call any function.
+class vSurge {
+ public:
+  static vSurge from_model(const AutoModelForCausalLM& model, const AutoTokenizer& processor,
+                           const SurgeOptions& options = {});
+  ~vSurge();
+  vSurge(vSurge&&) noexcept;
+  vSurge& operator=(vSurge&&) noexcept;
+
+  void start();    // starts the engine and warms it up: one short answer from end to end
+  void compile();  // the same; the original has it as a step of its own
+  void stop();     // ends every request; there is no start after it
+  void pause();
+  void resume();
+
+  // Answers to all prompts; blocks, and starts the engine when it was not started.
+  // on_sample gets each new piece as it comes (on the calling
+  // thread) and may return false to cancel that prompt.
+  using OnSample = std::function<bool(std::size_t prompt, const ReturnSample& sample)>;
+  std::vector<ReturnSample> generate(const std::vector<std::string>& prompts,
+                                     const SamplingParams& sampling_params = {},
+                                     const OnSample& on_sample = {});
+  ReturnSample generate(const std::string& prompt, const SamplingParams& sampling_params = {},
+                        const OnSample& on_sample = {});
+
+  int count_tokens(const std::string& text) const;
+  int count_tokens(const std::vector<ChatMessage>& messages) const;  // through the template
+
+  SurgeMetrics metrics() const;
+  const std::string& vsurge_name() const;
+  const AutoTokenizer& processor() const;
+  AutoModelForCausalLM::Info model_info() const;
+  int max_length() const;
+  std::int64_t kv_cache_bytes() const;
+
+  struct State;
+  const std::shared_ptr<State>& state() const { return state_; }
+
+ private:
+  vSurge();
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace vsurge

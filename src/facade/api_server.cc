@@ -1,0 +1,224 @@
+#include "vsurge/api_server.h"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <csignal>
+#include <thread>
+
+#include "api/service.h"
+#include "base/log.h"
+#include "facade/auto_model_state.h"
+#include "facade/auto_tokenizer_state.h"
+#include "facade/errors.h"
+#include "facade/surge_state.h"
+#include "server/http_server.h"
+#include "vsurge/surge.h"
+#include "vsurge/version.h"
+
+namespace vsurge {
+namespace {
+
+using base::ErrorCode;
+using base::fail;
+
+// A counter that other threads and signal handlers may raise and one thread waits for.
+class Signal {
+ public:
+  Signal() : fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) { CHECK(fd_ >= 0); }
+  ~Signal() { ::close(fd_); }
+  Signal(const Signal&) = delete;
+  Signal& operator=(const Signal&) = delete;
+
+  void raise() const {
+    const std::uint64_t one = 1;
+    [[maybe_unused]] const auto written = ::write(fd_, &one, sizeof one);  // cannot block or fill
+  }
+  // True when it was raised since the last call.
+  bool take() const {
+    std::uint64_t count = 0;
+    return ::read(fd_, &count, sizeof count) == sizeof count;
+  }
+  int fd() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
+// Where the handler of SIGTERM and SIGINT finds the server in fire(); one at a time.
+std::atomic<const Signal*> signal_target = nullptr;
+
+void on_signal(int) {
+  const int saved = errno;
+  if (const Signal* target = signal_target.load()) target->raise();
+  errno = saved;
+}
+
+// SIGTERM and SIGINT raise `signal` while this lives.
+class SignalHandlers {
+ public:
+  explicit SignalHandlers(const Signal& signal) {
+    signal_target.store(&signal);
+    struct sigaction action{};
+    action.sa_handler = on_signal;
+    action.sa_flags = SA_RESTART;
+    ::sigaction(SIGTERM, &action, &old_term_);
+    ::sigaction(SIGINT, &action, &old_int_);
+  }
+  ~SignalHandlers() {
+    ::sigaction(SIGTERM, &old_term_, nullptr);
+    ::sigaction(SIGINT, &old_int_, nullptr);
+    signal_target.store(nullptr);
+  }
+  SignalHandlers(const SignalHandlers&) = delete;
+  SignalHandlers& operator=(const SignalHandlers&) = delete;
+
+ private:
+  struct sigaction old_term_{};
+  struct sigaction old_int_{};
+};
+
+void wait_for(const Signal& first, const Signal& second) {
+  pollfd fds[2] = {{first.fd(), POLLIN, 0}, {second.fd(), POLLIN, 0}};
+  while (::poll(fds, 2, -1) < 0 && errno == EINTR) {
+  }
+}
+
+bool is_loopback(const std::string& host) {
+  return host == "localhost" || host == "::1" || host.starts_with("127.");
+}
+
+// FNV-1a, 64 bits (http://www.isthe.com/chongo/tech/comp/fnv).
+std::string fingerprint_of(const vSurge::State& surge) {
+  const auto info = surge.model.info();
+  const auto& plan = surge.model.state()->plan;
+  const std::string facts =
+      fmt::format("{}|{}|{}|{}|{}|{}|{}", kVersion, info.family, info.parameters,
+                  info.weight_format, info.weight_bytes, info.isa, static_cast<int>(plan.kv_dtype));
+  std::uint64_t hash = 14695981039346656037ULL;
+  for (const char c : facts) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211ULL;
+  return fmt::format("fp_{:012x}", hash >> 16);
+}
+
+api::ServiceOptions service_options(const vSurge::State& surge, const ApiServerOptions& options) {
+  const model::ModelInfo& info = surge.model.state()->model->info();
+  api::ServiceOptions result;
+  result.model_names = options.served_model_names;
+  if (result.model_names.empty()) result.model_names.push_back(surge.name);
+  result.family = info.family;
+  result.version = kVersion;
+  result.fingerprint = fingerprint_of(surge);
+  result.context_max = surge.context_max;
+  result.vocabulary = info.vocabulary;
+  // Templates and tokenising are work of the CPU: more threads than CPUs only steal time from the
+  // model.
+  const int cpus = base::ThreadPool::allowed_cpus();
+  result.text_workers =
+      options.max_workers == 0 ? std::max(1, cpus / 2) : std::min(options.max_workers, cpus);
+  result.http.body_bytes_max = options.max_request_size;
+  result.http.drain_timeout_ms = options.drain_timeout_s * 1000;
+  return result;
+}
+
+}  // namespace
+
+struct vSurgeApiServer::State {
+  vSurge& surge;
+  ApiServerOptions options;
+  Signal stop;  // raised by signals and shutdown()
+
+  base::Status fire(const FireOptions& fire);
+  void drain(api::Service& service, server::HttpServer& server);
+};
+
+vSurgeApiServer::vSurgeApiServer(vSurge& surge, const ApiServerOptions& options)
+    : state_(new State{surge, options, {}}) {
+  if (options.max_workers < 0 || options.max_workers > 4096) {
+    facade::throw_error(
+        {ErrorCode::kUsage,
+         fmt::format("max_workers: expected 0 to 4096, found {}", options.max_workers),
+         {}});
+  }
+  if (options.drain_timeout_s < 0 || options.drain_timeout_s > 86'400) {
+    facade::throw_error({ErrorCode::kUsage,
+                         fmt::format("drain_timeout: expected 0 to 86400 seconds, found {}",
+                                     options.drain_timeout_s),
+                         {}});
+  }
+}
+
+vSurgeApiServer::~vSurgeApiServer() = default;
+
+void vSurgeApiServer::shutdown() {
+  state_->stop.raise();
+}
+
+void vSurgeApiServer::fire(const FireOptions& options) {
+  facade::unwrap(state_->fire(options));
+}
+
+base::Status vSurgeApiServer::State::fire(const FireOptions& fire) {
+  if (fire.ssl_keyfile.empty() != fire.ssl_certfile.empty()) {
+    return fail(ErrorCode::kUsage, "ssl_keyfile and ssl_certfile: expected both or neither");
+  }
+  vSurge::State& state = *surge.state();
+  const api::ServiceOptions service_options_value = service_options(state, options);
+  api::Service service(service_options_value, state.processor.state().assets, *state.engine,
+                       state.router);
+  server::ServerOptions server_options;
+  server_options.host = fire.host;
+  server_options.port = fire.port;
+  server_options.ssl_keyfile = fire.ssl_keyfile;
+  server_options.ssl_certfile = fire.ssl_certfile;
+  server_options.limits = service_options_value.http;
+  // A port that is taken is told before the model warms up.
+  const auto server = VSURGE_TRY(server::HttpServer::listen(server_options, service));
+  std::unique_ptr<SignalHandlers> handlers;
+  if (fire.handle_signals) handlers = std::make_unique<SignalHandlers>(stop);
+  VSURGE_TRY(state.start());
+  server->start();
+  if (!is_loopback(fire.host)) {
+    base::log_warning(
+        "listening on {} without an API key: everyone who can reach this port can use the model",
+        fire.host);
+  }
+  const std::string host = fire.host == "0.0.0.0" ? "127.0.0.1" : fire.host;
+  const std::string url =
+      fmt::format("{}://{}:{}", fire.ssl_keyfile.empty() ? "http" : "https",
+                  host.find(':') == std::string::npos ? host : "[" + host + "]", server->port());
+  base::log_info("ready: {}/v1 serves {}", url, service_options_value.model_names.front());
+  if (fire.on_ready) fire.on_ready(url);
+  const Signal never;
+  do {
+    wait_for(stop, never);
+  } while (!stop.take());
+  drain(service, *server);
+  return {};
+}
+
+// Refuses new work, gives running answers their time; a second signal ends it at once.
+void vSurgeApiServer::State::drain(api::Service& service, server::HttpServer& server) {
+  base::log_info("draining: running answers get {} s; a second signal stops at once",
+                 options.drain_timeout_s);
+  service.begin_shutdown();
+  surge.state()->engine->drain();
+  const Signal drained;
+  std::thread drainer([&] {
+    server.drain();
+    drained.raise();
+  });
+  while (!drained.take()) {
+    wait_for(drained, stop);
+    if (stop.take()) server.stop();
+  }
+  drainer.join();
+  server.stop();
+  surge.state()->engine->stop();
+  base::log_info("stopped");
+}
+
+}  // namespace vsurge

@@ -1,0 +1,77 @@
+#include "facade/memory_plan.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <fstream>
+#include <limits>
+#include <string>
+
+namespace vsurge::facade {
+namespace {
+
+constexpr std::int64_t kNoLimit = std::numeric_limits<std::int64_t>::max();
+// For what is not planned: the tokenizer, requests, stacks, the allocator.
+constexpr std::int64_t kMarginBytes = 256LL * 1024 * 1024;
+
+// A limit file holds one number, or "max".
+std::int64_t read_limit(const std::string& path) {
+  std::ifstream file(path);
+  std::int64_t value = 0;
+  return file >> value && value > 0 ? value : kNoLimit;
+}
+
+// The smallest limit of the cgroups this process is in, up to the root.
+std::int64_t cgroup_limit() {
+  std::int64_t limit = kNoLimit;
+  std::ifstream cgroups("/proc/self/cgroup");
+  std::string line;
+  while (std::getline(cgroups, line)) {  // hierarchy:controllers:path
+    const auto first = line.find(':');
+    const auto second = line.find(':', first + 1);
+    if (first == std::string::npos || second == std::string::npos) continue;
+    const std::string controllers = line.substr(first + 1, second - first - 1);
+    const bool unified = controllers.empty();
+    if (!unified && controllers.find("memory") == std::string::npos) continue;
+    const std::string root = unified ? "/sys/fs/cgroup" : "/sys/fs/cgroup/memory";
+    const std::string name = unified ? "/memory.max" : "/memory.limit_in_bytes";
+    for (std::string path = line.substr(second + 1);;) {
+      limit = std::min(limit, read_limit(root + path + name));
+      const auto slash = path.rfind('/');
+      if (slash == std::string::npos) break;
+      path.resize(slash);
+    }
+  }
+  return limit;
+}
+
+}  // namespace
+
+std::int64_t memory_allowed_bytes() {
+  const std::int64_t machine =
+      static_cast<std::int64_t>(::sysconf(_SC_PHYS_PAGES)) * ::sysconf(_SC_PAGESIZE);
+  return std::min(machine, cgroup_limit());
+}
+
+base::Result<int> plan_pages(const PageDemand& demand) {
+  const auto budget =
+      static_cast<std::int64_t>(demand.utilization * static_cast<double>(demand.allowed_bytes));
+  const std::int64_t fixed = demand.weight_bytes + demand.step_bytes + kMarginBytes;
+  const std::int64_t room = std::max<std::int64_t>(0, budget - fixed);
+  const std::int64_t per_context = (demand.context_max + demand.page_size - 1) / demand.page_size;
+  const std::int64_t wanted = per_context * demand.sequences_max;
+  const std::int64_t most = std::numeric_limits<std::int32_t>::max() / demand.page_size;
+  const std::int64_t pages = std::min({room / demand.page_bytes, wanted, most});
+  if (pages < per_context) {
+    constexpr std::int64_t kMiB = 1024 * 1024;
+    return base::fail(base::ErrorCode::kEnvironment,
+                      "memory: one context of {} tokens needs {} MiB beside {} MiB for weights "
+                      "and activations; found {} MiB in all ({:.0f} % of {} MiB): give a smaller "
+                      "max_length or a larger hbm_utilization",
+                      demand.context_max, per_context * demand.page_bytes / kMiB, fixed / kMiB,
+                      budget / kMiB, demand.utilization * 100, demand.allowed_bytes / kMiB);
+  }
+  return static_cast<int>(pages);
+}
+
+}  // namespace vsurge::facade

@@ -1,0 +1,28 @@
+// How many pages of KV cache this machine has room for.
+#pragma once
+
+#include <cstdint>
+
+#include "base/error.h"
+
+namespace vsurge::facade {
+
+// Bytes this process may use in all: the memory of the machine, cut by the limits of its cgroups.
+std::int64_t memory_allowed_bytes();
+
+struct PageDemand {
+  std::int64_t allowed_bytes = 0;  // memory_allowed_bytes()
+  double utilization = 0.8;        // share of it to use
+  std::int64_t weight_bytes = 0;
+  std::int64_t step_bytes = 0;  // activations and scratch
+  std::int64_t page_bytes = 0;  // of one page over all layers
+  int page_size = 0;
+  int context_max = 0;
+  int sequences_max = 0;
+};
+
+// As many pages as fit, but no more than `sequences_max` full contexts need. kEnvironment when not
+// even one full context fits, with both sizes.
+base::Result<int> plan_pages(const PageDemand& demand);
+
+}  // namespace vsurge::facade

@@ -1,0 +1,45 @@
+#include "facade/memory_plan.h"
+
+#include <gtest/gtest.h>
+
+namespace vsurge::facade {
+namespace {
+
+constexpr std::int64_t kMiB = 1024 * 1024;
+
+PageDemand demand() {
+  return {.allowed_bytes = 1024 * kMiB,
+          .utilization = 1.0,
+          .weight_bytes = 256 * kMiB,
+          .step_bytes = 0,
+          .page_bytes = kMiB,
+          .page_size = 16,
+          .context_max = 1600,
+          .sequences_max = 64};
+}
+
+TEST(MemoryPlan, TakesWhatIsLeft) {
+  EXPECT_EQ(plan_pages(demand()).value(), 512);  // 1024 - 256 - a margin of 256 MiB
+}
+
+TEST(MemoryPlan, TakesNoMoreThanIsOfUse) {
+  PageDemand d = demand();
+  d.sequences_max = 2;
+  EXPECT_EQ(plan_pages(d).value(), 200);
+}
+
+TEST(MemoryPlan, RefusesWhatCannotHoldOneContext) {
+  PageDemand d = demand();
+  d.utilization = 0.5;
+  const auto pages = plan_pages(d);
+  ASSERT_FALSE(pages);
+  EXPECT_EQ(pages.error().code, base::ErrorCode::kEnvironment);
+  EXPECT_NE(pages.error().message.find("1600 tokens needs 100 MiB"), std::string::npos);
+}
+
+TEST(MemoryPlan, KnowsThisMachine) {
+  EXPECT_GT(memory_allowed_bytes(), 64 * kMiB);
+}
+
+}  // namespace
+}  // namespace vsurge::facade

@@ -1,0 +1,261 @@
+#include "vsurge/surge.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/log.h"
+#include "facade/auto_model_state.h"
+#include "facade/auto_tokenizer_state.h"
+#include "facade/errors.h"
+#include "facade/memory_plan.h"
+#include "facade/surge_state.h"
+
+namespace vsurge {
+namespace {
+
+using base::ErrorCode;
+using base::fail;
+
+base::Status check_range(const char* name, std::int64_t value, std::int64_t least,
+                         std::int64_t most) {
+  if (value >= least && value <= most) return {};
+  return fail(ErrorCode::kUsage, "{}: expected {} to {}, found {}", name, least, most, value);
+}
+
+base::Status check_options(const SurgeOptions& options, const AutoTokenizer& processor,
+                           int vocabulary) {
+  VSURGE_TRY(check_range("max_concurrent_decodes", options.max_concurrent_decodes, 1, 4096));
+  VSURGE_TRY(check_range("max_concurrent_prefill", options.max_concurrent_prefill, 1, 4096));
+  VSURGE_TRY(check_range("max_num_batched_tokens", options.max_num_batched_tokens, 1, 1 << 16));
+  const int page = options.page_size;
+  if (page != 16 && page != 32 && page != 64 && page != 128) {
+    return fail(ErrorCode::kUsage, "page_size: expected 16, 32, 64 or 128, found {}", page);
+  }
+  if (!(options.hbm_utilization > 0 && options.hbm_utilization <= 1)) {
+    return fail(ErrorCode::kUsage, "hbm_utilization: expected more than 0 and at most 1, found {}",
+                options.hbm_utilization);
+  }
+  if (processor.padding_side != "left") {
+    return fail(ErrorCode::kUsage,
+                "processor.padding_side: expected left (prompts are never padded), found '{}'",
+                processor.padding_side);
+  }
+  for (const std::int32_t id : options.extra_eos_token_ids) {
+    VSURGE_TRY(check_range("extra_eos_token_ids", id, 0, vocabulary - 1));
+  }
+  if (processor.vocab_size() > vocabulary) {
+    return fail(ErrorCode::kBadModel,
+                "tokenizer: expected at most {} ids (the model's vocabulary), found {}", vocabulary,
+                processor.vocab_size());
+  }
+  return {};
+}
+
+base::Result<int> length_of(const char* name, std::optional<int> wanted, int most) {
+  if (!wanted) return most;
+  VSURGE_TRY(check_range(name, *wanted, 1, most));
+  return *wanted;
+}
+
+// "llama-0.13b", as the seed names models.
+std::string default_name(const model::ModelInfo& info) {
+  return fmt::format("{}-{:.2f}b", info.family, static_cast<double>(info.parameters) / 1e9);
+}
+
+model::StepLimits step_limits(const vSurge::State& surge) {
+  model::StepLimits limits;
+  // A step holds the budget of tokens, or one token of each running sequence if that is more.
+  limits.tokens_max =
+      std::max(surge.options.max_num_batched_tokens, surge.options.max_concurrent_decodes);
+  limits.sequences_max = surge.options.max_concurrent_decodes;
+  limits.logit_rows_max = surge.options.max_concurrent_decodes;
+  limits.context_max = surge.context_max;
+  limits.page_size = surge.options.page_size;
+  limits.pages = surge.pages;
+  limits.kv_dtype = surge.model.state()->plan.kv_dtype;
+  return limits;
+}
+
+engine::EngineOptions engine_options(const vSurge::State& surge, const model::ModelInfo& info) {
+  engine::EngineOptions options;
+  options.max_concurrent_decodes = surge.options.max_concurrent_decodes;
+  options.max_concurrent_prefill = surge.options.max_concurrent_prefill;
+  options.max_batched_tokens =
+      std::max(surge.options.max_num_batched_tokens, surge.options.max_concurrent_decodes);
+  options.context_max = surge.context_max;
+  options.page_size = surge.options.page_size;
+  options.pages = surge.pages;
+  options.vocabulary = info.vocabulary;
+  options.eos_tokens = info.eos_tokens;
+  const auto add = [&](std::int32_t id) {
+    if (std::ranges::find(options.eos_tokens, id) == options.eos_tokens.end()) {
+      options.eos_tokens.push_back(id);
+    }
+  };
+  if (surge.processor.eos_token_id) add(*surge.processor.eos_token_id);
+  for (const std::int32_t id : surge.options.extra_eos_token_ids) add(id);
+  options.seed = surge.options.seed;
+  return options;
+}
+
+void log_start(const vSurge::State& surge) {
+  const auto info = surge.model.info();
+  constexpr double kMiB = 1024.0 * 1024.0;
+  const std::int64_t tokens = static_cast<std::int64_t>(surge.pages) * surge.options.page_size;
+  base::log_info("model: {}, {:.0f} M parameters, {} layers, vocabulary {}, context {}", surge.name,
+                 static_cast<double>(info.parameters) / 1e6, info.layers, info.vocab_size,
+                 surge.context_max);
+  base::log_info("weights: {}, {:.0f} MiB; {} on {} threads", info.weight_format,
+                 static_cast<double>(info.weight_bytes) / kMiB, info.isa, info.threads);
+  base::log_info(
+      "KV cache: {} pages of {} tokens, {} tokens, {:.0f} MiB; {:.1f} requests of full "
+      "length fit, {} run at once",
+      surge.pages, surge.options.page_size, tokens,
+      static_cast<double>(surge.pages) * static_cast<double>(surge.page_bytes) / kMiB,
+      static_cast<double>(tokens) / surge.context_max, surge.options.max_concurrent_decodes);
+}
+
+base::Result<std::shared_ptr<vSurge::State>> build(const AutoModelForCausalLM& model,
+                                                   const AutoTokenizer& processor,
+                                                   const SurgeOptions& options) {
+  auto surge = std::make_shared<vSurge::State>(model, processor, options);
+  AutoModelForCausalLM::State& loaded = *model.state();
+  const model::ModelInfo& info = loaded.model->info();
+  VSURGE_TRY(check_options(options, processor, info.vocabulary));
+  surge->name = options.vsurge_name.empty() ? default_name(info) : options.vsurge_name;
+  surge->context_max = VSURGE_TRY(length_of("max_length", options.max_length, loaded.context_max));
+  surge->prompt_max =
+      VSURGE_TRY(length_of("max_prefill_length", options.max_prefill_length, surge->context_max));
+  if (loaded.taken.exchange(true)) {
+    return fail(ErrorCode::kUsage,
+                "model: runs under another vSurge already; load it once more for a second one");
+  }
+  surge->page_bytes = loaded.model->page_bytes(options.page_size, loaded.plan.kv_dtype);
+  model::StepLimits limits = step_limits(*surge);
+  surge->pages = VSURGE_TRY(facade::plan_pages({
+      .allowed_bytes = facade::memory_allowed_bytes(),
+      .utilization = options.hbm_utilization,
+      .weight_bytes = info.weight_bytes,
+      .step_bytes = loaded.model->step_bytes(limits),
+      .page_bytes = surge->page_bytes,
+      .page_size = options.page_size,
+      .context_max = surge->context_max,
+      .sequences_max = options.max_concurrent_decodes,
+  }));
+  limits.pages = surge->pages;
+  VSURGE_TRY(loaded.model->reserve(limits));
+  surge->executor = std::make_unique<engine::Executor>(*loaded.model, *loaded.backend, limits);
+  surge->engine = std::make_unique<engine::Engine>(engine_options(*surge, info), *surge->executor,
+                                                   surge->router, surge->clock);
+  if (options.verbose) log_start(*surge);
+  return surge;
+}
+
+}  // namespace
+
+base::Status vSurge::State::start() {
+  const std::lock_guard lock(start_mutex);
+  if (!started) engine->start();
+  started = true;
+  if (compiled) return {};
+  compiled = true;
+  // One short answer from end to end touches every kernel and buffer a first request would.
+  SamplingParams sampling;
+  sampling.max_tokens = 2;
+  sampling.temperature = 0;
+  sampling.ignore_eos = true;
+  if (context_max < 4) return {};
+  VSURGE_TRY(facade::generate(*this, {"a"}, sampling, {}));
+  return {};
+}
+
+vSurge vSurge::from_model(const AutoModelForCausalLM& model, const AutoTokenizer& processor,
+                          const SurgeOptions& options) {
+  vSurge result;
+  result.state_ = facade::unwrap(build(model, processor, options));
+  return result;
+}
+
+vSurge::vSurge() = default;
+vSurge::vSurge(vSurge&&) noexcept = default;
+vSurge& vSurge::operator=(vSurge&&) noexcept = default;
+
+vSurge::~vSurge() {
+  if (state_ != nullptr) stop();
+}
+
+void vSurge::compile() {
+  start();
+}
+void vSurge::start() {
+  facade::unwrap(state_->start());
+}
+
+void vSurge::stop() {
+  state_->engine->stop();
+}
+
+void vSurge::pause() {
+  state_->engine->pause();
+}
+void vSurge::resume() {
+  state_->engine->resume();
+}
+
+std::vector<ReturnSample> vSurge::generate(const std::vector<std::string>& prompts,
+                                           const SamplingParams& sampling_params,
+                                           const OnSample& on_sample) {
+  facade::unwrap(state_->start());
+  return facade::unwrap(facade::generate(*state_, prompts, sampling_params, on_sample));
+}
+
+ReturnSample vSurge::generate(const std::string& prompt, const SamplingParams& sampling_params,
+                              const OnSample& on_sample) {
+  return std::move(generate(std::vector{prompt}, sampling_params, on_sample).front());
+}
+
+int vSurge::count_tokens(const std::string& text) const {
+  return static_cast<int>(state_->processor.encode(text, true).size());
+}
+
+int vSurge::count_tokens(const std::vector<ChatMessage>& messages) const {
+  const std::string text = state_->processor.apply_chat_template(messages, false);
+  return static_cast<int>(state_->processor.encode(text, false).size());
+}
+
+SurgeMetrics vSurge::metrics() const {
+  const engine::EngineMetrics from = state_->engine->metrics();
+  SurgeMetrics to;
+  to.requests_running = from.requests_running;
+  to.requests_waiting = from.requests_waiting;
+  to.pages_total = from.pages_total;
+  to.pages_used = from.pages_used;
+  to.requests_finished = from.requests_finished;
+  to.requests_cancelled = from.requests_cancelled;
+  to.requests_failed = from.requests_failed;
+  to.requests_refused = from.requests_refused;
+  to.prompt_tokens = from.prompt_tokens;
+  to.generation_tokens = from.generation_tokens;
+  to.preemptions = from.preemptions;
+  to.steps = from.steps;
+  to.step_seconds = from.step_seconds;
+  return to;
+}
+
+const std::string& vSurge::vsurge_name() const {
+  return state_->name;
+}
+const AutoTokenizer& vSurge::processor() const {
+  return state_->processor;
+}
+AutoModelForCausalLM::Info vSurge::model_info() const {
+  return state_->model.info();
+}
+int vSurge::max_length() const {
+  return state_->context_max;
+}
+std::int64_t vSurge::kv_cache_bytes() const {
+  return state_->pages * state_->page_bytes;
+}
+
+}  // namespace vsurge

@@ -1,0 +1,55 @@
+// What vSurge holds: the engine and all that it runs on.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "api/event_router.h"
+#include "base/clock.h"
+#include "engine/engine.h"
+#include "engine/executor.h"
+#include "vsurge/surge.h"
+
+namespace vsurge {
+
+// Members are destroyed from the last to the first: the engine's thread ends before what it uses.
+struct vSurge::State {
+  AutoModelForCausalLM model;
+  AutoTokenizer processor;
+  SurgeOptions options;
+  std::string name;
+  int context_max = 0;
+  int prompt_max = 0;
+  int pages = 0;
+  std::int64_t page_bytes = 0;
+
+  base::SteadyClock clock;
+  api::EventRouter router;
+  std::unique_ptr<engine::Executor> executor;
+  std::unique_ptr<engine::Engine> engine;
+
+  std::mutex start_mutex;
+  bool started = false;   // guarded by start_mutex
+  bool compiled = false;  // guarded by start_mutex
+
+  State(AutoModelForCausalLM model_in, AutoTokenizer processor_in, SurgeOptions options_in)
+      : model(std::move(model_in)),
+        processor(std::move(processor_in)),
+        options(std::move(options_in)) {}
+
+  // Starts the engine once, and warms it up.
+  base::Status start();
+};
+
+namespace facade {
+
+// vSurge::generate below the exceptions.
+base::Result<std::vector<ReturnSample>> generate(vSurge::State& surge,
+                                                 const std::vector<std::string>& prompts,
+                                                 const SamplingParams& sampling,
+                                                 const vSurge::OnSample& on_sample);
+
+}  // namespace facade
+}  // namespace vsurge
