@@ -93,6 +93,7 @@ class Backend {
     int inputs_max = 0;  // widest K of any linear
     int heads = 0;
     int head_dim = 0;
+    int vocabulary = 0;  // width of the logits that sample() gets
   };
   base::Status reserve(const StepShape& shape);
 
@@ -127,13 +128,11 @@ class Backend {
   virtual void do_linear(Tensor x, const Weight& w, Tensor out, const LinearSpec& spec) = 0;
   virtual void do_rms_norm(Tensor x, std::span<const float> weight, float eps, Tensor out) = 0;
   virtual void do_gated_activation(Tensor gate_up, kernels::Activation act, Tensor out) = 0;
-  virtual void do_rope_and_store_kv(Tensor qkv, Tensor cosines, Tensor sines,
-                                    const RopeSpec& spec, std::span<const std::int32_t> slots,
-                                    KvCache& kv, int layer) = 0;
-  virtual void do_plan_attention(const AttentionBatch& batch, const KvShape& shape,
-                                 int heads) = 0;
-  virtual void do_attention(Tensor q, const KvCache& kv, const AttentionSpec& spec,
-                            Tensor out) = 0;
+  virtual void do_rope_and_store_kv(Tensor qkv, Tensor cosines, Tensor sines, const RopeSpec& spec,
+                                    std::span<const std::int32_t> slots, KvCache& kv,
+                                    int layer) = 0;
+  virtual void do_plan_attention(const AttentionBatch& batch, const KvShape& shape, int heads) = 0;
+  virtual void do_attention(Tensor q, const KvCache& kv, const AttentionSpec& spec, Tensor out) = 0;
   virtual void do_gather_rows(Tensor x, std::span<const std::int32_t> rows, Tensor out) = 0;
   virtual void do_sample(Tensor logits, std::span<const kernels::SampleRow> rows,
                          std::span<kernels::SampleResult> results) = 0;

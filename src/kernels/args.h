@@ -1,0 +1,203 @@
+// Parameters of the kernels, one struct each, with shapes. Kernels take raw pointers, own nothing,
+// allocate nothing and run on the calling thread, over the range they are given.
+#pragma once
+
+#include "kernels/types.h"
+
+namespace vsurge::kernels {
+
+// Activations are prepared for linear() in tiles of at most this many rows; the tiles of a batch
+// differ by one row at most.
+constexpr int kTileRows = 8;
+static constexpr int64_t tile_count(int64_t rows) {
+  return (rows + kTileRows - 1) / kTileRows;
+}
+static constexpr int64_t tile_first_row(int64_t rows, int64_t tile) {
+  return tile * rows / tile_count(rows);
+}
+
+// A packed weight matrix (types.h).
+struct PackedMatrix {
+  WeightKind kind;
+  int32_t group;
+  int64_t rows;  // N; panels = ceil(N / 16)
+  int64_t cols;  // K; even for kBF16, a multiple of `group` for the integer kinds
+  const uint8_t* values;
+  const uint16_t* scales;  // fp16 [N/16][K/group][16]
+  const uint16_t* minima;
+};
+static constexpr int64_t panel_bytes(WeightKind kind, int64_t cols) {
+  switch (kind) {
+    case WeightKind::kF32:
+      return cols * 64;
+    case WeightKind::kBF16:
+      return cols * 32;
+    case WeightKind::kI8:
+    case WeightKind::kI8Min:
+      return cols * 16;
+    case WeightKind::kI4:
+    case WeightKind::kI4Min:
+      return cols * 8;
+  }
+  return 0;
+}
+static constexpr int64_t activation_bytes(WeightKind kind) {
+  return kind == WeightKind::kF32 ? 4 : kind == WeightKind::kBF16 ? 2 : 1;
+}
+// What weight codes are stored above their value: w = scale * (code - offset).
+static constexpr int32_t code_offset(WeightKind kind) {
+  return kind == WeightKind::kI8 ? 128 : kind == WeightKind::kI4 ? 8 : 0;
+}
+
+// Activations as linear() reads them. A tile of h rows whose first row is r0 starts at
+// r0 * cols values and r0 * (cols / group) group entries. Within it:
+//   values  kF32 [K][h] float; kBF16 [K/2][h][2] bfloat16; else [K/4][h][4] int8
+//   starts  [K/group][h]  -code_offset * sum of the group's values: where integer sums begin
+//   sums    [K/group][h]  sum of the group's values
+//   scales  [K/group][h]  max |x| / 127
+struct ActivationTiles {
+  int64_t rows;
+  int64_t cols;
+  int32_t group;
+  uint8_t* values;
+  int32_t* starts;
+  float* sums;
+  float* scales;
+};
+
+struct PrepareArgs {
+  const float* x;  // [rows, cols], rows x_stride apart
+  int64_t x_stride;
+  WeightKind kind;
+  ActivationTiles tiles;
+  int64_t tile_begin, tile_end;
+  int64_t col_begin, col_end;  // whole groups, pairs or single columns
+};
+
+struct LinearArgs {
+  PackedMatrix weights;
+  ActivationTiles x;
+  float* out;  // [rows of x, N], rows out_stride apart
+  int64_t out_stride;
+  const float* bias;  // [N] or nullptr
+  bool accumulate;    // out += instead of out =
+  int64_t panel_begin, panel_end;
+  int64_t tile_begin, tile_end;
+};
+
+struct EmbedArgs {
+  PackedMatrix table;     // [vocabulary, K]
+  const int32_t* tokens;  // [rows]
+  float* out;             // [rows, K]
+  int64_t out_stride;
+  int64_t row_begin, row_end;
+};
+
+struct RmsNormArgs {
+  const float* x;  // [rows, cols]
+  int64_t x_stride;
+  const float* weight;  // [cols]
+  float eps;
+  float* out;  // [rows, cols]; may be x
+  int64_t out_stride;
+  int64_t cols;
+  int64_t row_begin, row_end;
+};
+
+struct GatedActivationArgs {
+  const float* gate_up;  // [rows, 2 * width], gate first
+  int64_t gate_up_stride;
+  Activation activation;
+  float* out;  // [rows, width]
+  int64_t out_stride;
+  int64_t width;
+  int64_t row_begin, row_end;
+  int64_t col_begin, col_end;
+};
+
+// One layer of the paged KV cache. Page p starts at base + p * page_stride and holds keys, then
+// values:
+//   keys    f32  [kv_heads][page_size/16][head_dim][16]
+//           bf16 [kv_heads][page_size/16][head_dim/2][16][2]   16 keys are one vector
+//   values  f32  [kv_heads][page_size][head_dim]
+//           bf16 [kv_heads][page_size/2][head_dim][2]          two slots side by side
+// Readers may load up to 64 bytes behind the last page.
+struct KvLayer {
+  DType dtype;  // kF32 or kBF16
+  int32_t kv_heads;
+  int32_t head_dim;  // a multiple of 8, at most kHeadDimMax
+  int32_t page_size;
+  uint8_t* base;
+  int64_t page_stride;  // bytes
+};
+constexpr int kHeadDimMax = 256;
+
+struct RopeStoreArgs {
+  float* qkv;  // [tokens, (heads + 2 kv_heads) * head_dim], changed in place
+  int64_t qkv_stride;
+  int32_t heads;
+  const float* cosines;  // [tokens, rotary_dim / 2]
+  const float* sines;
+  int64_t angle_stride;
+  int32_t rotary_dim;
+  bool interleaved;
+  const float* q_norm;  // [head_dim] or nullptr
+  const float* k_norm;
+  float norm_eps;
+  const int32_t* slots;  // [tokens]: page * page_size + place
+  KvLayer kv;
+  int64_t token_begin, token_end;
+};
+
+// Attention works on a tile: some successive tokens of one sequence and all query heads of one KV
+// head. Its "lines" are token-major: line = token * heads_per_kv + head.
+//
+// Keys are taken in chunks of kAttentionChunk counted from position 0. A chunk gives each line a
+// maximum, a sum and an accumulator; chunks are merged in ascending order. Both are the same chain
+// of operations whether one call does all chunks or several calls do some each and merge() the
+// rest.
+constexpr int kAttentionChunk = 256;
+constexpr int kAttentionLinesMax = 64;
+
+struct AttendArgs {
+  const float* q;  // [tokens, heads * head_dim]: the first query head of this KV head
+  int64_t q_stride;
+  float* out;  // the same shape and place
+  int64_t out_stride;
+  int32_t tokens;  // tokens * heads_per_kv <= kAttentionLinesMax, or one token
+  int32_t heads_per_kv;
+  int32_t first_position;  // of the tile's first token
+  int32_t window;          // 0 = all
+  float scale;
+  float softcap;  // 0 = none
+  KvLayer kv;
+  int32_t kv_head;
+  const int32_t* pages;  // of the sequence
+  int32_t chunk_begin, chunk_end;
+  float*
+      partials;  // nullptr: all chunks are here, write `out`; else [chunks][lines][partial_floats]
+  float* scratch;  // attend_scratch_floats()
+};
+// A partial is maximum, sum, then the accumulator; maximum = -infinity says that it is empty.
+static constexpr int64_t padded_head_dim(int32_t head_dim) {
+  return (head_dim + 15) / 16 * 16;
+}
+static constexpr int64_t partial_floats(int32_t head_dim) {
+  return padded_head_dim(head_dim) + 16;
+}
+static constexpr int64_t attend_scratch_floats(int64_t lines, int32_t head_dim) {
+  return lines * (kAttentionChunk + padded_head_dim(head_dim) + 2 * partial_floats(head_dim));
+}
+
+struct MergeArgs {
+  const float* partials;  // [chunks][lines][partial_floats], all chunks of the tile
+  int32_t chunks;
+  int32_t tokens;
+  int32_t heads_per_kv;
+  int32_t head_dim;
+  float* out;  // as AttendArgs::out
+  int64_t out_stride;
+  float* scratch;  // [partial_floats]
+};
+
+}  // namespace vsurge::kernels

@@ -1,0 +1,78 @@
+// Per-head norm and rotation of queries and keys, and storing keys and values in the cache.
+#pragma once
+
+#include "kernels/cpu/rows-inl.h"
+
+namespace vsurge::kernels {
+namespace {
+
+// (a, b) -> (a cos - b sin, b cos + a sin) for pairs (x[i], x[i + pairs])
+inline void rotate_halves(float* x, const float* cosines, const float* sines, int64_t pairs) {
+  for (int64_t i = 0; i < pairs; i += 16) {
+    const int64_t n = pairs - i < 16 ? pairs - i : 16;
+    const Vf a = vload_n(x + i, n), b = vload_n(x + pairs + i, n);
+    const Vf c = vload_n(cosines + i, n), s = vload_n(sines + i, n);
+    vstore_n(x + i, vsub(vmul(a, c), vmul(b, s)), n);
+    vstore_n(x + pairs + i, vadd(vmul(b, c), vmul(a, s)), n);
+  }
+}
+
+// The same for pairs (x[2i], x[2i + 1]).
+inline void rotate_neighbours(float* x, const float* cosines, const float* sines, int64_t pairs) {
+  for (int64_t i = 0; i < pairs; ++i) {
+    const float a = x[2 * i], b = x[2 * i + 1];
+    x[2 * i] = a * cosines[i] - b * sines[i];
+    x[2 * i + 1] = b * cosines[i] + a * sines[i];
+  }
+}
+
+inline void norm_and_rotate(const RopeStoreArgs& a, float* x, const float* norm, int64_t token) {
+  if (norm != nullptr) norm_row(x, norm, a.norm_eps, a.kv.head_dim, x);
+  const float* cosines = a.cosines + token * a.angle_stride;
+  const float* sines = a.sines + token * a.angle_stride;
+  if (a.interleaved) {
+    rotate_neighbours(x, cosines, sines, a.rotary_dim / 2);
+  } else {
+    rotate_halves(x, cosines, sines, a.rotary_dim / 2);
+  }
+}
+
+inline void store_key_value(const KvLayer& kv, const float* key, const float* value, int64_t head,
+                            int32_t slot) {
+  const int64_t dim = kv.head_dim, place = slot % kv.page_size;
+  const int64_t head_values = dim * kv.page_size;
+  const int64_t bytes = kv.dtype == DType::kF32 ? 4 : 2;
+  uint8_t* keys = kv.base + slot / kv.page_size * kv.page_stride + head * head_values * bytes;
+  uint8_t* values = keys + kv.kv_heads * head_values * bytes;
+  const int64_t lane = place % 16;
+  keys += place / 16 * dim * 16 * bytes;
+  if (kv.dtype == DType::kF32) {
+    float* k = reinterpret_cast<float*>(keys);
+    for (int64_t d = 0; d < dim; ++d) k[d * 16 + lane] = key[d];
+    memcpy(values + place * dim * 4, value, static_cast<size_t>(dim) * 4);
+    return;
+  }
+  uint16_t* k = reinterpret_cast<uint16_t*>(keys);
+  uint16_t* v = reinterpret_cast<uint16_t*>(values) + place / 2 * dim * 2 + place % 2;
+  for (int64_t d = 0; d < dim; ++d) {
+    k[(d / 2 * 16 + lane) * 2 + d % 2] = float_to_bf16(key[d]);
+    v[d * 2] = float_to_bf16(value[d]);
+  }
+}
+
+void rope_store(const RopeStoreArgs& a) {
+  const int64_t dim = a.kv.head_dim;
+  for (int64_t t = a.token_begin; t < a.token_end; ++t) {
+    float* q = a.qkv + t * a.qkv_stride;
+    float* k = q + a.heads * dim;
+    float* v = k + a.kv.kv_heads * dim;
+    for (int64_t h = 0; h < a.heads; ++h) norm_and_rotate(a, q + h * dim, a.q_norm, t);
+    for (int64_t h = 0; h < a.kv.kv_heads; ++h) {
+      norm_and_rotate(a, k + h * dim, a.k_norm, t);
+      store_key_value(a.kv, k + h * dim, v + h * dim, h, a.slots[t]);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace vsurge::kernels

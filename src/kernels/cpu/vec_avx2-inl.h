@@ -1,0 +1,132 @@
+// Vf in two 256-bit registers; see vec_scalar-inl.h for the meaning of each operation.
+#pragma once
+
+#include <immintrin.h>
+
+#include "kernels/cpu/half-inl.h"
+
+namespace vsurge::kernels {
+namespace {
+
+struct Vf {
+  __m256 lo, hi;
+};
+constexpr int kLanes = 16;
+
+inline Vf vset(float x) {
+  return {_mm256_set1_ps(x), _mm256_set1_ps(x)};
+}
+inline Vf vload(const float* p) {
+  return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)};
+}
+inline void vstore(float* p, Vf a) {
+  _mm256_storeu_ps(p, a.lo);
+  _mm256_storeu_ps(p + 8, a.hi);
+}
+// Lanes whose index is below n, as a mask for maskload and maskstore.
+inline __m256i lanes_below(int64_t n, int first) {
+  const __m256i index =
+      _mm256_add_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), _mm256_set1_epi32(first));
+  return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(n)), index);
+}
+inline Vf vload_n(const float* p, int64_t n) {
+  return {_mm256_maskload_ps(p, lanes_below(n, 0)), _mm256_maskload_ps(p + 8, lanes_below(n, 8))};
+}
+inline void vstore_n(float* p, Vf a, int64_t n) {
+  _mm256_maskstore_ps(p, lanes_below(n, 0), a.lo);
+  _mm256_maskstore_ps(p + 8, lanes_below(n, 8), a.hi);
+}
+inline Vf vadd(Vf a, Vf b) {
+  return {_mm256_add_ps(a.lo, b.lo), _mm256_add_ps(a.hi, b.hi)};
+}
+inline Vf vsub(Vf a, Vf b) {
+  return {_mm256_sub_ps(a.lo, b.lo), _mm256_sub_ps(a.hi, b.hi)};
+}
+inline Vf vmul(Vf a, Vf b) {
+  return {_mm256_mul_ps(a.lo, b.lo), _mm256_mul_ps(a.hi, b.hi)};
+}
+inline Vf vdiv(Vf a, Vf b) {
+  return {_mm256_div_ps(a.lo, b.lo), _mm256_div_ps(a.hi, b.hi)};
+}
+inline Vf vfma(Vf a, Vf b, Vf c) {
+  return {_mm256_fmadd_ps(a.lo, b.lo, c.lo), _mm256_fmadd_ps(a.hi, b.hi, c.hi)};
+}
+inline Vf vmax(Vf a, Vf b) {
+  return {_mm256_max_ps(a.lo, b.lo), _mm256_max_ps(a.hi, b.hi)};
+}
+inline Vf vmin(Vf a, Vf b) {
+  return {_mm256_min_ps(a.lo, b.lo), _mm256_min_ps(a.hi, b.hi)};
+}
+inline Vf vabs(Vf a) {
+  const __m256 sign = _mm256_set1_ps(-0.0f);
+  return {_mm256_andnot_ps(sign, a.lo), _mm256_andnot_ps(sign, a.hi)};
+}
+inline Vf vround(Vf a) {
+  return {_mm256_round_ps(a.lo, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC),
+          _mm256_round_ps(a.hi, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)};
+}
+inline __m256 pow2(__m256 n) {
+  const __m256i e = _mm256_add_epi32(_mm256_cvttps_epi32(n), _mm256_set1_epi32(127));
+  return _mm256_castsi256_ps(_mm256_slli_epi32(e, 23));
+}
+inline Vf vscale_pow2(Vf a, Vf n) {
+  return vmul(a, {pow2(n.lo), pow2(n.hi)});
+}
+// Eight bits as eight lanes of ones or zeros.
+inline __m256 lanes_of(uint32_t mask) {
+  const __m256i bits = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+  const __m256i m = _mm256_and_si256(_mm256_set1_epi32(static_cast<int>(mask)), bits);
+  return _mm256_castsi256_ps(_mm256_cmpeq_epi32(m, bits));
+}
+inline Vf vselect(uint32_t mask, Vf a, Vf b) {
+  return {_mm256_blendv_ps(b.lo, a.lo, lanes_of(mask)),
+          _mm256_blendv_ps(b.hi, a.hi, lanes_of(mask >> 8))};
+}
+inline uint32_t vless(Vf a, Vf b) {
+  const int lo = _mm256_movemask_ps(_mm256_cmp_ps(a.lo, b.lo, _CMP_LT_OQ));
+  const int hi = _mm256_movemask_ps(_mm256_cmp_ps(a.hi, b.hi, _CMP_LT_OQ));
+  return static_cast<uint32_t>(lo) | static_cast<uint32_t>(hi) << 8;
+}
+inline float vreduce_add(Vf a) {
+  const __m256 t = _mm256_add_ps(a.lo, a.hi);
+  const __m128 u = _mm_add_ps(_mm256_castps256_ps128(t), _mm256_extractf128_ps(t, 1));
+  const __m128 w = _mm_add_ps(u, _mm_movehl_ps(u, u));
+  return _mm_cvtss_f32(_mm_add_ss(w, _mm_shuffle_ps(w, w, 1)));
+}
+inline float vreduce_max(Vf a) {
+  const __m256 t = _mm256_max_ps(a.lo, a.hi);
+  const __m128 u = _mm_max_ps(_mm256_castps256_ps128(t), _mm256_extractf128_ps(t, 1));
+  const __m128 w = _mm_max_ps(u, _mm_movehl_ps(u, u));
+  return _mm_cvtss_f32(_mm_max_ss(w, _mm_shuffle_ps(w, w, 1)));
+}
+inline void vload_bf16_pairs(const uint16_t* p, Vf& even, Vf& odd) {
+  const __m256i a = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+  const __m256i b = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p + 16));
+  const __m256i high = _mm256_set1_epi32(static_cast<int>(0xffff0000u));
+  even = {_mm256_castsi256_ps(_mm256_slli_epi32(a, 16)),
+          _mm256_castsi256_ps(_mm256_slli_epi32(b, 16))};
+  odd = {_mm256_castsi256_ps(_mm256_and_si256(a, high)),
+         _mm256_castsi256_ps(_mm256_and_si256(b, high))};
+}
+inline Vf vload_half(const uint16_t* p) {
+  return {_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))),
+          _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p + 8)))};
+}
+// n is 16 or 8 or 4 or less: groups are whole vectors, so the tail is rare.
+inline int32_t vstore_int8(int8_t* p, Vf a, int64_t n) {
+  alignas(32) int32_t q[16];
+  _mm256_store_si256(reinterpret_cast<__m256i*>(q), _mm256_cvtps_epi32(a.lo));
+  _mm256_store_si256(reinterpret_cast<__m256i*>(q + 8), _mm256_cvtps_epi32(a.hi));
+  uint32_t sum = 0;
+  for (int64_t i = 0; i < n; ++i) {
+    p[i] = static_cast<int8_t>(q[i]);
+    sum += static_cast<uint32_t>(q[i]);
+  }
+  return static_cast<int32_t>(sum);
+}
+inline void prefetch(const void* p) {
+  _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0);
+}
+
+}  // namespace
+}  // namespace vsurge::kernels

@@ -1,0 +1,31 @@
+// The kernels of one instruction set level, and which levels this CPU can run.
+#pragma once
+
+#include "kernels/args.h"
+
+namespace vsurge::kernels {
+
+// Every function may be called from many threads at once on disjoint ranges.
+struct KernelTable {
+  const char* name;  // "scalar", "avx2", "avx512"
+  void (*prepare)(const PrepareArgs& args);
+  void (*linear)(const LinearArgs& args);
+  void (*embed)(const EmbedArgs& args);
+  void (*rms_norm)(const RmsNormArgs& args);
+  void (*gated_activation)(const GatedActivationArgs& args);
+  void (*rope_store)(const RopeStoreArgs& args);
+  void (*attend)(const AttendArgs& args);
+  void (*merge)(const MergeArgs& args);
+};
+
+// The one symbol of each ISA unit (cpu/*.cc); call through table().
+const KernelTable* scalar_kernels();
+const KernelTable* avx2_kernels();
+const KernelTable* avx512_kernels();
+
+bool supported(IsaLevel level);
+IsaLevel best_level();
+// `level` must be supported.
+const KernelTable& table(IsaLevel level);
+
+}  // namespace vsurge::kernels

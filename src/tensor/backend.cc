@@ -1,0 +1,154 @@
+// The checked half of Backend: what every device may rely on.
+#include "tensor/backend.h"
+
+#include "kernels/args.h"
+
+namespace vsurge::tensor {
+namespace {
+
+using base::ErrorCode;
+using base::fail;
+
+void check_floats(const Tensor& t) {
+  CHECK(t.dtype == DType::kF32);
+  CHECK(t.rows >= 0 && t.cols > 0 && t.row_stride >= t.cols);
+  CHECK(t.rows == 0 || t.data != nullptr);
+}
+
+bool known_group(int group) {
+  return group == 16 || group == 32 || group == 64 || group == 128;
+}
+
+}  // namespace
+
+base::Result<Weight> Backend::pack(const RowSource& source, kernels::WeightFormat format) {
+  const std::int64_t rows = source.rows(), cols = source.cols();
+  constexpr std::int64_t kSideMax = std::int64_t{1} << 31;
+  if (rows < 1 || cols < 1 || rows > kSideMax || cols > kSideMax) {
+    return fail(ErrorCode::kBadModel, "matrix: expected 1 to 2^31 rows and columns, found {} x {}",
+                rows, cols);
+  }
+  if (kernels::is_integer(format.kind)) {
+    CHECK(known_group(format.group));
+    if (cols % format.group != 0) {
+      return fail(ErrorCode::kBadModel, "matrix: expected columns in groups of {}, found {}",
+                  format.group, cols);
+    }
+  } else {
+    CHECK(format.group == 0);
+    if (format.kind == kernels::WeightKind::kBF16 && cols % 2 != 0) {
+      return fail(ErrorCode::kBadModel, "matrix: expected an even number of columns, found {}",
+                  cols);
+    }
+  }
+  return do_pack(source, format);
+}
+
+base::Result<KvCache> Backend::make_kv_cache(const KvShape& shape) {
+  CHECK(shape.dtype == DType::kBF16 || shape.dtype == DType::kF32);
+  CHECK(shape.page_size == 16 || shape.page_size == 32 || shape.page_size == 64 ||
+        shape.page_size == 128);
+  CHECK(shape.layers > 0 && shape.kv_heads > 0 && shape.pages > 0);
+  if (shape.head_dim < 8 || shape.head_dim > kernels::kHeadDimMax || shape.head_dim % 8 != 0) {
+    return fail(ErrorCode::kBadModel, "head_dim: expected a multiple of 8 up to {}, found {}",
+                kernels::kHeadDimMax, shape.head_dim);
+  }
+  KvCache cache;
+  cache.shape = shape;
+  cache.storage =
+      VSURGE_TRY(Buffer::allocate(shape.page_bytes() * static_cast<std::size_t>(shape.pages)));
+  return cache;
+}
+
+base::Status Backend::reserve(const StepShape& shape) {
+  CHECK(shape.tokens_max > 0 && shape.sequences_max > 0 && shape.context_max > 0);
+  CHECK(shape.inputs_max > 0 && shape.heads > 0 && shape.head_dim > 0);
+  return do_reserve(shape);
+}
+
+void Backend::embed(const Weight& table, std::span<const std::int32_t> tokens, Tensor out) {
+  check_floats(out);
+  CHECK(out.cols == table.cols && out.rows == static_cast<std::int64_t>(tokens.size()));
+  for (const std::int32_t token : tokens) CHECK(token >= 0 && token < table.rows);
+  if (out.rows > 0) do_embed(table, tokens, out);
+}
+
+void Backend::linear(Tensor x, const Weight& w, Tensor out, const LinearSpec& spec) {
+  check_floats(x);
+  check_floats(out);
+  CHECK(x.cols == w.cols && out.cols == w.rows && x.rows == out.rows,
+        "x [{}, {}], w [{}, {}], out [{}, {}]", x.rows, x.cols, w.rows, w.cols, out.rows, out.cols);
+  if (x.rows > 0) do_linear(x, w, out, spec);
+}
+
+void Backend::rms_norm(Tensor x, std::span<const float> weight, float eps, Tensor out) {
+  check_floats(x);
+  check_floats(out);
+  CHECK(x.rows == out.rows && x.cols == out.cols);
+  CHECK(static_cast<std::int64_t>(weight.size()) == x.cols);
+  if (x.rows > 0) do_rms_norm(x, weight, eps, out);
+}
+
+void Backend::gated_activation(Tensor gate_up, kernels::Activation act, Tensor out) {
+  check_floats(gate_up);
+  check_floats(out);
+  CHECK(gate_up.rows == out.rows && gate_up.cols == 2 * out.cols);
+  if (out.rows > 0) do_gated_activation(gate_up, act, out);
+}
+
+void Backend::rope_and_store_kv(Tensor qkv, Tensor cosines, Tensor sines, const RopeSpec& spec,
+                                std::span<const std::int32_t> slots, KvCache& kv, int layer) {
+  const KvShape& shape = kv.shape;
+  check_floats(qkv);
+  check_floats(cosines);
+  check_floats(sines);
+  CHECK(layer >= 0 && layer < shape.layers);
+  CHECK(qkv.cols % shape.head_dim == 0 && qkv.cols / shape.head_dim > 2 * shape.kv_heads);
+  CHECK(spec.rotary_dim > 0 && spec.rotary_dim % 2 == 0 && spec.rotary_dim <= shape.head_dim);
+  CHECK(cosines.cols == spec.rotary_dim / 2 && sines.cols == cosines.cols);
+  CHECK(cosines.rows == qkv.rows && sines.rows == qkv.rows);
+  CHECK(cosines.row_stride == sines.row_stride);
+  CHECK(static_cast<std::int64_t>(slots.size()) == qkv.rows);
+  for (const std::int32_t slot : slots) CHECK(slot >= 0 && slot / shape.page_size < shape.pages);
+  if (qkv.rows > 0) do_rope_and_store_kv(qkv, cosines, sines, spec, slots, kv, layer);
+}
+
+void Backend::plan_attention(const AttentionBatch& batch, const KvShape& shape, int heads) {
+  const std::size_t sequences = batch.context_lengths.size();
+  CHECK(batch.sequence_offsets.size() == sequences + 1);
+  CHECK(batch.page_offsets.size() == sequences + 1);
+  CHECK(heads > 0 && heads % shape.kv_heads == 0);
+  for (std::size_t i = 0; i < sequences; ++i) {
+    const std::int32_t rows = batch.sequence_offsets[i + 1] - batch.sequence_offsets[i];
+    const std::int32_t pages = batch.page_offsets[i + 1] - batch.page_offsets[i];
+    CHECK(rows >= 0 && rows <= batch.context_lengths[i]);
+    CHECK(static_cast<std::int64_t>(pages) * shape.page_size >= batch.context_lengths[i]);
+  }
+  for (const std::int32_t page : batch.pages) CHECK(page >= 0 && page < shape.pages);
+  do_plan_attention(batch, shape, heads);
+}
+
+void Backend::attention(Tensor q, const KvCache& kv, const AttentionSpec& spec, Tensor out) {
+  check_floats(q);
+  check_floats(out);
+  CHECK(q.rows == out.rows && q.cols == out.cols && q.cols % kv.shape.head_dim == 0);
+  CHECK(spec.layer >= 0 && spec.layer < kv.shape.layers && spec.window >= 0);
+  if (q.rows > 0) do_attention(q, kv, spec, out);
+}
+
+void Backend::gather_rows(Tensor x, std::span<const std::int32_t> rows, Tensor out) {
+  check_floats(x);
+  check_floats(out);
+  CHECK(x.cols == out.cols && out.rows == static_cast<std::int64_t>(rows.size()));
+  for (const std::int32_t row : rows) CHECK(row >= 0 && row < x.rows);
+  if (out.rows > 0) do_gather_rows(x, rows, out);
+}
+
+void Backend::sample(Tensor logits, std::span<const kernels::SampleRow> rows,
+                     std::span<kernels::SampleResult> results) {
+  check_floats(logits);
+  CHECK(logits.rows == static_cast<std::int64_t>(rows.size()) && rows.size() == results.size());
+  if (!rows.empty()) do_sample(logits, rows, results);
+}
+
+}  // namespace vsurge::tensor

@@ -1,0 +1,342 @@
+#include "tensor/cpu_backend.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "tensor/pack.h"
+
+namespace vsurge::tensor {
+namespace {
+
+using kernels::IsaLevel;
+using kernels::kPanelRows;
+
+kernels::PackedMatrix view_of(const Weight& w) {
+  kernels::PackedMatrix m{};
+  m.kind = w.format.kind;
+  m.group = w.format.group;
+  m.rows = w.rows;
+  m.cols = w.cols;
+  m.values = reinterpret_cast<const std::uint8_t*>(w.values.data());
+  m.scales = reinterpret_cast<const std::uint16_t*>(w.scales.data());
+  m.minima = reinterpret_cast<const std::uint16_t*>(w.minima.data());
+  return m;
+}
+
+kernels::KvLayer layer_of(const KvCache& kv, int layer) {
+  const KvShape& s = kv.shape;
+  kernels::KvLayer out{};
+  out.dtype = s.dtype;
+  out.kv_heads = s.kv_heads;
+  out.head_dim = s.head_dim;
+  out.page_size = s.page_size;
+  out.page_stride = static_cast<std::int64_t>(s.page_bytes() / static_cast<std::size_t>(s.layers));
+  out.base = reinterpret_cast<std::uint8_t*>(kv.storage.data()) +
+             static_cast<std::int64_t>(layer) * s.pages * out.page_stride;
+  return out;
+}
+
+std::int64_t ceil_div(std::int64_t a, std::int64_t b) {
+  return (a + b - 1) / b;
+}
+
+// Below this many multiplications waking other threads costs more than it saves.
+constexpr std::int64_t kSerialWork = 1 << 16;
+constexpr std::int64_t kSerialValues = 1 << 13;
+// Columns of activations that one thread prepares at a time.
+constexpr std::int64_t kPrepareCols = 1024;
+constexpr std::int64_t kGroupMin = 16;
+// Split attention tiles of so many full-length sequences may be in flight at once.
+constexpr std::int64_t kSplitSequences = 8;
+
+}  // namespace
+
+CpuBackend::CpuBackend(IsaLevel level, int threads)
+    : kernels_(kernels::table(level)), pool_(threads) {}
+
+std::string CpuBackend::name() const {
+  return fmt::format("cpu/{}, {} thread{}", kernels_.name, pool_.size(),
+                     pool_.size() == 1 ? "" : "s");
+}
+
+base::Result<Weight> CpuBackend::do_pack(const RowSource& source, kernels::WeightFormat format) {
+  return pack_weight(pool_, source, format);
+}
+
+base::Status CpuBackend::do_reserve(const StepShape& shape) {
+  const auto threads = static_cast<std::size_t>(pool_.size());
+  const auto inputs =
+      static_cast<std::size_t>(shape.tokens_max) * static_cast<std::size_t>(shape.inputs_max);
+  values_ = VSURGE_TRY(Buffer::allocate(inputs * sizeof(float)));
+  groups_ = VSURGE_TRY(Buffer::allocate(inputs / kGroupMin * 3 * sizeof(float)));
+  const std::int64_t chunks = ceil_div(shape.context_max, kernels::kAttentionChunk);
+  const std::int64_t partials = std::min<std::int64_t>(shape.sequences_max, kSplitSequences) *
+                                shape.heads * chunks * kernels::partial_floats(shape.head_dim);
+  partials_ = VSURGE_TRY(Buffer::allocate(static_cast<std::size_t>(partials) * sizeof(float)));
+  const std::int64_t lines = std::max(kernels::kAttentionLinesMax, shape.heads);
+  attention_ = VSURGE_TRY(Buffer::allocate(
+      threads * sizeof(float) *
+      static_cast<std::size_t>(kernels::attend_scratch_floats(lines, shape.head_dim))));
+  sampling_ = VSURGE_TRY(Buffer::allocate(threads * static_cast<std::size_t>(shape.vocabulary) * 2 *
+                                          sizeof(std::uint64_t)));
+  plan_.reserve(shape, partials);
+  return {};
+}
+
+// Scratch that reserve() did not foresee (tests, tools).
+void CpuBackend::need(Buffer& buffer, std::size_t bytes) {
+  if (buffer.size() >= bytes) return;
+  auto bigger = Buffer::allocate(bytes);
+  CHECK(bigger.has_value(), "{}", bigger.error().message);
+  buffer = std::move(*bigger);
+}
+
+template <class F>
+void CpuBackend::for_rows(std::int64_t rows, F&& fn) {
+  const std::int64_t grain = std::max<std::int64_t>(1, ceil_div(rows, pool_.size() * 4));
+  pool_.parallel_for(rows, grain,
+                     [&](std::int64_t begin, std::int64_t end, int) { fn(begin, end); });
+}
+
+void CpuBackend::do_embed(const Weight& table, std::span<const std::int32_t> tokens, Tensor out) {
+  kernels::EmbedArgs args{};
+  args.table = view_of(table);
+  args.tokens = tokens.data();
+  args.out = out.row<float>(0);
+  args.out_stride = out.row_stride;
+  for_rows(out.rows, [&](std::int64_t begin, std::int64_t end) {
+    kernels::EmbedArgs part = args;
+    part.row_begin = begin;
+    part.row_end = end;
+    kernels_.embed(part);
+  });
+}
+
+kernels::ActivationTiles CpuBackend::prepare(const Tensor& x, const Weight& w) {
+  const auto total = static_cast<std::size_t>(x.rows * x.cols);
+  const std::int64_t group = w.format.group;
+  kernels::PrepareArgs args{};
+  args.x = x.row<float>(0);
+  args.x_stride = x.row_stride;
+  args.kind = w.format.kind;
+  args.tiles.rows = x.rows;
+  args.tiles.cols = x.cols;
+  args.tiles.group = w.format.group;
+  need(values_, total * static_cast<std::size_t>(kernels::activation_bytes(args.kind)));
+  args.tiles.values = reinterpret_cast<std::uint8_t*>(values_.data());
+  if (group != 0) {
+    const std::size_t groups = total / static_cast<std::size_t>(group);
+    need(groups_, groups * 3 * sizeof(float));
+    args.tiles.starts = reinterpret_cast<std::int32_t*>(groups_.data());
+    args.tiles.sums = reinterpret_cast<float*>(groups_.data()) + groups;
+    args.tiles.scales = args.tiles.sums + groups;
+  }
+  // Rows of one tile share cache lines, so threads divide tiles and columns, never rows.
+  const std::int64_t tiles = kernels::tile_count(x.rows);
+  const std::int64_t strips = ceil_div(x.cols, kPrepareCols);
+  const bool serial = x.rows * x.cols <= kSerialValues;
+  pool_.parallel_for(tiles * strips, serial ? tiles * strips : 1,
+                     [&](std::int64_t begin, std::int64_t end, int) {
+                       for (std::int64_t i = begin; i < end; ++i) {
+                         kernels::PrepareArgs part = args;
+                         part.tile_begin = i / strips;
+                         part.tile_end = part.tile_begin + 1;
+                         part.col_begin = i % strips * kPrepareCols;
+                         part.col_end = std::min(x.cols, part.col_begin + kPrepareCols);
+                         kernels_.prepare(part);
+                       }
+                     });
+  return args.tiles;
+}
+
+void CpuBackend::do_linear(Tensor x, const Weight& w, Tensor out, const LinearSpec& spec) {
+  kernels::LinearArgs args{};
+  args.weights = view_of(w);
+  args.x = prepare(x, w);
+  args.out = out.row<float>(0);
+  args.out_stride = out.row_stride;
+  args.bias = spec.bias;
+  args.accumulate = spec.accumulate;
+  args.tile_end = kernels::tile_count(x.rows);
+  const std::int64_t panels = ceil_div(w.rows, kPanelRows);
+  // Pairs of panels share their activations.
+  std::int64_t grain = std::max<std::int64_t>(2, panels / (pool_.size() * 8) / 2 * 2);
+  if (x.rows * x.cols * w.rows <= kSerialWork) grain = panels;
+  pool_.parallel_for(panels, grain, [&](std::int64_t begin, std::int64_t end, int) {
+    kernels::LinearArgs part = args;
+    part.panel_begin = begin;
+    part.panel_end = end;
+    kernels_.linear(part);
+  });
+}
+
+void CpuBackend::do_rms_norm(Tensor x, std::span<const float> weight, float eps, Tensor out) {
+  kernels::RmsNormArgs args{};
+  args.x = x.row<float>(0);
+  args.x_stride = x.row_stride;
+  args.weight = weight.data();
+  args.eps = eps;
+  args.out = out.row<float>(0);
+  args.out_stride = out.row_stride;
+  args.cols = x.cols;
+  for_rows(x.rows, [&](std::int64_t begin, std::int64_t end) {
+    kernels::RmsNormArgs part = args;
+    part.row_begin = begin;
+    part.row_end = end;
+    kernels_.rms_norm(part);
+  });
+}
+
+void CpuBackend::do_gated_activation(Tensor gate_up, kernels::Activation act, Tensor out) {
+  kernels::GatedActivationArgs args{};
+  args.gate_up = gate_up.row<float>(0);
+  args.gate_up_stride = gate_up.row_stride;
+  args.activation = act;
+  args.out = out.row<float>(0);
+  args.out_stride = out.row_stride;
+  args.width = out.cols;
+  args.col_end = out.cols;
+  for_rows(out.rows, [&](std::int64_t begin, std::int64_t end) {
+    kernels::GatedActivationArgs part = args;
+    part.row_begin = begin;
+    part.row_end = end;
+    kernels_.gated_activation(part);
+  });
+}
+
+void CpuBackend::do_rope_and_store_kv(Tensor qkv, Tensor cosines, Tensor sines,
+                                      const RopeSpec& spec, std::span<const std::int32_t> slots,
+                                      KvCache& kv, int layer) {
+  kernels::RopeStoreArgs args{};
+  args.qkv = qkv.row<float>(0);
+  args.qkv_stride = qkv.row_stride;
+  args.heads = static_cast<std::int32_t>(qkv.cols / kv.shape.head_dim) - 2 * kv.shape.kv_heads;
+  args.cosines = cosines.row<float>(0);
+  args.sines = sines.row<float>(0);
+  args.angle_stride = cosines.row_stride;
+  args.rotary_dim = spec.rotary_dim;
+  args.interleaved = spec.interleaved;
+  args.q_norm = spec.q_norm;
+  args.k_norm = spec.k_norm;
+  args.norm_eps = spec.norm_eps;
+  args.slots = slots.data();
+  args.kv = layer_of(kv, layer);
+  for_rows(qkv.rows, [&](std::int64_t begin, std::int64_t end) {
+    kernels::RopeStoreArgs part = args;
+    part.token_begin = begin;
+    part.token_end = end;
+    kernels_.rope_store(part);
+  });
+}
+
+void CpuBackend::do_plan_attention(const AttentionBatch& batch, const KvShape& shape, int heads) {
+  plan_.build(batch, shape, heads, pool_.size());
+}
+
+void CpuBackend::do_attention(Tensor q, const KvCache& kv, const AttentionSpec& spec, Tensor out) {
+  const std::int32_t dim = kv.shape.head_dim;
+  const std::int32_t group = plan_.heads() / kv.shape.kv_heads;
+  CHECK(q.cols == static_cast<std::int64_t>(plan_.heads()) * dim);
+  CHECK(q.rows == plan_.batch().sequence_offsets.back());
+  const std::int64_t scratch_floats =
+      kernels::attend_scratch_floats(std::max(kernels::kAttentionLinesMax, group), dim);
+  need(attention_, static_cast<std::size_t>(scratch_floats * pool_.size()) * sizeof(float));
+  auto* scratch = reinterpret_cast<float*>(attention_.data());
+  auto* partials = reinterpret_cast<float*>(partials_.data());
+  const kernels::KvLayer layer = layer_of(kv, spec.layer);
+  const AttentionBatch& batch = plan_.batch();
+  const auto attend = [&](const AttentionUnit& unit, int worker) {
+    const std::int64_t column = static_cast<std::int64_t>(unit.kv_head) * group * dim;
+    kernels::AttendArgs args{};
+    args.q = q.row<float>(unit.row) + column;
+    args.q_stride = q.row_stride;
+    args.out = out.row<float>(unit.row) + column;
+    args.out_stride = out.row_stride;
+    args.tokens = unit.tokens;
+    args.heads_per_kv = group;
+    args.first_position = unit.position;
+    args.window = spec.window;
+    args.scale = spec.scale;
+    args.softcap = spec.softcap;
+    args.kv = layer;
+    args.kv_head = unit.kv_head;
+    args.pages = batch.pages.data() + batch.page_offsets[static_cast<std::size_t>(unit.sequence)];
+    args.chunk_begin = unit.chunk_begin;
+    args.chunk_end = unit.chunk_end;
+    args.partials = unit.partials < 0 ? nullptr : partials + unit.partials;
+    args.scratch = scratch + worker * scratch_floats;
+    kernels_.attend(args);
+  };
+  const auto& units = plan_.units();
+  pool_.parallel_for(static_cast<std::int64_t>(units.size()), 1,
+                     [&](std::int64_t begin, std::int64_t end, int worker) {
+                       for (; begin < end; ++begin) {
+                         attend(units[static_cast<std::size_t>(begin)], worker);
+                       }
+                     });
+  const auto& merges = plan_.merges();
+  pool_.parallel_for(static_cast<std::int64_t>(merges.size()), 1,
+                     [&](std::int64_t begin, std::int64_t end, int worker) {
+                       for (; begin < end; ++begin) {
+                         const AttentionUnit& unit = merges[static_cast<std::size_t>(begin)];
+                         kernels::MergeArgs args{};
+                         args.partials = partials + unit.partials;
+                         args.chunks = unit.chunk_end;
+                         args.tokens = unit.tokens;
+                         args.heads_per_kv = group;
+                         args.head_dim = dim;
+                         args.out = out.row<float>(unit.row) +
+                                    static_cast<std::int64_t>(unit.kv_head) * group * dim;
+                         args.out_stride = out.row_stride;
+                         args.scratch = scratch + worker * scratch_floats;
+                         kernels_.merge(args);
+                       }
+                     });
+}
+
+void CpuBackend::do_gather_rows(Tensor x, std::span<const std::int32_t> rows, Tensor out) {
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    std::memcpy(out.row<float>(static_cast<std::int64_t>(i)), x.row<float>(rows[i]),
+                static_cast<std::size_t>(x.cols) * sizeof(float));
+  }
+}
+
+void CpuBackend::do_sample(Tensor logits, std::span<const kernels::SampleRow> rows,
+                           std::span<kernels::SampleResult> results) {
+  const auto scratch = 2 * static_cast<std::size_t>(logits.cols);
+  need(sampling_, scratch * static_cast<std::size_t>(pool_.size()) * sizeof(std::uint64_t));
+  auto* memory = reinterpret_cast<std::uint64_t*>(sampling_.data());
+  pool_.parallel_for(logits.rows, 1, [&](std::int64_t begin, std::int64_t end, int worker) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      results[static_cast<std::size_t>(i)] = kernels::sample_row(
+          logits.row<float>(i), static_cast<std::int32_t>(logits.cols),
+          rows[static_cast<std::size_t>(i)], memory + static_cast<std::size_t>(worker) * scratch);
+    }
+  });
+}
+
+base::Result<std::unique_ptr<Backend>> make_cpu_backend(const CpuBackendOptions& options) {
+  IsaLevel level = kernels::best_level();
+  if (options.isa == "scalar") {
+    level = IsaLevel::kScalar;
+  } else if (options.isa == "avx2") {
+    level = IsaLevel::kAvx2;
+  } else if (options.isa == "avx512") {
+    level = IsaLevel::kAvx512;
+  } else if (!options.isa.empty()) {
+    return base::fail(base::ErrorCode::kUsage, "isa: expected scalar, avx2 or avx512, found '{}'",
+                      options.isa);
+  }
+  if (!kernels::supported(level)) {
+    return base::fail(base::ErrorCode::kUsage, "isa: this CPU does not have {}", options.isa);
+  }
+  constexpr int kThreadsMax = 1024;
+  const int threads = options.threads == 0 ? base::ThreadPool::allowed_cpus() : options.threads;
+  if (threads < 1 || threads > kThreadsMax) {
+    return base::fail(base::ErrorCode::kUsage, "threads: expected 1 to {}, found {}", kThreadsMax,
+                      threads);
+  }
+  return std::make_unique<CpuBackend>(level, threads);
+}
+
+}  // namespace vsurge::tensor

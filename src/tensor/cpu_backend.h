@@ -1,0 +1,49 @@
+// The CPU: kernels of one instruction set level over a pool of threads.
+#pragma once
+
+#include "kernels/kernels.h"
+#include "tensor/attention_plan.h"
+#include "tensor/backend.h"
+
+namespace vsurge::tensor {
+
+class CpuBackend final : public Backend {
+ public:
+  CpuBackend(kernels::IsaLevel level, int threads);
+
+  std::string name() const override;
+  base::ThreadPool& pool() override { return pool_; }
+
+ private:
+  base::Result<Weight> do_pack(const RowSource& source, kernels::WeightFormat format) override;
+  base::Status do_reserve(const StepShape& shape) override;
+  void do_embed(const Weight& table, std::span<const std::int32_t> tokens, Tensor out) override;
+  void do_linear(Tensor x, const Weight& w, Tensor out, const LinearSpec& spec) override;
+  void do_rms_norm(Tensor x, std::span<const float> weight, float eps, Tensor out) override;
+  void do_gated_activation(Tensor gate_up, kernels::Activation act, Tensor out) override;
+  void do_rope_and_store_kv(Tensor qkv, Tensor cosines, Tensor sines, const RopeSpec& spec,
+                            std::span<const std::int32_t> slots, KvCache& kv, int layer) override;
+  void do_plan_attention(const AttentionBatch& batch, const KvShape& shape, int heads) override;
+  void do_attention(Tensor q, const KvCache& kv, const AttentionSpec& spec, Tensor out) override;
+  void do_gather_rows(Tensor x, std::span<const std::int32_t> rows, Tensor out) override;
+  void do_sample(Tensor logits, std::span<const kernels::SampleRow> rows,
+                 std::span<kernels::SampleResult> results) override;
+
+  // Activations of x in the form that `w` multiplies, in the reserved scratch.
+  kernels::ActivationTiles prepare(const Tensor& x, const Weight& w);
+  // Calls fn(begin, end) over rows, on all threads when there are enough of them.
+  template <class F>
+  void for_rows(std::int64_t rows, F&& fn);
+  void need(Buffer& buffer, std::size_t bytes);
+
+  const kernels::KernelTable& kernels_;
+  base::ThreadPool pool_;
+  AttentionPlan plan_;
+  Buffer values_;     // prepared activations
+  Buffer groups_;     // their starts, sums and scales
+  Buffer partials_;   // of split attention tiles
+  Buffer attention_;  // scratch of each worker
+  Buffer sampling_;   // the same, for sample()
+};
+
+}  // namespace vsurge::tensor
