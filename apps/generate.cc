@@ -94,7 +94,7 @@ Run add_generate(CLI::App& program) {
   add_sampling_options(*set, options->sampling);
   add_model_options(*set, *command, options->model);
   return [options, set](const Environment& environment) {
-    require(set->fill_from(environment, options->model.config));
+    fill_options(*set, options->model, environment);
     return run_generate(*options, environment);
   };
 }

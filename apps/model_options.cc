@@ -59,6 +59,13 @@ std::array<int, 5> axis_dims_of(const std::string& text) {
   return dims;
 }
 
+// What people call a model: its folder's name, or its file's without the ending.
+std::string name_of(const std::string& path) {
+  std::filesystem::path place = std::filesystem::absolute(path).lexically_normal();
+  if (!place.has_filename()) place = place.parent_path();
+  return place.extension() == ".gguf" ? place.stem().string() : place.filename().string();
+}
+
 }  // namespace
 
 void require(const base::Status& status) {
@@ -66,8 +73,7 @@ void require(const base::Status& status) {
 }
 
 void add_model_options(OptionSet& set, CLI::App& command, ModelOptions& options) {
-  command.add_option("model", options.model,
-                     "Hugging Face folder or .gguf file; nothing = the default model");
+  set.add("model", options.model, "Hugging Face folder or .gguf file; nothing = the default model");
   command.add_option("--config", options.config, "TOML file with any of these options");
   set.add("--max-length,--max-model-len", options.max_length,
           "longest context, prompt plus answer; default: what the model has");
@@ -154,6 +160,15 @@ SurgeOptions surge_options(const ModelOptions& options) {
   return result;
 }
 
+void fill_options(OptionSet& set, ModelOptions& options, const Environment& environment) {
+  if (options.config.empty()) {
+    if (const char* config = environment("VSURGE_CONFIG"); config != nullptr) {
+      options.config = config;
+    }
+  }
+  require(set.fill_from(environment, options.config));
+}
+
 std::string model_path(const std::string& given, const Environment& environment) {
   if (!given.empty()) return given;
   const char* cache = environment("VSURGE_CACHE");
@@ -180,9 +195,13 @@ vSurge load_surge(const ModelOptions& options, const Environment& environment) {
                                                     : base::LogFormat::kText));
   const PretrainedOptions pretrained = pretrained_options(options);  // words before files
   const std::string path = model_path(options.model, environment);
+  SurgeOptions surge = surge_options(options);
+  if (surge.vsurge_name.empty()) {
+    surge.vsurge_name = options.model.empty() ? "smollm2-135m-instruct" : name_of(path);
+  }
   const auto processor = AutoTokenizer::from_pretrained(path);
   const auto model = AutoModelForCausalLM::from_pretrained(path, pretrained);
-  return vSurge::from_model(model, processor, surge_options(options));
+  return vSurge::from_model(model, processor, surge);
 }
 
 }  // namespace vsurge::apps

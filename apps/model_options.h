@@ -35,6 +35,9 @@ struct ModelOptions {
 // Adds the options; `options` must outlive the command line.
 void add_model_options(OptionSet& set, CLI::App& command, ModelOptions& options);
 
+// Once the command line is parsed: fills the rest from the environment and the TOML file.
+void fill_options(OptionSet& set, ModelOptions& options, const Environment& environment);
+
 // Throws vsurge::Error (kUsage) for a word that is not one of an option's.
 PretrainedOptions pretrained_options(const ModelOptions& options);
 SurgeOptions surge_options(const ModelOptions& options);

@@ -51,7 +51,7 @@ Run add_serve(CLI::App& program) {
   add_server_options(*set, *options);
   add_model_options(*set, *command, options->model);
   return [options, set](const Environment& environment) {
-    require(set->fill_from(environment, options->model.config));
+    fill_options(*set, options->model, environment);
     return run_serve(*options, environment);
   };
 }

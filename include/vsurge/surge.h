@@ -82,6 +82,10 @@ class vSurge {
   std::vector<ReturnSample> generate(const std::vector<std::string>& prompts,
                                      const SamplingParams& sampling_params = {},
                                      const OnSample& on_sample = {});
+  // The same for prompts that are token ids already.
+  std::vector<ReturnSample> generate(const std::vector<std::vector<std::int32_t>>& prompts,
+                                     const SamplingParams& sampling_params = {},
+                                     const OnSample& on_sample = {});
   ReturnSample generate(const std::string& prompt, const SamplingParams& sampling_params = {},
                         const OnSample& on_sample = {});
 

@@ -92,9 +92,13 @@ std::string AutoTokenizer::convert_id_to_token(std::int32_t id) const {
   return state_->assets.tokenizer.token_of(id).value_or("");
 }
 
-std::int32_t AutoTokenizer::vocab_size() const { return state_->assets.tokenizer.vocabulary(); }
+std::int32_t AutoTokenizer::vocab_size() const {
+  return state_->assets.tokenizer.vocabulary();
+}
 
-bool AutoTokenizer::has_chat_template() const { return state_->assets.chat_template.has_value(); }
+bool AutoTokenizer::has_chat_template() const {
+  return state_->assets.chat_template.has_value();
+}
 
 std::string AutoTokenizer::apply_chat_template(const std::vector<ChatMessage>& messages,
                                                bool add_generation_prompt) const {
@@ -116,15 +120,13 @@ std::string AutoTokenizer::render_chat_template(std::string_view context_json,
   for (const auto& [name, token] : state_->assets.special_tokens) {
     if (!context.contains(name)) context[name] = token;
   }
-  return facade::unwrap(
-      chat_template.render(json::serialize(context), now.value_or(local_now())));
+  return facade::unwrap(chat_template.render(json::serialize(context), now.value_or(local_now())));
 }
 
 std::string render_template_file(const std::string& path, std::string_view context_json,
                                  std::optional<std::int64_t> now) {
   const base::TemplateLimits limits;
-  const std::string source =
-      facade::unwrap(base::read_text_file(path, limits.source_bytes_max));
+  const std::string source = facade::unwrap(base::read_text_file(path, limits.source_bytes_max));
   const auto compiled = facade::unwrap(text::ChatTemplate::compile(source, limits));
   return facade::unwrap(compiled.render(context_json, now.value_or(local_now())));
 }

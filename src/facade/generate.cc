@@ -95,6 +95,13 @@ bool begins_with_bos(const text::TextAssets& assets, const std::string& prompt) 
          prompt.starts_with(bos->second);
 }
 
+base::Result<std::vector<std::int32_t>> tokens_of(const text::TextAssets& assets,
+                                                  const Prompt& prompt) {
+  if (const auto* ids = std::get_if<std::vector<std::int32_t>>(&prompt)) return *ids;
+  const std::string& text = std::get<std::string>(prompt);
+  return assets.tokenizer.encode(text, !begins_with_bos(assets, text));
+}
+
 // All prompts of one call.
 class Generation {
  public:
@@ -110,7 +117,7 @@ class Generation {
   Generation(const Generation&) = delete;
   Generation& operator=(const Generation&) = delete;
 
-  base::Result<std::vector<ReturnSample>> run(const std::vector<std::string>& prompts) {
+  base::Result<std::vector<ReturnSample>> run(const std::vector<Prompt>& prompts) {
     std::size_t running = 0;
     answers_.reserve(prompts.size());
     for (;;) {
@@ -138,10 +145,10 @@ class Generation {
     bool done = false;  // the text is complete; only the engine's end is missing
   };
 
-  base::Status submit(const std::string& prompt) {
+  base::Status submit(const Prompt& prompt) {
     const text::TextAssets& assets = surge_.processor.state().assets;
     engine::Request request;
-    request.prompt = VSURGE_TRY(assets.tokenizer.encode(prompt, !begins_with_bos(assets, prompt)));
+    request.prompt = VSURGE_TRY(tokens_of(assets, prompt));
     if (request.prompt.size() > static_cast<std::size_t>(surge_.prompt_max)) {
       return fail(ErrorCode::kContextLengthExceeded, "prompt: expected at most {} tokens, found {}",
                   surge_.prompt_max, request.prompt.size());
@@ -227,7 +234,7 @@ class Generation {
 }  // namespace
 
 base::Result<std::vector<ReturnSample>> generate(vSurge::State& surge,
-                                                 const std::vector<std::string>& prompts,
+                                                 const std::vector<Prompt>& prompts,
                                                  const SamplingParams& sampling,
                                                  const vSurge::OnSample& on_sample) {
   VSURGE_TRY(check_sampling(sampling));

@@ -165,7 +165,7 @@ base::Status vSurge::State::start() {
   sampling.temperature = 0;
   sampling.ignore_eos = true;
   if (context_max < 4) return {};
-  VSURGE_TRY(facade::generate(*this, {"a"}, sampling, {}));
+  VSURGE_TRY(facade::generate(*this, {std::vector<std::int32_t>{0}}, sampling, {}));
   return {};
 }
 
@@ -206,7 +206,16 @@ std::vector<ReturnSample> vSurge::generate(const std::vector<std::string>& promp
                                            const SamplingParams& sampling_params,
                                            const OnSample& on_sample) {
   facade::unwrap(state_->start());
-  return facade::unwrap(facade::generate(*state_, prompts, sampling_params, on_sample));
+  return facade::unwrap(
+      facade::generate(*state_, {prompts.begin(), prompts.end()}, sampling_params, on_sample));
+}
+
+std::vector<ReturnSample> vSurge::generate(const std::vector<std::vector<std::int32_t>>& prompts,
+                                           const SamplingParams& sampling_params,
+                                           const OnSample& on_sample) {
+  facade::unwrap(state_->start());
+  return facade::unwrap(
+      facade::generate(*state_, {prompts.begin(), prompts.end()}, sampling_params, on_sample));
 }
 
 ReturnSample vSurge::generate(const std::string& prompt, const SamplingParams& sampling_params,

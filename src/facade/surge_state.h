@@ -5,6 +5,8 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <variant>
+#include <vector>
 
 #include "api/event_router.h"
 #include "base/clock.h"
@@ -45,9 +47,12 @@ struct vSurge::State {
 
 namespace facade {
 
+// A prompt as text, or as token ids already.
+using Prompt = std::variant<std::string, std::vector<std::int32_t>>;
+
 // vSurge::generate below the exceptions.
 base::Result<std::vector<ReturnSample>> generate(vSurge::State& surge,
-                                                 const std::vector<std::string>& prompts,
+                                                 const std::vector<Prompt>& prompts,
                                                  const SamplingParams& sampling,
                                                  const vSurge::OnSample& on_sample);
 
