@@ -1,7 +1,16 @@
-// HttpServer: HTTP/1.1 on Boost.Beast. Knows no JSON and no token; everything of Asio and Beast is
-// in http_server.cc.
+// HttpServer: HTTP/1.1 (and 1.0) over TCP or TLS. Knows no JSON and no token; sockets and Asio are
+// in http_server.cc alone.
+//
+// What it promises the handler: only requests that came whole and unambiguous; one request of a
+// connection at a time, in order; on_gone() within about 100 ms after the client has closed. A
+// client that closes its sending half after the request (FIN) counts as gone: it cannot be told
+// from one that left, and no common HTTP client does it. An answer given at once still reaches it.
+//
+// Unsent bytes of a stream are bounded: a client that is behind by more than
+// stream_buffer_bytes_max, or takes nothing for write_timeout_ms, counts as gone and is cut off.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -13,25 +22,31 @@
 namespace vsurge::server {
 
 struct ServerOptions {
-  std::string host = "127.0.0.1";
-  std::uint16_t port = 11556;  // 0 = any free one
+  std::string host = "127.0.0.1";  // an address, with or without [ ], or a name
+  std::uint16_t port = 11556;      // 0 = any free one
   int io_threads = 1;
-  std::string ssl_keyfile;  // both or neither
+  std::string ssl_keyfile;  // PEM; both or neither
   std::string ssl_certfile;
   base::HttpLimits limits;
+  std::size_t requests_per_connection_max = 10'000;
+  int send_buffer_bytes = 128 * 1024;  // SO_SNDBUF of a connection
 };
 
 class HttpServer {
  public:
-  // Binds and listens; kEnvironment when it cannot. handler outlives the server.
+  // Binds and listens; kEnvironment when it cannot. handler outlives the server. Ignores SIGPIPE
+  // in the process and raises its limit of open files towards connections_max.
   static base::Result<std::unique_ptr<HttpServer>> listen(const ServerOptions& options,
                                                           api::HttpHandler& handler);
-  virtual ~HttpServer() = default;
+  virtual ~HttpServer() = default;  // stops
   virtual std::uint16_t port() const = 0;
   virtual void start() = 0;  // threads of its own; returns at once
-  // Stops accepting, lets answers in progress finish within drain_timeout_ms, then closes.
+  // Stops accepting and closes idle connections; waits until the answers in progress are finished,
+  // at most drain_timeout_ms; then stops. Any thread but a handler's.
   virtual void drain() = 0;
-  virtual void stop() = 0;  // at once
+  // At once: requests in progress get on_gone(), connections close, threads end. Ends a drain() in
+  // another thread, too. Any thread but a handler's.
+  virtual void stop() = 0;
   virtual std::size_t connections() const = 0;
 };
 

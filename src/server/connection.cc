@@ -1,0 +1,414 @@
+#include "server/connection.h"
+
+#include <poll.h>
+
+#include <vector>
+
+#include "base/log.h"
+#include "server/response_head.h"
+
+namespace vsurge::server {
+namespace {
+
+constexpr auto kLingerTime = milliseconds(2000);  // for the client to see the answer's end
+constexpr std::size_t kLingerBytesMax = 16 * base::kMiB;
+
+std::int64_t unix_seconds() {
+  return std::chrono::duration_cast<std::chrono::seconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+// The handler's end of one answer. The last reference may die on any thread.
+class Exchange final : public api::Responder {
+ public:
+  Exchange(std::shared_ptr<Connection> connection, std::uint64_t id)
+      : connection_(std::move(connection)), id_(id) {}
+  ~Exchange() override {
+    if (finished_) return;
+    connection_->worker().post(
+        [connection = connection_, id = id_] { connection->answer_dropped(id); });
+  }
+
+  void send(int status, api::Headers headers, std::string body) override {
+    finished_ = true;
+    on_worker([status, headers = std::move(headers), body = std::move(body), id = id_](
+                  Connection& c) mutable { c.answer_send(id, status, headers, std::move(body)); });
+  }
+  void begin_stream(int status, api::Headers headers) override {
+    on_worker([status, headers = std::move(headers), id = id_](Connection& c) {
+      c.answer_begin(id, status, headers);
+    });
+  }
+  void write(std::string bytes) override {
+    on_worker([bytes = std::move(bytes), id = id_](Connection& c) { c.answer_write(id, bytes); });
+  }
+  void end() override { finish(false); }
+  void abort() override { finish(true); }
+  void post(std::function<void()> task) override { connection_->worker().post(std::move(task)); }
+  void on_gone(std::function<void()> callback) override {
+    on_worker([callback = std::move(callback), id = id_](Connection& c) mutable {
+      c.answer_on_gone(id, std::move(callback));
+    });
+  }
+
+ private:
+  void finish(bool aborted) {
+    finished_ = true;
+    on_worker([aborted, id = id_](Connection& c) { c.answer_end(id, aborted); });
+  }
+
+  template <class F>
+  void on_worker(F action) {
+    if (connection_->worker().on_this_thread()) {
+      action(*connection_);
+    } else {
+      connection_->worker().post([connection = connection_, action = std::move(action)]() mutable {
+        action(*connection);
+      });
+    }
+  }
+
+  std::shared_ptr<Connection> connection_;
+  std::uint64_t id_;
+  std::atomic<bool> finished_{false};
+};
+
+}  // namespace
+
+// ---- Connection: its life
+
+void Connection::run() {
+  worker_->add(this);
+  IoError error;
+  const auto endpoint = stream_->socket().remote_endpoint(error);
+  if (!error) peer_ = endpoint.address().to_string();
+  asio::co_spawn(worker_->io(), live(), [self = shared_from_this()](std::exception_ptr thrown) {
+    if (thrown) base::log_error("server: a connection ended by an exception");
+    self->close();
+  });
+}
+
+Task<void> Connection::live() {
+  After after = After::kNext;
+  if (refuse_) {
+    after = co_await refuse();
+  } else if (shared_->tls) {
+    phase_ = Phase::kReading;
+    set_deadline(limits_.header_timeout_ms);
+    if (co_await stream_->handshake(*shared_->tls)) after = After::kClose;
+  }
+  while (after == After::kNext) {
+    after = co_await read_request();
+    if (after == After::kNext) after = co_await answer_request();
+  }
+  if (after == After::kLinger && !stopped_) co_await linger();
+}
+
+void Connection::close() {
+  if (phase_ == Phase::kAnswering) client_gone("the connection ended");
+  phase_ = Phase::kClosed;
+  IoError ignored;
+  if (reset_) stream_->socket().set_option(asio::socket_base::linger(true, 0), ignored);
+  stream_->socket().close(ignored);
+  ++watch_id_;
+  stream_.reset();
+  signal_.reset();
+  worker_->remove(this);
+  shared_->count_closed(refuse_);
+}
+
+Task<Connection::After> Connection::read_request() {
+  using State = RequestReader::State;
+  phase_ = Phase::kIdle;
+  set_deadline(requests_ == 0 ? limits_.header_timeout_ms : limits_.keep_alive_timeout_ms);
+  bool body = false;
+  auto state = reader_.next();
+  while (state != State::kComplete) {
+    if (state == State::kRejected) {
+      Rejection why = reader_.rejection();
+      co_return co_await reject(std::move(why));
+    }
+    if (state == State::kHead && phase_ == Phase::kIdle) {
+      phase_ = Phase::kReading;
+      set_deadline(limits_.header_timeout_ms);
+    }
+    if (state == State::kBody && !std::exchange(body, true)) {
+      phase_ = Phase::kReading;
+      set_deadline(limits_.body_timeout_ms);
+      if (reader_.wants_continue()) {
+        std::string go_on = "HTTP/1.1 100 Continue\r\n\r\n";
+        const bool written = co_await write_all(std::move(go_on));
+        if (!written) co_return After::kClose;
+      }
+    }
+    if (phase_ == Phase::kIdle && shared_->draining) co_return After::kClose;
+    const auto [error, count] = co_await stream_->read_some(reader_.prepare());
+    if (timed_out_ && phase_ == Phase::kReading) {
+      Rejection late{408, body ? "the request body did not come in time"
+                               : "the request header did not come in time"};
+      co_return co_await reject(std::move(late));
+    }
+    if (error || timed_out_) co_return After::kClose;
+    state = reader_.commit(count);
+  }
+  co_return After::kNext;
+}
+
+Task<Connection::After> Connection::answer_request() {
+  phase_ = Phase::kAnswering;
+  deadline_ = Clock::time_point::max();
+  ++requests_;
+  answer_ = Answer{};
+  answer_.id = requests_;
+  auto request = reader_.take_request();
+  request.peer = peer_;
+  try {
+    shared_->handler->handle(std::move(request),
+                             std::make_shared<Exchange>(shared_from_this(), answer_.id));
+  } catch (const std::exception& error) {  // then the Exchange has been dropped, or will be
+    base::log_error("server: the handler threw: {}", error.what());
+  }
+  if (!answer_.ended) watch();
+  while (!gone_) {
+    std::string bytes = collect();
+    if (!bytes.empty()) {
+      const bool written = co_await write_all(std::move(bytes));
+      if (!written) client_gone("writing failed");
+    } else if (answer_.ended) {
+      break;
+    } else {
+      co_await signal_->async_wait(kAwait);
+    }
+  }
+  unwatch();
+  if (gone_) co_return After::kClose;
+  if (answer_.aborted && !answer_.chunked) {
+    reset_ = true;  // without chunks only a reset tells the client that the end is missing
+    co_return After::kClose;
+  }
+  co_return answer_.keep_alive && !answer_.aborted ? After::kNext : After::kLinger;
+}
+
+// An answer to what never became a request; the connection closes after it.
+Task<Connection::After> Connection::reject(Rejection rejection) {
+  phase_ = Phase::kLingering;
+  timed_out_ = false;
+  deadline_ = Clock::time_point::max();
+  base::log_debug("server: {} to {}: {}", rejection.status, peer_, rejection.message);
+  const std::string body = shared_->handler->error_body(rejection.status, rejection.message);
+  ResponseHead head;
+  head.status = rejection.status;
+  head.keep_alive = false;
+  head.content_length = body.size();
+  head.unix_seconds = unix_seconds();
+  api::Headers headers = {{"Content-Type", "application/json"}};
+  if (rejection.status == 503) headers.emplace_back("Retry-After", "1");
+  std::string bytes = response_head(head, headers);
+  if (!reader_.is_head()) bytes += body;
+  const bool written = co_await write_all(std::move(bytes));
+  co_return written ? After::kLinger : After::kClose;
+}
+
+Task<Connection::After> Connection::refuse() {
+  if (shared_->tls) co_return After::kClose;  // a handshake costs too much to say no
+  Rejection full{503, "too many connections; try again later"};
+  co_return co_await reject(std::move(full));
+}
+
+Task<bool> Connection::write_all(std::string bytes) {
+  std::string_view left = bytes;
+  progress_ = Clock::now();
+  bool good = true;
+  while (good && !left.empty()) {
+    writing_ = true;
+    const auto [error, count] = co_await stream_->write_some(left);
+    good = !error;
+    left.remove_prefix(count);
+    progress_ = Clock::now();
+  }
+  writing_ = false;
+  co_return good;
+}
+
+// Closing with unread input makes the kernel reset the connection, and the client may lose the
+// answer: so say that nothing more comes, and read on for a moment.
+Task<void> Connection::linger() {
+  phase_ = Phase::kLingering;
+  timed_out_ = false;
+  deadline_ = Clock::now() + kLingerTime;
+  co_await stream_->shut_down_sending();
+  std::vector<char> room(16 * base::kKiB);
+  std::size_t total = 0;
+  while (!timed_out_ && total < kLingerBytesMax) {
+    const auto [error, count] =
+        co_await stream_->socket().async_read_some(asio::buffer(room), kAwait);
+    if (error) break;
+    total += count;
+  }
+}
+
+void Connection::check_deadline(Clock::time_point now) {
+  if (phase_ == Phase::kClosed) return;
+  if (now > deadline_) {
+    deadline_ = Clock::time_point::max();
+    timed_out_ = true;
+    cancel_io();
+  }
+  if (writing_ && now - progress_ > milliseconds(limits_.write_timeout_ms)) {
+    reset_ = true;
+    if (phase_ == Phase::kAnswering) client_gone("it takes no bytes");
+    cancel_io();
+  }
+}
+
+void Connection::drain() {
+  if (phase_ == Phase::kIdle) cancel_io();
+}
+
+void Connection::stop() {
+  if (phase_ == Phase::kClosed) return;
+  stopped_ = true;
+  if (phase_ == Phase::kAnswering) client_gone("the server stops");
+  IoError ignored;
+  stream_->socket().close(ignored);
+}
+
+void Connection::cancel_io() {
+  IoError ignored;
+  if (stream_) stream_->socket().cancel(ignored);
+}
+
+// ---- Connection: has the client gone?
+
+void Connection::watch() {
+  watching_ = true;
+  stream_->socket().async_wait(
+      Socket::wait_read, [self = shared_from_this(), id = ++watch_id_](IoError error) {
+        if (error || id != self->watch_id_ || self->phase_ != Phase::kAnswering) return;
+        self->watching_ = false;
+        if (!self->answer_.ended) self->watch();  // bytes of the next request, or the end
+      });
+  // The end may have come before the wait: then no event follows.
+  if (peer_closed()) client_gone("it closed the connection");
+}
+
+// A wait that is left in the reactor's queue would keep the next read from looking at the socket.
+void Connection::unwatch() {
+  ++watch_id_;
+  if (std::exchange(watching_, false)) cancel_io();
+}
+
+// FIN or reset, also behind bytes that were not read yet.
+bool Connection::peer_closed() {
+  pollfd state{stream_->socket().native_handle(), POLLRDHUP, 0};
+  return poll(&state, 1, 0) > 0 && (state.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
+}
+
+void Connection::client_gone(const char* why) {
+  if (gone_ || phase_ != Phase::kAnswering) return;
+  gone_ = true;
+  if (!answer_.ended) base::log_debug("server: client {} has gone: {}", peer_, why);
+  if (answer_.on_gone) {
+    // Not from inside a call of the handler's.
+    worker_->post([self = shared_from_this()] {
+      if (auto callback = std::exchange(self->answer_.on_gone, nullptr)) callback();
+    });
+  }
+  cancel_io();
+  wake();
+}
+
+// ---- Connection: the answer
+
+std::string Connection::head_of(int status, const api::Headers& headers, bool stream,
+                                std::size_t body_bytes) {
+  const bool http_1_1 = reader_.http_1_1();
+  answer_.begun = true;
+  answer_.streaming = stream;
+  answer_.chunked = stream && http_1_1;
+  answer_.keep_alive = reader_.keep_alive() && (http_1_1 || !stream) && !shared_->draining &&
+                       requests_ < shared_->options.requests_per_connection_max;
+  ResponseHead head;
+  head.status = status;
+  head.http_1_1 = http_1_1;
+  head.keep_alive = answer_.keep_alive;
+  head.chunked = answer_.chunked;
+  if (!stream) head.content_length = body_bytes;
+  head.unix_seconds = unix_seconds();
+  return response_head(head, headers);
+}
+
+void Connection::answer_send(std::uint64_t id, int status, const api::Headers& headers,
+                             std::string body) {
+  if (answer_.id == id) answer_.on_gone = nullptr;
+  if (!is_current(id) || answer_.begun) return;
+  answer_.out = head_of(status, headers, false, body.size());
+  const bool bodiless = reader_.is_head() || status < 200 || status == 204 || status == 304;
+  if (!bodiless) answer_.out += body;
+  answer_.ended = true;
+  wake();
+}
+
+void Connection::answer_begin(std::uint64_t id, int status, const api::Headers& headers) {
+  if (!is_current(id) || answer_.begun) return;
+  answer_.out = head_of(status, headers, true, 0);
+  wake();
+}
+
+void Connection::answer_write(std::uint64_t id, std::string_view bytes) {
+  if (!is_current(id) || !answer_.streaming || reader_.is_head()) return;
+  answer_.body += bytes;
+  if (writing_ && answer_.out.size() + answer_.body.size() > limits_.stream_buffer_bytes_max) {
+    reset_ = true;
+    return client_gone("it reads too slowly");
+  }
+  wake();
+}
+
+void Connection::answer_end(std::uint64_t id, bool aborted) {
+  if (answer_.id == id) answer_.on_gone = nullptr;
+  if (!is_current(id)) return;
+  if (!answer_.begun) return answer_dropped(id);
+  answer_.ended = true;
+  answer_.aborted = aborted;
+  wake();
+}
+
+void Connection::answer_on_gone(std::uint64_t id, std::function<void()> callback) {
+  if (answer_.id != id || answer_.ended) return;
+  answer_.on_gone = std::move(callback);
+  if (!gone_) return;
+  worker_->post([self = shared_from_this()] {
+    if (auto late = std::exchange(self->answer_.on_gone, nullptr)) late();
+  });
+}
+
+// The handler lost the request: that is a bug, but the client gets an answer.
+void Connection::answer_dropped(std::uint64_t id) {
+  if (answer_.id == id) answer_.on_gone = nullptr;
+  if (!is_current(id)) return;
+  base::log_error("server: a request got no answer");
+  if (answer_.begun) return answer_end(id, true);
+  answer_send(id, 500, {{"Content-Type", "application/json"}},
+              shared_->handler->error_body(500, "the server gave no answer to this request"));
+}
+
+// What is to be written now, framed: all writes since the last time are one chunk.
+std::string Connection::collect() {
+  if (!answer_.body.empty()) {
+    if (answer_.chunked) {
+      append_chunk(answer_.out, answer_.body);
+    } else {
+      answer_.out += answer_.body;
+    }
+    answer_.body.clear();
+  }
+  if (answer_.ended && answer_.chunked && !answer_.aborted && !reader_.is_head() &&
+      !std::exchange(answer_.last_chunk, true)) {
+    answer_.out += kLastChunk;
+  }
+  return std::exchange(answer_.out, {});
+}
+
+}  // namespace vsurge::server
