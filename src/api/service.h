@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "api/event_router.h"
+#include "api/generation.h"
 #include "api/http.h"
 #include "base/limits.h"
 #include "engine/engine.h"
@@ -22,8 +23,10 @@ struct ServiceOptions {
   int context_max = 0;
   int vocabulary = 0;
   int text_workers = 1;
+  SamplingDefaults sampling;  // where a request says nothing
   base::JsonLimits json;
   base::HttpLimits http;
+  base::TextLimits text;
 };
 
 class Service final : public HttpHandler {
@@ -39,7 +42,7 @@ class Service final : public HttpHandler {
 
  private:
   struct State;
-  std::shared_ptr<State> state_;
+  std::unique_ptr<State> state_;
 };
 
 }  // namespace vsurge::api

@@ -1,0 +1,92 @@
+#include "api/completion_request.h"
+
+#include <boost/json/array.hpp>
+
+#include "api/json.h"
+#include "api/reader.h"
+
+namespace vsurge::api {
+namespace {
+
+namespace json = boost::json;
+
+constexpr std::string_view kExpected =
+    "a string, an array of strings, an array of token ids, or an array of such arrays";
+
+ApiResult<std::vector<engine::TokenId>> read_ids(const json::array& array, const std::string& path,
+                                                 int vocabulary) {
+  if (array.empty()) return bad_value(path, fmt::format("'{}' must not be empty.", path));
+  std::vector<engine::TokenId> ids;
+  ids.reserve(array.size());
+  for (std::size_t i = 0; i < array.size(); ++i) {
+    const auto id = exact_integer(array[i]);
+    if (!array[i].is_number()) {
+      return wrong_type(fmt::format("{}[{}]", path, i), "a token id", type_name(array[i]));
+    }
+    if (!id || *id < 0 || *id >= vocabulary) {
+      return bad_value(
+          fmt::format("{}[{}]", path, i),
+          fmt::format("'{}[{}]' must be a token id from 0 to {}.", path, i, vocabulary - 1));
+    }
+    ids.push_back(static_cast<engine::TokenId>(*id));
+  }
+  return ids;
+}
+
+ApiResult<void> read_prompts(const json::value& prompt, int vocabulary, std::size_t prompts_max,
+                             CompletionRequest& out) {
+  if (prompt.is_string()) {
+    out.prompts.emplace_back(std::string(prompt.get_string()));
+    out.paths.emplace_back("prompt");
+    return {};
+  }
+  if (!prompt.is_array()) return wrong_type("prompt", kExpected, type_name(prompt));
+  const json::array& array = prompt.get_array();
+  if (array.empty()) return bad_value("prompt", "'prompt' must not be empty.");
+  if (array[0].is_number()) {
+    out.prompts.emplace_back(VSURGE_TRY(read_ids(array, "prompt", vocabulary)));
+    out.paths.emplace_back("prompt");
+    return {};
+  }
+  if (array.size() > prompts_max) {
+    return bad_value("prompt", fmt::format("'prompt' must have at most {} prompts; found {}.",
+                                           prompts_max, array.size()));
+  }
+  const bool of_strings = array[0].is_string();
+  for (std::size_t i = 0; i < array.size(); ++i) {
+    std::string path = fmt::format("prompt[{}]", i);
+    if (of_strings && array[i].is_string()) {
+      out.prompts.emplace_back(std::string(array[i].get_string()));
+    } else if (!of_strings && array[i].is_array()) {
+      out.prompts.emplace_back(VSURGE_TRY(read_ids(array[i].get_array(), path, vocabulary)));
+    } else if (i == 0) {
+      return wrong_type(path, "a string, a token id or an array of token ids", type_name(array[i]));
+    } else {
+      return wrong_type(path, of_strings ? "a string" : "an array of token ids",
+                        type_name(array[i]));
+    }
+    out.paths.push_back(std::move(path));
+  }
+  return {};
+}
+
+}  // namespace
+
+ApiResult<CompletionRequest> read_completion_request(const json::value& body, int vocabulary,
+                                                     const SamplingDefaults& defaults,
+                                                     const base::JsonLimits& limits) {
+  if (!body.is_object()) {
+    return bad_json("invalid_type",
+                    fmt::format("The body must be a JSON object; found {}.", type_name(body)));
+  }
+  const json::object& object = body.get_object();
+  CompletionRequest out;
+  out.generation =
+      VSURGE_TRY(read_generation_fields(object, Endpoint::kCompletions, defaults, limits));
+  const json::value* prompt = ObjectReader(object, "").find("prompt");
+  if (prompt == nullptr) return missing("prompt");
+  VSURGE_TRY(read_prompts(*prompt, vocabulary, limits.prompts_max, out));
+  return out;
+}
+
+}  // namespace vsurge::api

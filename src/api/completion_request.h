@@ -1,0 +1,30 @@
+// The body of POST /v1/completions, checked.
+#pragma once
+
+#include <boost/json/value.hpp>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "api/generation.h"
+
+namespace vsurge::api {
+
+// One prompt: text, or token ids within the vocabulary.
+using Prompt = std::variant<std::string, std::vector<engine::TokenId>>;
+
+// What OpenAI's completions do without max_tokens.
+inline constexpr int kCompletionTokensDefault = 16;
+
+struct CompletionRequest {
+  GenerationFields generation;
+  std::vector<Prompt> prompts;     // one per choice, in order; at least one
+  std::vector<std::string> paths;  // "prompt" or "prompt[3]", for errors
+};
+
+// The model's name is read, not compared.
+ApiResult<CompletionRequest> read_completion_request(const boost::json::value& body, int vocabulary,
+                                                     const SamplingDefaults& defaults,
+                                                     const base::JsonLimits& limits);
+
+}  // namespace vsurge::api

@@ -1,0 +1,182 @@
+#include "api/fields.h"
+
+#include <algorithm>
+#include <array>
+#include <boost/json/array.hpp>
+#include <boost/json/parse.hpp>
+#include <map>
+#include <string>
+
+#include "api/json.h"
+
+namespace vsurge::api {
+namespace {
+
+namespace json = boost::json;
+
+constexpr std::string_view kWorks{};
+constexpr std::string_view kNullOnly = "[]";
+
+// Names: OpenAI's specification, vLLM's and other servers' extensions, the seed's.
+constexpr auto kFields = std::to_array<Field>({
+    {"model", kInBoth, kWorks},
+    {"messages", kInChat, kWorks},
+    {"prompt", kInCompletions, kWorks},
+    {"max_tokens", kInBoth, kWorks},
+    {"max_completion_tokens", kInChat, kWorks},
+    {"temperature", kInBoth, kWorks},
+    {"top_p", kInBoth, kWorks},
+    {"top_k", kInBoth, kWorks},
+    {"min_p", kInBoth, kWorks},
+    {"seed", kInBoth, kWorks},
+    {"stop", kInBoth, kWorks},
+    {"stream", kInBoth, kWorks},
+    {"stream_options", kInBoth, kWorks},
+    {"stream_options.include_usage", kInBoth, kWorks},
+    {"chat_template_kwargs", kInChat, kWorks},
+    {"user", kInBoth, kWorks},
+    // OpenAI
+    {"n", kInBoth, "[1]"},
+    {"best_of", kInBoth, "[1]"},
+    {"echo", kInBoth, "[false]"},
+    {"suffix", kInCompletions, kNullOnly},
+    {"logprobs", kInChat, "[false]"},
+    {"logprobs", kInCompletions, kNullOnly},
+    {"top_logprobs", kInChat, "[0]"},
+    {"frequency_penalty", kInBoth, "[0]"},
+    {"presence_penalty", kInBoth, "[0]"},
+    {"logit_bias", kInBoth, "[{}]"},
+    {"response_format", kInBoth, R"([{"type":"text"}])"},
+    {"tools", kInChat, "[[]]"},
+    {"tool_choice", kInChat, R"(["none","auto"])"},
+    {"parallel_tool_calls", kInChat, "[true]"},
+    {"functions", kInChat, "[[]]"},
+    {"function_call", kInChat, R"(["none","auto"])"},
+    {"reasoning_effort", kInChat, kNullOnly},
+    {"verbosity", kInChat, R"(["medium"])"},
+    {"prediction", kInChat, kNullOnly},
+    {"modalities", kInChat, R"([["text"]])"},
+    {"audio", kInChat, kNullOnly},
+    {"web_search_options", kInChat, kNullOnly},
+    {"service_tier", kInChat, R"(["auto","default"])"},
+    {"store", kInChat, "[false]"},
+    {"metadata", kInChat, "[{}]"},
+    {"moderation", kInChat, kNullOnly},
+    {"safety_identifier", kInChat, kNullOnly},
+    {"prompt_cache_key", kInChat, kNullOnly},
+    {"prompt_cache_retention", kInChat, kNullOnly},
+    {"prompt_cache_options", kInChat, kNullOnly},
+    {"stream_options.include_obfuscation", kInBoth, "[false]"},
+    // Extensions
+    {"stream_options.continuous_usage_stats", kInBoth, "[false]"},
+    {"add_generation_prompt", kInChat, "[true]"},
+    {"add_special_tokens", kInChat, "[false]"},
+    {"add_special_tokens", kInCompletions, "[true]"},
+    {"allowed_token_ids", kInBoth, kNullOnly},
+    {"bad_words", kInBoth, "[[]]"},
+    {"cache_prompt", kInBoth, kNullOnly},
+    {"cache_salt", kInBoth, kNullOnly},
+    {"chat_template", kInChat, kNullOnly},
+    {"continue_final_message", kInChat, "[false]"},
+    {"documents", kInChat, kNullOnly},
+    {"dry_multiplier", kInBoth, "[0]"},
+    {"early_stopping", kInBoth, "[false]"},
+    {"grammar", kInBoth, kNullOnly},
+    {"guided_choice", kInBoth, kNullOnly},
+    {"guided_decoding_backend", kInBoth, kNullOnly},
+    {"guided_grammar", kInBoth, kNullOnly},
+    {"guided_json", kInBoth, kNullOnly},
+    {"guided_regex", kInBoth, kNullOnly},
+    {"guided_whitespace_pattern", kInBoth, kNullOnly},
+    {"ignore_eos", kInBoth, "[false]"},
+    {"include_reasoning", kInChat, "[true]"},
+    {"include_stop_str_in_output", kInBoth, "[false]"},
+    {"json_schema", kInBoth, kNullOnly},
+    {"kv_transfer_params", kInBoth, kNullOnly},
+    {"length_penalty", kInBoth, "[1]"},
+    {"logits_processors", kInBoth, "[[]]"},
+    {"logprob_token_ids", kInBoth, kNullOnly},
+    {"min_tokens", kInBoth, "[0]"},
+    {"mirostat", kInBoth, "[0]"},
+    {"mm_processor_kwargs", kInChat, "[{}]"},
+    {"no_stop_trim", kInBoth, "[false]"},
+    {"priority", kInBoth, "[0]"},
+    {"prompt_logprobs", kInBoth, kNullOnly},
+    {"repeat_penalty", kInBoth, "[1]"},
+    {"repetition_detection", kInBoth, kNullOnly},
+    {"repetition_penalty", kInBoth, "[1]"},
+    {"request_id", kInBoth, kNullOnly},
+    {"return_progress", kInBoth, "[false]"},
+    {"return_token_ids", kInBoth, "[false]"},
+    {"return_tokens", kInBoth, "[false]"},
+    {"return_tokens_as_token_ids", kInBoth, "[false]"},
+    {"separate_reasoning", kInChat, "[true]"},
+    {"skip_special_tokens", kInBoth, "[true]"},
+    {"spaces_between_special_tokens", kInBoth, "[true]"},
+    {"stop_regex", kInBoth, kNullOnly},
+    {"stop_token_ids", kInBoth, "[[]]"},
+    {"stream_reasoning", kInChat, "[true]"},
+    {"structural_tag", kInBoth, kNullOnly},
+    {"structured_outputs", kInBoth, kNullOnly},
+    {"suppress_tokens", kInBoth, "[[]]"},
+    {"t_max_predict_ms", kInBoth, kNullOnly},
+    {"thinking_token_budget", kInChat, kNullOnly},
+    {"timings_per_token", kInBoth, "[false]"},
+    {"truncate_prompt_tokens", kInBoth, kNullOnly},
+    {"truncation_side", kInBoth, kNullOnly},
+    {"typical_p", kInBoth, "[1]"},
+    {"use_beam_search", kInBoth, "[false]"},
+    {"vllm_xargs", kInBoth, kNullOnly},
+    {"xtc_probability", kInBoth, "[0]"},
+});
+
+// Equal as JSON means it: 1 and 1.0 are one number.
+bool same(const json::value& a, const json::value& b) {
+  if (a.is_number() && b.is_number()) return a.to_number<double>() == b.to_number<double>();
+  return a == b;
+}
+
+bool is_neutral(const Field& field, const json::value& value) {
+  if (value.is_null()) return true;
+  const json::value neutral = json::parse(field.neutral_values);  // ours: always JSON
+  return std::ranges::any_of(neutral.get_array(),
+                             [&](const json::value& each) { return same(each, value); });
+}
+
+std::string not_done(const Field& field) {
+  const std::string_view values = field.neutral_values;
+  if (values == kNullOnly) {
+    return fmt::format("'{}' is not supported by this server; leave it out.", field.name);
+  }
+  return fmt::format(
+      "'{}' is not supported by this server with this value; leave it out or send one of {}.",
+      field.name, values);
+}
+
+}  // namespace
+
+std::span<const Field> field_table() {
+  return kFields;
+}
+
+ApiResult<void> check_fields(const json::object& body, Endpoint endpoint, std::string_view prefix) {
+  const auto bit = static_cast<std::uint8_t>(endpoint);
+  std::string path;
+  for (const auto& [key, value] : body) {
+    path.assign(prefix).append(key.data(), key.size());
+    // A dot in a member's name is not a path.
+    const bool plain = key.find('.') == std::string_view::npos;
+    const auto* field = std::ranges::find_if(kFields, [&](const Field& each) {
+      return plain && (each.endpoints & bit) != 0 && each.name == path;
+    });
+    if (field == kFields.end()) {
+      return unknown_field(printable_name(path));
+    }
+    if (!field->works() && !is_neutral(*field, value)) {
+      return unsupported(path, not_done(*field));
+    }
+  }
+  return {};
+}
+
+}  // namespace vsurge::api

@@ -1,0 +1,92 @@
+#include "api/info.h"
+
+#include <utility>
+
+#include "api/json.h"
+
+namespace vsurge::api {
+namespace {
+
+void append_member(std::string& out, std::string_view key, std::string_view text) {
+  append_json_string(out, key);
+  out += ':';
+  append_json_string(out, text);
+}
+
+void append_member(std::string& out, std::string_view key, std::int64_t number) {
+  append_json_string(out, key);
+  out += ':';
+  append_integer(out, number);
+}
+
+}  // namespace
+
+std::string model_json(const ServiceCore& core, std::string_view name) {
+  std::string out = "{";
+  append_member(out, "id", name);
+  out += R"(,"object":"model",)";
+  append_member(out, "created", core.created);
+  out += R"(,"owned_by":"vsurge",)";
+  append_member(out, "max_model_len", core.options.context_max);
+  out += R"(,"metadata":{)";
+  append_member(out, "name", name);
+  out += R"(,"type":"vsurge",)";
+  append_member(out, "architecture", core.options.family);
+  out += R"(,"supports_chat":)";
+  out += core.assets.chat_template ? "true" : "false";
+  out += R"(,"supports_function_calling":false}})";
+  return out;
+}
+
+std::string models_json(const ServiceCore& core) {
+  std::string out = R"({"object":"list","data":[)";
+  char separator = 0;
+  for (const std::string& name : core.options.model_names) {
+    if (separator != 0) out += separator;
+    separator = ',';
+    out += model_json(core, name);
+  }
+  out += "],";
+  append_member(out, "total", static_cast<std::int64_t>(core.options.model_names.size()));
+  out += '}';
+  return out;
+}
+
+bool is_healthy(const ServiceCore& core) {
+  return !core.shutting_down.load(std::memory_order_relaxed) && !core.engine.metrics().failed;
+}
+
+std::string health_json(const ServiceCore& core) {
+  const bool stopping = core.shutting_down.load(std::memory_order_relaxed);
+  if (stopping) return R"({"status":"shutting_down"})";
+  const engine::EngineMetrics metrics = core.engine.metrics();
+  std::string out = metrics.failed ? R"({"status":"error",)" : R"({"status":"ready",)";
+  append_member(out, "timestamp", base::unix_seconds());
+  out += fmt::format(R"(,"uptime_seconds":{:.3f},"models":{{)",
+                     static_cast<double>(core.clock.now() - core.started) * 1e-9);
+  append_json_string(out, core.options.model_names.front());
+  out += R"(:{"loaded":true,"type":"vsurge",)";
+  append_member(out, "architecture", core.options.family);
+  const std::pair<std::string_view, int> numbers[] = {
+      {"max_model_len", core.options.context_max}, {"running", metrics.requests_running},
+      {"waiting", metrics.requests_waiting},       {"pages_used", metrics.pages_used},
+      {"pages_total", metrics.pages_total},
+  };
+  for (const auto& [key, number] : numbers) {
+    out += ',';
+    append_member(out, key, number);
+  }
+  out += "}},";
+  append_member(out, "active_requests", core.active_requests.load(std::memory_order_relaxed));
+  out += '}';
+  return out;
+}
+
+std::string version_json(const ServiceCore& core) {
+  std::string out = "{";
+  append_member(out, "version", core.options.version);
+  out += '}';
+  return out;
+}
+
+}  // namespace vsurge::api

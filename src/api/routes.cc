@@ -1,0 +1,52 @@
+#include "api/routes.h"
+
+#include <array>
+#include <optional>
+
+namespace vsurge::api {
+namespace {
+
+constexpr auto kRoutes = std::to_array<Route>({
+    {"POST", "/v1/chat/completions", Target::kChat},
+    {"POST", "/v1/completions", Target::kCompletions},
+    {"GET", "/v1/models", Target::kModels},
+    {"GET", "/v1/models/{id}", Target::kModel},
+    {"GET", "/health", Target::kHealth},
+    {"GET", "/version", Target::kVersion},
+});
+
+constexpr std::string_view kId = "{id}";
+
+// What "{id}" stands for, or "" where the path has none; nothing when it does not match.
+std::optional<std::string_view> match_path(std::string_view pattern, std::string_view path) {
+  if (!pattern.ends_with(kId)) {
+    return pattern == path ? std::optional<std::string_view>("") : std::nullopt;
+  }
+  const std::string_view head = pattern.substr(0, pattern.size() - kId.size());
+  if (!path.starts_with(head) || path.size() == head.size()) return std::nullopt;
+  return path.substr(head.size());
+}
+
+}  // namespace
+
+std::span<const Route> route_table() {
+  return kRoutes;
+}
+
+RouteMatch match_route(std::string_view method, std::string_view path) {
+  RouteMatch match;
+  if (path == "*") return {nullptr, {}, "GET, HEAD, POST, OPTIONS"};
+  const std::string_view wanted = method == "HEAD" ? "GET" : method;
+  for (const Route& route : kRoutes) {
+    const auto id = match_path(route.path, path);
+    if (!id) continue;
+    match.allow += route.method == "GET" ? "GET, HEAD, " : std::string(route.method) + ", ";
+    if (route.method != wanted) continue;
+    match.route = &route;
+    match.id = *id;
+  }
+  if (!match.allow.empty()) match.allow += "OPTIONS";
+  return match;
+}
+
+}  // namespace vsurge::api

@@ -1,0 +1,32 @@
+// Which endpoint a method and a path mean.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace vsurge::api {
+
+enum class Target : std::uint8_t { kChat, kCompletions, kModels, kModel, kHealth, kVersion };
+
+struct Route {
+  std::string_view method;
+  // A path; one that ends in "{id}" stands for anything not empty there, slashes too (model names
+  // have them).
+  std::string_view path;
+  Target target;
+};
+
+std::span<const Route> route_table();
+
+struct RouteMatch {
+  const Route* route = nullptr;  // of this path and method
+  std::string_view id;           // what "{id}" stands for
+  std::string allow;             // methods of this path: "GET, HEAD, OPTIONS"; empty: no such path
+};
+
+// HEAD is GET. OPTIONS has no route: `allow` answers it; path "*" has the methods of all.
+RouteMatch match_route(std::string_view method, std::string_view path);
+
+}  // namespace vsurge::api

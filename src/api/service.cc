@@ -1,0 +1,167 @@
+#include "api/service.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "api/exchange.h"
+#include "api/info.h"
+#include "api/limits.h"
+#include "api/routes.h"
+#include "api/service_core.h"
+#include "base/worker_pool.h"
+
+namespace vsurge::api {
+namespace {
+
+using base::ErrorCode;
+
+bool equal_ignoring_case(std::string_view a, std::string_view lower_case) {
+  return std::ranges::equal(a, lower_case, [](char x, char y) {
+    return (x >= 'A' && x <= 'Z' ? static_cast<char>(x - 'A' + 'a') : x) == y;
+  });
+}
+
+std::string_view trimmed(std::string_view text) {
+  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
+  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
+  return text;
+}
+
+// application/json, and as its only parameter charset=utf-8. No header at all is taken as JSON.
+bool is_json_type(std::string_view header) {
+  if (header.empty()) return true;
+  const std::size_t semicolon = header.find(';');
+  if (!equal_ignoring_case(trimmed(header.substr(0, semicolon)), "application/json")) return false;
+  if (semicolon == std::string_view::npos) return true;
+  const std::string_view parameter = trimmed(header.substr(semicolon + 1));
+  return parameter.empty() || equal_ignoring_case(parameter, "charset=utf-8") ||
+         equal_ignoring_case(parameter, "charset=\"utf-8\"");
+}
+
+bool is_request_id(std::string_view id) {
+  return !id.empty() && id.size() <= kRequestIdBytesMax && std::ranges::all_of(id, [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '_' || c == '.' || c == ':';
+  });
+}
+
+}  // namespace
+
+// The exchanges share the core and may outlive the service; the workers end with it.
+struct Service::State {
+  State(ServiceOptions options, const text::TextAssets& assets, engine::Engine& engine,
+        EventRouter& router)
+      : core(std::make_shared<ServiceCore>(std::move(options), assets, engine, router)),
+        workers(std::max(core->options.text_workers, 1),
+                core->options.text.text_queue_requests_max) {}
+
+  struct Call {
+    HttpRequest request;
+    std::shared_ptr<Responder> responder;
+    std::string request_id;
+  };
+
+  void dispatch(Call call, const RouteMatch& match);
+  void generate(Call call, Endpoint endpoint);
+  void send(const Call& call, int status, std::string body, Headers headers = {});
+  void refuse(const Call& call, const ApiError& error, Headers headers = {});
+
+  const std::shared_ptr<ServiceCore> core;
+  base::WorkerPool workers;
+};
+
+void Service::State::send(const Call& call, int status, std::string body, Headers headers) {
+  if (!body.empty()) headers.emplace_back("Content-Type", "application/json");
+  headers.emplace_back("X-Request-ID", call.request_id);
+  call.responder->send(status, std::move(headers), std::move(body));
+}
+
+void Service::State::refuse(const Call& call, const ApiError& error, Headers headers) {
+  for (auto& header : error_headers(error)) headers.push_back(std::move(header));
+  headers.emplace_back("X-Request-ID", call.request_id);
+  call.responder->send(error.status, std::move(headers), error_json(error));
+}
+
+void Service::State::dispatch(Call call, const RouteMatch& match) {
+  switch (match.route->target) {
+    case Target::kChat:
+      return generate(std::move(call), Endpoint::kChat);
+    case Target::kCompletions:
+      return generate(std::move(call), Endpoint::kCompletions);
+    case Target::kModels:
+      return send(call, 200, models_json(*core));
+    case Target::kModel:
+      if (core->knows_model(match.id)) return send(call, 200, model_json(*core, match.id));
+      return refuse(
+          call,
+          from_base({ErrorCode::kModelNotFound,
+                     fmt::format("The model {} does not exist.", in_quotes(match.id)), "model"}));
+    case Target::kHealth:
+      return send(call, is_healthy(*core) ? 200 : 503, health_json(*core));
+    case Target::kVersion:
+      return send(call, 200, version_json(*core));
+  }
+}
+
+void Service::State::generate(Call call, Endpoint endpoint) {
+  if (core->shutting_down.load(std::memory_order_relaxed)) {
+    return refuse(call, from_base({ErrorCode::kShuttingDown, "The server is shutting down.", ""}));
+  }
+  const std::string_view type = call.request.header("content-type");
+  const std::string_view coding = call.request.header("content-encoding");
+  if (!is_json_type(type)) {
+    return refuse(call, from_base({ErrorCode::kUnsupportedMediaType,
+                                   fmt::format("The Content-Type must be application/json; found "
+                                               "{}.",
+                                               in_quotes(type)),
+                                   ""}));
+  }
+  if (!coding.empty() && !equal_ignoring_case(coding, "identity")) {
+    return refuse(call, from_base({ErrorCode::kUnsupportedMediaType,
+                                   "Bodies with a Content-Encoding are not accepted.", ""}));
+  }
+  const auto exchange = std::make_shared<Exchange>(
+      core, Exchange::Call{endpoint, std::move(call.responder), std::move(call.request_id)});
+  exchange->start(std::move(call.request.body), workers);
+}
+
+Service::Service(ServiceOptions options, const text::TextAssets& assets, engine::Engine& engine,
+                 EventRouter& router)
+    : state_(std::make_unique<State>(std::move(options), assets, engine, router)) {
+  CHECK(!state_->core->options.model_names.empty());
+}
+
+Service::~Service() = default;
+
+void Service::handle(HttpRequest request, std::shared_ptr<Responder> responder) {
+  const std::string_view given_id = request.header("x-request-id");
+  std::string id = is_request_id(given_id) ? std::string(given_id) : state_->core->new_id("req_");
+  const std::string method = request.method;
+  const std::string path = request.path;
+  State::Call call{std::move(request), std::move(responder), std::move(id)};
+  const RouteMatch match = match_route(method, path);
+  if (match.allow.empty()) {
+    return state_->refuse(call,
+                          from_base({ErrorCode::kRouteNotFound,
+                                     fmt::format("There is no {} here.", in_quotes(path)), ""}));
+  }
+  if (method == "OPTIONS") return state_->send(call, 204, "", {{"Allow", match.allow}});
+  if (match.route == nullptr) {
+    return state_->refuse(
+        call,
+        from_base({ErrorCode::kMethodNotAllowed,
+                   fmt::format("{} is for {}.", in_quotes(path), match.allow), ""}),
+        {{"Allow", match.allow}});
+  }
+  state_->dispatch(std::move(call), match);
+}
+
+std::string Service::error_body(int status, std::string_view message) {
+  return error_json(from_status(status, message));
+}
+
+void Service::begin_shutdown() {
+  state_->core->shutting_down.store(true);
+}
+
+}  // namespace vsurge::api

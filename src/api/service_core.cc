@@ -1,0 +1,43 @@
+#include "api/service_core.h"
+
+#include <algorithm>
+#include <random>
+#include <utility>
+
+namespace vsurge::api {
+namespace {
+
+std::uint64_t random_key() {
+  std::random_device device;
+  return (std::uint64_t{device()} << 32U) | device();
+}
+
+// A bijection of 64 bits (splitmix64's finaliser, Vigna).
+std::uint64_t mix(std::uint64_t x) {
+  x = (x ^ (x >> 30U)) * 0xBF58476D1CE4E5B9ULL;
+  x = (x ^ (x >> 27U)) * 0x94D049BB133111EBULL;
+  return x ^ (x >> 31U);
+}
+
+}  // namespace
+
+ServiceCore::ServiceCore(ServiceOptions options_in, const text::TextAssets& assets_in,
+                         engine::Engine& engine_in, EventRouter& router_in)
+    : options(std::move(options_in)),
+      assets(assets_in),
+      engine(engine_in),
+      router(router_in),
+      id_key_(random_key()) {}
+
+bool ServiceCore::knows_model(std::string_view name) const {
+  return std::ranges::find(options.model_names, name) != options.model_names.end();
+}
+
+// Unique within the process by the bijection; the rest tells processes apart.
+std::string ServiceCore::new_id(std::string_view prefix) {
+  const std::uint64_t count = id_count_.fetch_add(1, std::memory_order_relaxed);
+  return fmt::format("{}{:016x}{:08x}", prefix, mix(id_key_ + count),
+                     static_cast<std::uint32_t>(mix(id_key_ ^ ~count)));
+}
+
+}  // namespace vsurge::api

@@ -1,0 +1,40 @@
+// What the parts of the service share. Internal to api.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "api/service.h"
+#include "base/clock.h"
+
+namespace vsurge::api {
+
+// Everything but the counters is set at construction; any thread.
+struct ServiceCore {
+  ServiceCore(ServiceOptions options_in, const text::TextAssets& assets_in,
+              engine::Engine& engine_in, EventRouter& router_in);
+
+  const ServiceOptions options;
+  const text::TextAssets& assets;
+  engine::Engine& engine;
+  EventRouter& router;
+  const base::SteadyClock clock;
+  const base::Nanoseconds started = clock.now();
+  const std::int64_t created = base::unix_seconds();
+
+  std::atomic<bool> shutting_down{false};
+  std::atomic<int> active_requests{0};           // completions and chats in work
+  std::atomic<std::size_t> text_queue_bytes{0};  // bodies that wait for a text worker
+
+  bool knows_model(std::string_view name) const;
+  // The prefix and 24 hex digits, never the same twice.
+  std::string new_id(std::string_view prefix);
+
+ private:
+  const std::uint64_t id_key_;
+  std::atomic<std::uint64_t> id_count_{0};
+};
+
+}  // namespace vsurge::api

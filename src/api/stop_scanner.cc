@@ -1,0 +1,57 @@
+#include "api/stop_scanner.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/error.h"
+
+namespace vsurge::api {
+
+StopScanner::StopScanner(std::vector<std::string> stops) {
+  for (std::string& text : stops) {
+    CHECK(!text.empty());
+    std::vector<std::size_t> border(text.size(), 0);
+    for (std::size_t i = 1, k = 0; i < text.size(); ++i) {
+      while (k > 0 && text[i] != text[k]) k = border[k - 1];
+      if (text[i] == text[k]) ++k;
+      border[i] = k;
+    }
+    stops_.push_back({std::move(text), std::move(border), 0});
+  }
+}
+
+void StopScanner::push(std::string_view piece, std::string& out) {
+  if (found_) return;
+  if (stops_.empty()) {
+    out += piece;
+    return;
+  }
+  held_ += piece;
+  const std::size_t before = held_.size() - piece.size();
+  for (std::size_t i = 0; i < piece.size(); ++i) {
+    std::size_t longest = 0;  // complete at this byte
+    for (Stop& stop : stops_) {
+      std::size_t& k = stop.matched;
+      while (k > 0 && piece[i] != stop.text[k]) k = stop.border[k - 1];
+      if (piece[i] == stop.text[k]) ++k;
+      if (k == stop.text.size()) longest = std::max(longest, k);
+    }
+    if (longest > 0) {
+      found_ = true;
+      out.append(held_, 0, before + i + 1 - longest);
+      held_.clear();
+      return;
+    }
+  }
+  std::size_t hold = 0;
+  for (const Stop& stop : stops_) hold = std::max(hold, stop.matched);
+  out.append(held_, 0, held_.size() - hold);
+  held_.erase(0, held_.size() - hold);
+}
+
+void StopScanner::finish(std::string& out) {
+  out += held_;
+  held_.clear();
+}
+
+}  // namespace vsurge::api
