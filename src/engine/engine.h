@@ -1,52 +1,44 @@
 // Engine: the loop that turns requests into tokens. One thread of its own.
 #pragma once
 
-#include <cstdint>
 #include <memory>
 
 #include "base/clock.h"
-#include "base/limits.h"
 #include "engine/metrics.h"
+#include "engine/options.h"
 #include "engine/request.h"
 #include "engine/step_runner.h"
 
 namespace vsurge::engine {
 
-struct EngineOptions {
-  int max_concurrent_decodes = 64;  // sequences running at once
-  int max_concurrent_prefill = 1;   // prompts being read at once
-  int max_batched_tokens = 512;     // of one step
-  int context_max = 0;              // tokens of prompt plus answer
-  int page_size = 16;
-  int pages = 0;
-  int vocabulary = 0;
-  std::vector<TokenId> eos_tokens;
-  std::uint64_t seed = 894;  // for requests that bring none
-  base::EngineLimits limits;
-};
-
-// All functions may be called from any thread.
+// All functions may be called from any thread, but stop and pause wait for the engine's thread and
+// so must not be called from inside EventSink::publish. Events are published on the engine's
+// thread, or by stop when it was never started.
 class Engine {
  public:
-  // runner and sink must outlive the engine; the clock too.
+  // runner and sink must outlive the engine; the clock too. options must pass check_options.
   Engine(const EngineOptions& options, StepRunner& runner, EventSink& sink,
          const base::Clock& clock);
   ~Engine();  // stops
 
-  void start();
+  // Requests submitted before start wait for it. After stop, or a fault, start begins anew.
+  // kEnvironment when the system has no thread.
+  base::Status start();
   // Ends every request with kCancelled, joins the thread.
   void stop();
   // Refuses new requests, lets accepted ones finish. drained() tells when.
   void drain();
   bool drained() const;
-  // pause: finishes the step in hand, keeps all state. resume: goes on.
+  // pause: returns when the step in hand is finished; no other begins, all state is kept, cancels
+  // and deadlines still end requests. resume: goes on.
   void pause();
   void resume();
 
   // A name for a request that is about to be submitted, so that its events can be routed first.
   Ticket new_ticket();
-  // kContextLengthExceeded, kQueueFull, kShuttingDown, kInvalidRequest. After success, exactly one
-  // end event follows; after an error none does.
+  // kContextLengthExceeded, kQueueFull, kShuttingDown, kInvalidRequest, kEngineUnavailable. After
+  // success, exactly one end event follows; after an error none does. A request without a seed gets
+  // one that depends on the engine's seed and the ticket alone, so two equal requests differ.
   base::Status submit(Ticket ticket, Request request);
   // Takes effect within one step; unknown or ended tickets are ignored. The end event still comes.
   void cancel(Ticket ticket);

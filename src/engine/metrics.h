@@ -19,7 +19,9 @@ struct EngineMetrics {
   std::uint64_t generation_tokens = 0;
   std::uint64_t preemptions = 0;
   std::uint64_t steps = 0;
-  double step_seconds = 0;  // in all
+  double step_seconds = 0;      // in all
+  double step_age_seconds = 0;  // since the step in hand began; 0 when none is
+  bool failed = false;          // a fault ended the engine; it serves nothing until started again
 };
 
 }  // namespace vsurge::engine

@@ -40,8 +40,8 @@ struct SamplingParams {
 struct Request {
   std::vector<TokenId> prompt;  // at least one token
   SamplingParams sampling;
-  int priority = 0;    // lower first
-  std::string client;  // for fairness and logs; may be empty
+  int priority = 0;                           // lower first
+  std::string client;                         // for fairness and logs; may be empty
   std::optional<base::Nanoseconds> deadline;  // on the engine's clock
   std::unique_ptr<TokenConstraint> constraint;
 };
@@ -55,8 +55,8 @@ enum class FinishReason : std::uint8_t {
 
 struct Usage {
   int prompt_tokens = 0;
-  int cached_tokens = 0;  // of the prompt, found in the prefix cache
-  int completion_tokens = 0;
+  int cached_tokens = 0;      // of the prompt, found in the prefix cache
+  int completion_tokens = 0;  // sampled so far, an end-of-text or stop token included
 };
 
 // One token, or the end. Each ticket gets any number of tokens and then exactly one end.
@@ -66,7 +66,7 @@ struct Event {
   TokenId token = 0;                          // when !is_end
   FinishReason reason = FinishReason::kStop;  // when is_end
   TokenId stop_token = -1;                    // when kStop: the token that ended it
-  Usage usage;                                // when is_end
+  Usage usage;                                // up to and with this event
   base::Error error;                          // when kError
 };
 

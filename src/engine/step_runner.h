@@ -13,9 +13,9 @@ namespace vsurge::engine {
 // A part of one sequence that a step computes.
 struct PlannedSequence {
   Ticket ticket = 0;
-  int first = 0;  // position of the first token to compute
+  int first = 0;                        // position of the first token to compute
   std::span<const TokenId> tokens;      // the tokens to compute, >= 1
-  std::span<const std::int32_t> pages;  // all pages of the sequence, in order
+  std::span<const std::int32_t> pages;  // its pages in order, just enough for first + tokens
   bool wants_token = false;             // the last token's logits are sampled
   kernels::SampleRow sampling{};        // when wants_token
   TokenConstraint* constraint = nullptr;
@@ -42,7 +42,8 @@ struct StepResult {
 class StepRunner {
  public:
   virtual ~StepRunner() = default;
-  // Engine thread.
+  // Engine thread. `result` comes with one default entry per planned sequence. A throw ends all
+  // requests and the engine (kEngineUnavailable), not the process.
   virtual void run(const StepPlan& plan, StepResult& result) = 0;
 };
 

@@ -1,0 +1,52 @@
+// Executor: the StepRunner that runs a real model.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "engine/step_runner.h"
+#include "model/model.h"
+#include "tensor/backend.h"
+
+namespace vsurge::engine {
+
+// Engine thread. Allocates nothing after construction.
+class Executor final : public StepRunner {
+ public:
+  // The model must have been reserved for `limits`; model and backend must outlive the executor.
+  Executor(model::Model& model, tensor::Backend& backend, const model::StepLimits& limits);
+
+  // Packs the plan, runs the model, samples. Bad logits or a mask that allows nothing end their
+  // sequence alone (kNumericalError).
+  void run(const StepPlan& plan, StepResult& result) override;
+
+  // Runs the largest legal step, so that nothing is touched for the first time under load. Writes
+  // KV pages: call it before the first request.
+  void warm_up();
+
+ private:
+  void clear();
+  void append(const PlannedSequence& planned);
+  void fill_mask(const PlannedSequence& planned, std::size_t row, base::Status& status);
+  void collect(const StepPlan& plan, StepResult& result) const;
+
+  model::Model& model_;
+  tensor::Backend& backend_;
+  const model::StepLimits limits_;
+  const std::size_t mask_words_;  // of one row
+
+  // The batch; capacity for the largest legal step.
+  std::vector<std::int32_t> tokens_;
+  std::vector<std::int32_t> positions_;
+  std::vector<std::int32_t> slots_;
+  std::vector<std::int32_t> sequence_offsets_;
+  std::vector<std::int32_t> context_lengths_;
+  std::vector<std::int32_t> pages_;
+  std::vector<std::int32_t> page_offsets_;
+  std::vector<std::int32_t> logit_rows_;
+  std::vector<kernels::SampleRow> rows_;
+  std::vector<kernels::SampleResult> sampled_;
+  std::vector<std::uint32_t> masks_;  // [logit_rows_max, mask_words_]
+};
+
+}  // namespace vsurge::engine
