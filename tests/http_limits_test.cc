@@ -234,7 +234,7 @@ TEST(HttpLimits, WaitingForAnAnswerIsNotLimited) {
 }
 
 TEST(HttpLimits, ReadersThatAreTooSlowAreCutOff) {
-  TestServer server([](auto& options) { options.send_buffer_bytes = 16 * 1024; });
+  TestServer server([](auto& options) { options.limits.send_buffer_bytes = 16 * 1024; });
   Client client(server.port(), 4096);
   client.send(get_request("/hold"));
   auto held = server.handler.take();
@@ -253,7 +253,7 @@ TEST(HttpLimits, ReadersThatAreTooSlowAreCutOff) {
 
 TEST(HttpLimits, ReadersThatTakeNothingAreCutOff) {
   TestServer server([](auto& options) {
-    options.send_buffer_bytes = 16 * 1024;
+    options.limits.send_buffer_bytes = 16 * 1024;
     options.limits.write_timeout_ms = 300;
   });
   Client streaming(server.port(), 4096);
@@ -300,7 +300,7 @@ TEST(HttpLimits, ConnectionsOverTheLimitAreTold) {
 }
 
 TEST(HttpLimits, RequestsOfOneConnection) {
-  TestServer server([](auto& options) { options.requests_per_connection_max = 3; });
+  TestServer server([](auto& options) { options.limits.requests_per_connection_max = 3; });
   Client client(server.port());
   EXPECT_FALSE(client.get("/echo").headers.contains("connection"));
   EXPECT_FALSE(client.get("/echo").headers.contains("connection"));

@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "server/response_head.h"
 
@@ -12,12 +13,6 @@ namespace {
 
 constexpr auto kLingerTime = milliseconds(2000);  // for the client to see the answer's end
 constexpr std::size_t kLingerBytesMax = 16 * base::kMiB;
-
-std::int64_t unix_seconds() {
-  return std::chrono::duration_cast<std::chrono::seconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
 
 // The handler's end of one answer. The last reference may die on any thread.
 class Exchange final : public api::Responder {
@@ -201,7 +196,7 @@ Task<Connection::After> Connection::reject(Rejection rejection) {
   head.status = rejection.status;
   head.keep_alive = false;
   head.content_length = body.size();
-  head.unix_seconds = unix_seconds();
+  head.unix_seconds = base::unix_seconds();
   api::Headers headers = {{"Content-Type", "application/json"}};
   if (rejection.status == 503) headers.emplace_back("Retry-After", "1");
   std::string bytes = response_head(head, headers);
@@ -328,14 +323,14 @@ std::string Connection::head_of(int status, const api::Headers& headers, bool st
   answer_.streaming = stream;
   answer_.chunked = stream && http_1_1;
   answer_.keep_alive = reader_.keep_alive() && (http_1_1 || !stream) && !shared_->draining &&
-                       requests_ < shared_->options.requests_per_connection_max;
+                       requests_ < limits_.requests_per_connection_max;
   ResponseHead head;
   head.status = status;
   head.http_1_1 = http_1_1;
   head.keep_alive = answer_.keep_alive;
   head.chunked = answer_.chunked;
   if (!stream) head.content_length = body_bytes;
-  head.unix_seconds = unix_seconds();
+  head.unix_seconds = base::unix_seconds();
   return response_head(head, headers);
 }
 

@@ -7,7 +7,6 @@ namespace {
 constexpr std::size_t kEmptyLinesMax = 2;
 // Room in the request line for the method, the version and two spaces.
 constexpr std::size_t kRequestLineExtra = 64;
-constexpr std::size_t kFieldsMax = 128;
 constexpr std::string_view kTooLarge = "the request header is larger than this server accepts";
 
 }  // namespace
@@ -50,7 +49,7 @@ HeadScanner::Outcome HeadScanner::end_of_line(bool& complete) {
   line_start_ = at_;
   if (!empty) {
     ++lines_;
-    if (lines_ > kFieldsMax + 1) {
+    if (lines_ > limits_.header_fields_max + 1) {
       return reject(431, "the request has more header fields than this server accepts");
     }
   } else if (lines_ > 0) {

@@ -158,7 +158,8 @@ base::Status Server::open() {
     acceptor_->set_option(tcp::acceptor::reuse_address(true));
     // Taken over by accepted sockets; the kernel would otherwise buffer megabytes of a stream
     // that nobody reads.
-    acceptor_->set_option(asio::socket_base::send_buffer_size(options.send_buffer_bytes));
+    acceptor_->set_option(asio::socket_base::send_buffer_size(
+        static_cast<int>(std::min<std::size_t>(options.limits.send_buffer_bytes, 1 << 30))));
     acceptor_->bind(endpoint);
     acceptor_->listen(asio::socket_base::max_listen_connections);
     port_ = acceptor_->local_endpoint().port();

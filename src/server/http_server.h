@@ -28,8 +28,6 @@ struct ServerOptions {
   std::string ssl_keyfile;  // PEM; both or neither
   std::string ssl_certfile;
   base::HttpLimits limits;
-  std::size_t requests_per_connection_max = 10'000;
-  int send_buffer_bytes = 128 * 1024;  // SO_SNDBUF of a connection
 };
 
 class HttpServer {

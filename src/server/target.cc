@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "base/escape.h"
 #include "server/head_rules.h"
 
 namespace vsurge::server {
@@ -39,28 +40,10 @@ std::optional<std::string> percent_decode(std::string_view text) {
   return out;
 }
 
-// Length of the UTF-8 sequence at the front of `text` (Unicode 15, table 3-7); 0 when invalid.
-std::size_t utf8_length(std::string_view text) {
-  const auto byte = [&](std::size_t i) { return static_cast<std::uint8_t>(text[i]); };
-  const std::uint8_t first = byte(0);
-  if (first < 0x80) return 1;
-  const std::size_t length = first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
-  if (length == 0 || first > 0xf4 || text.size() < length) return 0;
-  for (std::size_t i = 1; i < length; ++i) {
-    if ((byte(i) & 0xc0) != 0x80) return 0;
-  }
-  const std::uint8_t second = byte(1);
-  if ((first == 0xe0 && second < 0xa0) || (first == 0xed && second > 0x9f) ||
-      (first == 0xf0 && second < 0x90) || (first == 0xf4 && second > 0x8f)) {
-    return 0;
-  }
-  return length;
-}
-
 bool is_clean_text(std::string_view text) {
   while (!text.empty()) {
     const auto first = static_cast<std::uint8_t>(text.front());
-    const std::size_t length = utf8_length(text);
+    const std::size_t length = base::utf8_length(text);
     if (length == 0 || first < 0x20 || first == 0x7f) return false;
     text.remove_prefix(length);
   }
