@@ -34,11 +34,11 @@ struct RopeConfig {
   double beta_fast = 32;
   double beta_slow = 1;
   bool truncate = true;  // kYarn: whole dimensions as the ends of the ramp
-  std::optional<double> mscale;
-  std::optional<double> mscale_all_dim;
-  std::optional<double> attention_factor;  // kYarn; absent: 0.1 ln(factor) + 1, or by mscale
+  std::optional<double> mscale = {};
+  std::optional<double> mscale_all_dim = {};
+  std::optional<double> attention_factor = {};  // kYarn; absent: 0.1 ln(factor) + 1, or by mscale
   // GGUF's rope_freqs: every frequency is divided by its own; empty or [rotary_dim / 2].
-  std::vector<float> divisors;
+  std::vector<float> divisors = {};
 };
 
 // Whether the numbers of a checkpoint make sense; kBadModel names the field that does not.

@@ -1,0 +1,48 @@
+// Decoder: the one decoder-only transformer. What differs between models is data (spec.h).
+#pragma once
+
+#include "model/decoder_memory.h"
+#include "model/model.h"
+#include "model/rope.h"
+#include "model/spec.h"
+#include "model/weights.h"
+
+namespace vsurge::model {
+
+// Owned and called by one thread. The residual stream and all activations are float.
+class Decoder final : public Model {
+ public:
+  // `weights` are those of `spec`; `backend` outlives the decoder.
+  Decoder(DecoderSpec spec, DecoderWeights weights, tensor::Backend& backend);
+
+  const ModelInfo& info() const override { return info_; }
+  std::int64_t page_bytes(int page_size, tensor::DType kv_dtype) const override;
+  std::int64_t step_bytes(const StepLimits& limits) const override;
+  base::Status reserve(const StepLimits& limits) override;
+  tensor::Tensor forward(const Batch& batch) override;
+
+ private:
+  tensor::KvShape kv_shape(int page_size, int pages, tensor::DType kv_dtype) const;
+  tensor::Backend::StepShape step_shape(const StepLimits& limits) const;
+  void check(const Batch& batch) const;
+
+  // Parts of forward(), on the rows of one step.
+  void rotation_angles(std::span<const std::int32_t> positions, const Activations& a);
+  void attend(int layer, const Batch& batch, const Activations& a);
+  void rotate_and_store(int layer, const Batch& batch, const Activations& a);
+  void feed_forward(int layer, const Activations& a);
+  tensor::Tensor read_out(std::span<const std::int32_t> rows, const Activations& a);
+
+  DecoderSpec spec_;
+  DecoderWeights weights_;
+  tensor::Backend& backend_;
+  Rope rope_;
+  ModelInfo info_;
+
+  StepLimits limits_{};
+  tensor::Buffer activation_memory_;
+  Activations activations_;  // for the largest step
+  tensor::KvCache kv_;
+};
+
+}  // namespace vsurge::model
