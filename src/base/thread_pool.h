@@ -27,7 +27,8 @@ class ThreadPool {
   template <class F>
   void parallel_for(std::int64_t count, std::int64_t grain, F&& fn) {
     using Fn = std::remove_reference_t<F>;
-    run(count, grain,
+    run(
+        count, grain,
         [](void* context, std::int64_t begin, std::int64_t end, int worker) {
           (*static_cast<Fn*>(context))(begin, end, worker);
         },

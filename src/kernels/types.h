@@ -46,7 +46,9 @@ struct WeightFormat {
   friend bool operator==(const WeightFormat&, const WeightFormat&) = default;
 };
 
-constexpr bool is_integer(WeightKind kind) { return kind >= WeightKind::kI8; }
+constexpr bool is_integer(WeightKind kind) {
+  return kind >= WeightKind::kI8;
+}
 constexpr bool has_minimum(WeightKind kind) {
   return kind == WeightKind::kI8Min || kind == WeightKind::kI4Min;
 }

@@ -15,6 +15,11 @@ void check_floats(const Tensor& t) {
   CHECK(t.rows == 0 || t.data != nullptr);
 }
 
+void check_step(const Backend::StepShape& shape) {
+  CHECK(shape.tokens_max > 0 && shape.sequences_max > 0 && shape.context_max > 0);
+  CHECK(shape.inputs_max > 0 && shape.heads > 0 && shape.head_dim > 0 && shape.vocabulary >= 0);
+}
+
 bool known_group(int group) {
   return group == 16 || group == 32 || group == 64 || group == 128;
 }
@@ -61,9 +66,13 @@ base::Result<KvCache> Backend::make_kv_cache(const KvShape& shape) {
 }
 
 base::Status Backend::reserve(const StepShape& shape) {
-  CHECK(shape.tokens_max > 0 && shape.sequences_max > 0 && shape.context_max > 0);
-  CHECK(shape.inputs_max > 0 && shape.heads > 0 && shape.head_dim > 0);
+  check_step(shape);
   return do_reserve(shape);
+}
+
+std::size_t Backend::scratch_bytes(const StepShape& shape) const {
+  check_step(shape);
+  return do_scratch_bytes(shape);
 }
 
 void Backend::embed(const Weight& table, std::span<const std::int32_t> tokens, Tensor out) {

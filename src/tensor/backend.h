@@ -96,6 +96,8 @@ class Backend {
     int vocabulary = 0;  // width of the logits that sample() gets
   };
   base::Status reserve(const StepShape& shape);
+  // What reserve(shape) takes.
+  std::size_t scratch_bytes(const StepShape& shape) const;
 
   // --- one step; all activations are float, [tokens, width]
   // out [tokens, K] = rows of `table` [vocabulary, K]
@@ -124,6 +126,7 @@ class Backend {
  private:
   virtual base::Result<Weight> do_pack(const RowSource& source, kernels::WeightFormat format) = 0;
   virtual base::Status do_reserve(const StepShape& shape) = 0;
+  virtual std::size_t do_scratch_bytes(const StepShape& shape) const = 0;
   virtual void do_embed(const Weight& table, std::span<const std::int32_t> tokens, Tensor out) = 0;
   virtual void do_linear(Tensor x, const Weight& w, Tensor out, const LinearSpec& spec) = 0;
   virtual void do_rms_norm(Tensor x, std::span<const float> weight, float eps, Tensor out) = 0;

@@ -63,23 +63,38 @@ base::Result<Weight> CpuBackend::do_pack(const RowSource& source, kernels::Weigh
   return pack_weight(pool_, source, format);
 }
 
-base::Status CpuBackend::do_reserve(const StepShape& shape) {
+CpuBackend::ScratchSizes CpuBackend::scratch_sizes(const StepShape& shape) const {
   const auto threads = static_cast<std::size_t>(pool_.size());
-  const auto inputs =
+  const std::size_t inputs =
       static_cast<std::size_t>(shape.tokens_max) * static_cast<std::size_t>(shape.inputs_max);
-  values_ = VSURGE_TRY(Buffer::allocate(inputs * sizeof(float)));
-  groups_ = VSURGE_TRY(Buffer::allocate(inputs / kGroupMin * 3 * sizeof(float)));
   const std::int64_t chunks = ceil_div(shape.context_max, kernels::kAttentionChunk);
   const std::int64_t partials = std::min<std::int64_t>(shape.sequences_max, kSplitSequences) *
                                 shape.heads * chunks * kernels::partial_floats(shape.head_dim);
-  partials_ = VSURGE_TRY(Buffer::allocate(static_cast<std::size_t>(partials) * sizeof(float)));
   const std::int64_t lines = std::max(kernels::kAttentionLinesMax, shape.heads);
-  attention_ = VSURGE_TRY(Buffer::allocate(
-      threads * sizeof(float) *
-      static_cast<std::size_t>(kernels::attend_scratch_floats(lines, shape.head_dim))));
-  sampling_ = VSURGE_TRY(Buffer::allocate(threads * static_cast<std::size_t>(shape.vocabulary) * 2 *
-                                          sizeof(std::uint64_t)));
-  plan_.reserve(shape, partials);
+  const std::int64_t attention = kernels::attend_scratch_floats(lines, shape.head_dim);
+  ScratchSizes sizes{};
+  sizes.values = inputs * sizeof(float);
+  sizes.groups = inputs / kGroupMin * 3 * sizeof(float);
+  sizes.partials = static_cast<std::size_t>(partials) * sizeof(float);
+  sizes.attention = threads * static_cast<std::size_t>(attention) * sizeof(float);
+  sizes.sampling =
+      threads * static_cast<std::size_t>(shape.vocabulary) * 2 * sizeof(std::uint64_t);
+  return sizes;
+}
+
+std::size_t CpuBackend::do_scratch_bytes(const StepShape& shape) const {
+  const ScratchSizes s = scratch_sizes(shape);
+  return s.values + s.groups + s.partials + s.attention + s.sampling;
+}
+
+base::Status CpuBackend::do_reserve(const StepShape& shape) {
+  const ScratchSizes sizes = scratch_sizes(shape);
+  values_ = VSURGE_TRY(Buffer::allocate(sizes.values));
+  groups_ = VSURGE_TRY(Buffer::allocate(sizes.groups));
+  partials_ = VSURGE_TRY(Buffer::allocate(sizes.partials));
+  attention_ = VSURGE_TRY(Buffer::allocate(sizes.attention));
+  sampling_ = VSURGE_TRY(Buffer::allocate(sizes.sampling));
+  plan_.reserve(shape, static_cast<std::int64_t>(sizes.partials / sizeof(float)));
   return {};
 }
 

@@ -17,6 +17,7 @@ class CpuBackend final : public Backend {
  private:
   base::Result<Weight> do_pack(const RowSource& source, kernels::WeightFormat format) override;
   base::Status do_reserve(const StepShape& shape) override;
+  std::size_t do_scratch_bytes(const StepShape& shape) const override;
   void do_embed(const Weight& table, std::span<const std::int32_t> tokens, Tensor out) override;
   void do_linear(Tensor x, const Weight& w, Tensor out, const LinearSpec& spec) override;
   void do_rms_norm(Tensor x, std::span<const float> weight, float eps, Tensor out) override;
@@ -29,6 +30,11 @@ class CpuBackend final : public Backend {
   void do_sample(Tensor logits, std::span<const kernels::SampleRow> rows,
                  std::span<kernels::SampleResult> results) override;
 
+  // Bytes of each scratch buffer for a step.
+  struct ScratchSizes {
+    std::size_t values, groups, partials, attention, sampling;
+  };
+  ScratchSizes scratch_sizes(const StepShape& shape) const;
   // Activations of x in the form that `w` multiplies, in the reserved scratch.
   kernels::ActivationTiles prepare(const Tensor& x, const Weight& w);
   // Calls fn(begin, end) over rows, on all threads when there are enough of them.

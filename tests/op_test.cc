@@ -1,0 +1,372 @@
+// Every operation but attention, at every level: against a reference in double, against the scalar
+// level byte by byte, and the same row alone, among others, and on any number of threads.
+#include <algorithm>
+#include <limits>
+#include <numeric>
+
+#include "tests/op_testing.h"
+
+namespace vsurge::tensor {
+namespace {
+
+using kernels::IsaLevel;
+using kernels::WeightFormat;
+using kernels::WeightKind;
+
+// A matrix of floats; or of codes in an integer format, with its exact values as floats.
+class TestSource final : public RowSource {
+ public:
+  TestSource(std::int64_t rows, std::int64_t cols, WeightFormat native, Random& random)
+      : rows_(rows), cols_(cols), native_(native), floats_(random.normals(rows * cols)) {
+    if (!kernels::is_integer(native.kind)) return;
+    const std::int64_t groups = rows * cols / native.group;
+    for (std::int64_t g = 0; g < groups; ++g) {
+      // Powers of two times small numbers: exact in fp16.
+      scales_.push_back(static_cast<float>(random.below(15) - 7) * 0.0078125F);
+      minima_.push_back(static_cast<float>(random.below(31) - 15) * 0.0625F);
+    }
+    for (std::size_t i = 0; i < floats_.size(); ++i) {
+      const std::size_t g = i / static_cast<std::size_t>(native.group);
+      codes_.push_back(static_cast<std::int16_t>(random_code(random)));
+      const int zero = native.kind == WeightKind::kI4 ? 8 : 0;
+      floats_[i] = scales_[g] * static_cast<float>(codes_[i] - zero) +
+                   (kernels::has_minimum(native.kind) ? minima_[g] : 0.0F);
+    }
+  }
+  std::int64_t rows() const override { return rows_; }
+  std::int64_t cols() const override { return cols_; }
+  WeightFormat native() const override { return native_; }
+  void read_floats(std::int64_t row, float* out) const override {
+    std::copy_n(floats_.begin() + row * cols_, cols_, out);
+  }
+  void read_codes(std::int64_t row, std::int16_t* codes, float* scales,
+                  float* minima) const override {
+    const std::int64_t groups = cols_ / native_.group;
+    std::copy_n(codes_.begin() + row * cols_, cols_, codes);
+    std::copy_n(scales_.begin() + row * groups, groups, scales);
+    std::copy_n(minima_.begin() + row * groups, groups, minima);
+  }
+  float value(std::int64_t row, std::int64_t col) const {
+    return floats_[static_cast<std::size_t>(row * cols_ + col)];
+  }
+
+ private:
+  int random_code(Random& random) const {
+    if (native_.kind == WeightKind::kI8) return random.below(255) - 127;
+    return random.below(native_.kind == WeightKind::kI8Min ? 256 : 16);
+  }
+
+  std::int64_t rows_, cols_;
+  WeightFormat native_;
+  std::vector<float> floats_;
+  std::vector<std::int16_t> codes_;
+  std::vector<float> scales_, minima_;
+};
+
+struct Case {
+  WeightFormat format;
+  std::int64_t n, k;
+};
+
+std::string name_of(WeightFormat f) {
+  static const char* const names[] = {"F32", "BF16", "I8", "I8Min", "I4", "I4Min"};
+  return fmt::format("{}g{}", names[static_cast<int>(f.kind)], f.group);
+}
+
+std::vector<Case> cases() {
+  std::vector<Case> out;
+  for (const auto& [n, k] : {std::pair{5, 64}, {16, 8}, {40, 172}, {33, 2}, {96, 1030}}) {
+    out.push_back({{WeightKind::kF32, 0}, n, k});
+    out.push_back({{WeightKind::kBF16, 0}, n, k});
+  }
+  for (const int group : {16, 32, 64, 128}) {
+    for (const auto kind :
+         {WeightKind::kI8, WeightKind::kI8Min, WeightKind::kI4, WeightKind::kI4Min}) {
+      out.push_back({{kind, group}, 5, group});
+      out.push_back({{kind, group}, 33, 3 * group});
+      out.push_back({{kind, group}, 80, 1152});
+      if (group == 32) out.push_back({{kind, group}, 112, 4096});
+    }
+  }
+  return out;
+}
+
+Weight packed(Backend& backend, const RowSource& source, WeightFormat format) {
+  auto weight = backend.pack(source, format);
+  EXPECT_TRUE(weight.has_value());
+  return std::move(*weight);
+}
+
+// Rows with an outlier column now and then, a group of zeros, and rows of very small values.
+std::vector<float> activations(Random& random, std::int64_t rows, std::int64_t k) {
+  std::vector<float> x = random.normals(rows * k);
+  for (std::int64_t i = 0; i < rows * k; i += 97) x[static_cast<std::size_t>(i)] *= 20;
+  if (rows > 3) {
+    std::fill_n(x.begin() + 3 * k, std::min<std::int64_t>(k, 32), 0.0F);
+  }
+  return x;
+}
+
+constexpr std::int64_t kRowsMax = 70;
+
+TEST(Linear, EveryLevelAndBatchGivesTheBytesOfScalar) {
+  Random random(1);
+  CpuBackend scalar(IsaLevel::kScalar, 1);
+  for (const Case& c : cases()) {
+    const TestSource source(c.n, c.k, c.format, random);
+    const Weight weight = packed(scalar, source, c.format);
+    std::vector<float> x = activations(random, kRowsMax, c.k);
+    std::vector<float> want(static_cast<std::size_t>(kRowsMax * c.n));
+    scalar.linear(view(x, c.k), weight, view(want, c.n));
+    for (const IsaLevel level : levels()) {
+      CpuBackend one(level, 1), three(level, 3);
+      for (std::int64_t rows = 1; rows <= kRowsMax; rows += rows < 18 ? 1 : 13) {
+        // The batch starts at another row each time: place does not matter.
+        const std::int64_t first = rows * 7 % (kRowsMax - rows + 1);
+        const Tensor part = Tensor::view(x.data() + first * c.k, DType::kF32, rows, c.k);
+        std::vector<float> got(static_cast<std::size_t>(rows * c.n), -1.0F);
+        (rows % 2 == 0 ? one : three).linear(part, weight, view(got, c.n));
+        ASSERT_EQ(difference(got.data(), want.data() + first * c.n, rows * c.n), "")
+            << name_of(c.format) << " n " << c.n << " k " << c.k << " rows " << rows << " level "
+            << static_cast<int>(level);
+      }
+    }
+  }
+}
+
+TEST(Linear, IsCloseToDoubleOnTheSameWeights) {
+  Random random(2);
+  for (const Case& c : cases()) {
+    if (c.k < 64) continue;
+    CpuBackend backend(kernels::best_level(), 2);
+    const TestSource source(c.n, c.k, c.format, random);
+    const Weight weight = packed(backend, source, c.format);
+    const std::int64_t rows = 9;
+    std::vector<float> x = random.normals(rows * c.k);
+    std::vector<float> got(static_cast<std::size_t>(rows * c.n));
+    backend.linear(view(x, c.k), weight, view(got, c.n));
+    // Embedding gives the packed weights back.
+    std::vector<std::int32_t> all(static_cast<std::size_t>(c.n));
+    std::iota(all.begin(), all.end(), 0);
+    std::vector<float> w(static_cast<std::size_t>(c.n * c.k));
+    backend.embed(weight, all, view(w, c.k));
+    std::vector<double> want(got.size());
+    for (std::size_t i = 0; i < want.size(); ++i) {
+      const std::int64_t r = static_cast<std::int64_t>(i) / c.n;
+      const std::int64_t n = static_cast<std::int64_t>(i) % c.n;
+      for (std::int64_t k = 0; k < c.k; ++k) {
+        want[i] += static_cast<double>(x[static_cast<std::size_t>(r * c.k + k)]) *
+                   static_cast<double>(w[static_cast<std::size_t>(n * c.k + k)]);
+      }
+    }
+    const double bound = c.format.kind == WeightKind::kF32    ? 1e-12
+                         : c.format.kind == WeightKind::kBF16 ? 5e-6
+                         : c.format.group == 128              ? 2e-4
+                                                              : 1e-4;
+    EXPECT_LE(nmse(got, want), bound) << name_of(c.format) << " n " << c.n << " k " << c.k;
+  }
+}
+
+TEST(Linear, AddsBiasAndWhatWasThere) {
+  Random random(3);
+  for (const WeightFormat format : {WeightFormat{WeightKind::kF32, 0},
+                                    {WeightKind::kBF16, 0},
+                                    {WeightKind::kI8, 32},
+                                    {WeightKind::kI4Min, 32}}) {
+    const std::int64_t n = 37, k = 96;
+    const TestSource source(n, k, format, random);
+    for (const IsaLevel level : levels()) {
+      CpuBackend backend(level, 2);
+      const Weight weight = packed(backend, source, format);
+      for (const std::int64_t rows : {1, 2, 11}) {
+        std::vector<float> x = random.normals(rows * k), bias = random.normals(n);
+        const std::vector<float> before = random.normals(rows * n);
+        std::vector<float> plain(before.size()), got = before;
+        backend.linear(view(x, k), weight, view(plain, n));
+        backend.linear(view(x, k), weight, view(got, n), {bias.data(), true});
+        for (std::size_t i = 0; i < plain.size(); ++i) {
+          plain[i] = (plain[i] + bias[i % static_cast<std::size_t>(n)]) + before[i];
+        }
+        EXPECT_EQ(difference(got.data(), plain.data(), rows * n), "");
+      }
+    }
+  }
+}
+
+TEST(Linear, ReadsAndWritesRowsThatAreApart) {
+  Random random(4);
+  const WeightFormat format{WeightKind::kI4, 32};
+  const std::int64_t n = 21, k = 64, rows = 10, wide = 100;
+  const TestSource source(n, k, format, random);
+  CpuBackend backend(kernels::best_level(), 2);
+  const Weight weight = packed(backend, source, format);
+  std::vector<float> x = random.normals(rows * wide),
+                     y(static_cast<std::size_t>(rows * wide), 7.0F);
+  backend.linear(view(x, wide).columns(11, k), weight, view(y, wide).columns(13, n));
+  std::vector<float> dense, want(static_cast<std::size_t>(rows * n));
+  for (std::int64_t r = 0; r < rows; ++r) {
+    dense.insert(dense.end(), x.begin() + r * wide + 11, x.begin() + r * wide + 11 + k);
+  }
+  backend.linear(view(dense, k), weight, view(want, n));
+  for (std::int64_t r = 0; r < rows; ++r) {
+    EXPECT_EQ(difference(y.data() + r * wide + 13, want.data() + r * n, n), "");
+    EXPECT_EQ(y[static_cast<std::size_t>(r * wide + 12)], 7.0F);
+    EXPECT_EQ(y[static_cast<std::size_t>(r * wide + 13 + n)], 7.0F);
+  }
+}
+
+TEST(Pack, KeepsCodesExactly) {
+  Random random(5);
+  CpuBackend backend(kernels::best_level(), 2);
+  for (const Case& c : cases()) {
+    const TestSource source(c.n, c.k, c.format, random);
+    const Weight weight = packed(backend, source, c.format);
+    for (std::int32_t row = 0; row < c.n; row += 3) {
+      std::vector<float> got(static_cast<std::size_t>(c.k));
+      backend.embed(weight, {&row, 1}, view(got, c.k));
+      for (std::int64_t k = 0; k < c.k; ++k) {
+        float want = source.value(row, k);
+        if (c.format.kind == WeightKind::kBF16) want = got[static_cast<std::size_t>(k)];
+        ASSERT_EQ(got[static_cast<std::size_t>(k)], want) << name_of(c.format);
+        ASSERT_NEAR(source.value(row, k), want, std::fabs(want) * 0x1p-8);
+      }
+    }
+  }
+}
+
+TEST(Pack, RoundsFloatsWithinHalfAStep) {
+  Random random(6);
+  CpuBackend backend(kernels::best_level(), 2);
+  const std::int64_t n = 19, k = 256;
+  const TestSource source(n, k, {WeightKind::kF32, 0}, random);
+  for (const auto& [kind, steps] : {std::pair{WeightKind::kI8, 127.0},
+                                    {WeightKind::kI8Min, 127.5},
+                                    {WeightKind::kI4, 7.0},
+                                    {WeightKind::kI4Min, 7.5}}) {
+    const Weight weight = packed(backend, source, {kind, 64});
+    for (std::int32_t row = 0; row < n; ++row) {
+      std::vector<float> got(static_cast<std::size_t>(k));
+      backend.embed(weight, {&row, 1}, view(got, k));
+      for (std::int64_t i = 0; i < k; ++i) {
+        // A group's values lie within +-6, so a step is at most 6 / steps, and a little for fp16.
+        ASSERT_NEAR(got[static_cast<std::size_t>(i)], source.value(row, i), 6.0 / steps * 0.6);
+      }
+    }
+  }
+}
+
+TEST(Pack, RefusesWidthsThatDoNotFit) {
+  Random random(7);
+  CpuBackend backend(kernels::best_level(), 1);
+  const TestSource odd(4, 33, {WeightKind::kF32, 0}, random);
+  EXPECT_EQ(backend.pack(odd, {WeightKind::kBF16, 0}).error().code, base::ErrorCode::kBadModel);
+  EXPECT_EQ(backend.pack(odd, {WeightKind::kI8, 32}).error().code, base::ErrorCode::kBadModel);
+  EXPECT_TRUE(backend.pack(odd, {WeightKind::kF32, 0}).has_value());
+}
+
+TEST(RmsNorm, MatchesDoubleAndScalarBytes) {
+  Random random(8);
+  CpuBackend scalar(IsaLevel::kScalar, 1);
+  for (const std::int64_t cols : {8, 16, 40, 64, 172, 576, 4096}) {
+    const std::int64_t rows = 13;
+    std::vector<float> x = random.normals(rows * cols), weight = random.normals(cols);
+    std::vector<float> first(x.size());
+    scalar.rms_norm(view(x, cols), weight, 1e-5F, view(first, cols));
+    std::vector<double> want(x.size());
+    for (std::int64_t r = 0; r < rows; ++r) {
+      double sum = 0;
+      for (std::int64_t i = 0; i < cols; ++i) {
+        const double v = x[static_cast<std::size_t>(r * cols + i)];
+        sum += v * v;
+      }
+      const double scale = 1 / std::sqrt(sum / static_cast<double>(cols) + 1e-5);
+      for (std::int64_t i = 0; i < cols; ++i) {
+        const auto at = static_cast<std::size_t>(r * cols + i);
+        want[at] = static_cast<double>(x[at]) * scale *
+                   static_cast<double>(weight[static_cast<std::size_t>(i)]);
+      }
+    }
+    EXPECT_LE(nmse(first, want), 1e-12) << cols;
+    for (const IsaLevel level : levels()) {
+      CpuBackend backend(level, 3);
+      std::vector<float> got = x;
+      backend.rms_norm(view(got, cols), weight, 1e-5F, view(got, cols));  // in place
+      EXPECT_EQ(difference(got.data(), first.data(), rows * cols), "") << cols;
+    }
+  }
+}
+
+double gate_of(kernels::Activation act, double x) {
+  switch (act) {
+    case kernels::Activation::kSilu:
+      return x / (1 + std::exp(-x));
+    case kernels::Activation::kGelu:
+      return x / 2 * (1 + std::erf(x / std::sqrt(2.0)));
+    case kernels::Activation::kGeluTanh:
+      return x / 2 * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
+  }
+  return 0;
+}
+
+TEST(GatedActivation, MatchesDoubleAndScalarBytes) {
+  Random random(9);
+  CpuBackend scalar(IsaLevel::kScalar, 1);
+  for (const auto act :
+       {kernels::Activation::kSilu, kernels::Activation::kGelu, kernels::Activation::kGeluTanh}) {
+    for (const std::int64_t width : {8, 16, 172, 1536}) {
+      const std::int64_t rows = 5;
+      std::vector<float> x = random.normals(rows * 2 * width);
+      for (std::size_t i = 0; i < x.size(); i += 7) x[i] *= 30;  // the flat ends too
+      std::vector<float> first(static_cast<std::size_t>(rows * width));
+      scalar.gated_activation(view(x, 2 * width), act, view(first, width));
+      for (std::size_t i = 0; i < first.size(); ++i) {
+        const std::size_t r = i / static_cast<std::size_t>(width);
+        const double g = x[i + r * static_cast<std::size_t>(width)];
+        const double u = x[i + (r + 1) * static_cast<std::size_t>(width)];
+        const double want = gate_of(act, g) * u;
+        ASSERT_NEAR(first[i], want, 1e-6 * (std::fabs(g * u) + 1)) << g;
+      }
+      for (const IsaLevel level : levels()) {
+        CpuBackend backend(level, 2);
+        std::vector<float> got(first.size());
+        backend.gated_activation(view(x, 2 * width), act, view(got, width));
+        EXPECT_EQ(difference(got.data(), first.data(), rows * width), "") << width;
+      }
+    }
+  }
+}
+
+TEST(GatherRows, CopiesRows) {
+  Random random(10);
+  CpuBackend backend(kernels::best_level(), 2);
+  std::vector<float> x = random.normals(6 * 20), got(60);
+  backend.gather_rows(view(x, 20), std::vector<std::int32_t>{4, 0, 4}, view(got, 20));
+  EXPECT_EQ(difference(got.data(), x.data() + 80, 20), "");
+  EXPECT_EQ(difference(got.data() + 20, x.data(), 20), "");
+  EXPECT_EQ(difference(got.data() + 40, x.data() + 80, 20), "");
+}
+
+TEST(Sample, TakesTheLargestOfEachRow) {
+  CpuBackend backend(kernels::best_level(), 2);
+  std::vector<float> logits(3 * 50, 0.0F);
+  logits[7] = 3;
+  logits[50 + 49] = 2;
+  logits[100] = std::numeric_limits<float>::quiet_NaN();
+  const kernels::SampleRow greedy{0.0F, 1.0F, 0.0F, 0, 1, 0, nullptr};
+  std::vector<kernels::SampleResult> results(3);
+  backend.sample(view(logits, 50), std::vector<kernels::SampleRow>(3, greedy), results);
+  EXPECT_EQ(results[0].token, 7);
+  EXPECT_EQ(results[1].token, 49);
+  EXPECT_EQ(results[2].status, kernels::SampleStatus::kNotFinite);
+}
+
+TEST(CpuBackend, SaysWhichLevelsItKnows) {
+  EXPECT_EQ(make_cpu_backend({1, "mmx"}).error().code, base::ErrorCode::kUsage);
+  EXPECT_EQ(make_cpu_backend({-1, ""}).error().code, base::ErrorCode::kUsage);
+  const auto backend = make_cpu_backend({2, "scalar"});
+  ASSERT_TRUE(backend.has_value());
+  EXPECT_EQ((*backend)->name(), "cpu/scalar, 2 threads");
+}
+
+}  // namespace
+}  // namespace vsurge::tensor
