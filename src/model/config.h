@@ -1,12 +1,13 @@
 // Config: a JSON file of a checkpoint (config.json, generation_config.json), read strictly.
 //
-// Format: RFC 8259, and the words NaN and Infinity, which Python writes; a key twice in one object,
-// and nesting beyond CheckpointLimits, are refused. Getters give nothing for a key that is absent
-// or null, and kBadModel naming file, JSON pointer, expected and found for a value of another type
-// or out of range (no number of any getter is NaN or infinite).
+// Format: RFC 8259; a key twice in one object, and nesting beyond CheckpointLimits, are refused
+// (so are the words NaN and Infinity, which Python would write). Getters give nothing for a key
+// that is absent or null, and kBadModel naming file, JSON pointer, expected and found for a value
+// of another type or out of range (no number of any getter is NaN or infinite).
 #pragma once
 
 #include <boost/json/fwd.hpp>
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -23,7 +24,8 @@ namespace vsurge::model {
 // A view of one object in a Config; valid while the Config lives.
 class ConfigObject {
  public:
-  bool has(std::string_view key) const;  // present and not null
+  bool has(std::string_view key) const;   // present and not null
+  bool null(std::string_view key) const;  // present, and null
   base::Result<std::optional<std::int64_t>> integer(std::string_view key, IntegerRange range) const;
   base::Result<std::optional<double>> number(std::string_view key, NumberRange range) const;
   base::Result<std::optional<bool>> boolean(std::string_view key) const;
@@ -52,7 +54,7 @@ class Config {
  public:
   // `file` names it in errors.
   static base::Result<Config> parse(std::string file, std::string_view text);
-  static base::Result<Config> read(const std::filesystem::path& path);
+  static base::Result<Config> read(const std::filesystem::path& path, std::size_t bytes_max);
 
   Config(Config&&) noexcept;
   Config& operator=(Config&&) noexcept;
@@ -62,7 +64,7 @@ class Config {
   ConfigObject root() const;
 
  private:
-  Config() = default;
+  Config();
   std::unique_ptr<std::string> file_;  // views point at them: their addresses do not change
   std::unique_ptr<boost::json::value> value_;
 };

@@ -1,0 +1,88 @@
+#include "model/families.h"
+
+#include <fmt/ranges.h>
+
+#include <array>
+#include <string_view>
+#include <vector>
+
+#include "model/load_generation.h"
+#include "model/weights.h"
+
+namespace vsurge::model {
+namespace {
+
+constexpr std::array<Family, 4> kFamilies = {{
+    {"llama", "LlamaForCausalLM", "llama", 0, llama_from_config, llama_from_gguf},
+    {"mistral", "MistralForCausalLM", "", 0, mistral_from_config, nullptr},
+    {"qwen2", "Qwen2ForCausalLM", "qwen2", 0, qwen2_from_config, qwen2_from_gguf},
+    {"qwen3", "Qwen3ForCausalLM", "qwen3", 128, qwen3_from_config, qwen3_from_gguf},
+}};
+
+template <class Member>
+std::string list(Member member) {
+  std::vector<std::string_view> names;
+  for (const Family& family : kFamilies) {
+    if (!(family.*member).empty()) names.push_back(family.*member);
+  }
+  return fmt::format("one of {}", fmt::join(names, ", "));
+}
+
+base::Result<const Family*> by_config(const ConfigObject& config) {
+  const auto type = VSURGE_TRY(required(config, "model_type", config.text("model_type")));
+  for (const Family& family : kFamilies) {
+    if (family.model_type != type) continue;
+    // A model of the same body with another head (classification, embedding) is not this one.
+    const auto classes =
+        VSURGE_TRY(required(config, "architectures", config.texts("architectures")));
+    if (classes != std::vector{std::string(family.architecture)}) {
+      return config.wrong("architectures", fmt::format("[\"{}\"]", family.architecture));
+    }
+    return &family;
+  }
+  return config.wrong("model_type", list(&Family::model_type));
+}
+
+base::Result<const Family*> by_gguf(const GgufFile& file) {
+  constexpr std::string_view kKey = "general.architecture";
+  const auto name = VSURGE_TRY(required(file, kKey, file.text(kKey)));
+  for (const Family& family : kFamilies) {
+    if (!family.gguf.empty() && family.gguf == name) return &family;
+  }
+  return file.wrong(kKey, list(&Family::gguf));
+}
+
+}  // namespace
+
+std::span<const Family> families() {
+  return kFamilies;
+}
+
+base::Result<const Family*> family_of(const Checkpoint& checkpoint) {
+  if (checkpoint.gguf() != nullptr) return by_gguf(*checkpoint.gguf());
+  return by_config(checkpoint.config()->root());
+}
+
+base::Result<DecoderSpec> read_spec(const Checkpoint& checkpoint) {
+  const Family& family = *VSURGE_TRY(family_of(checkpoint));
+  DecoderSpec spec;
+  spec.family = family.model_type;
+  if (checkpoint.gguf() != nullptr) {
+    VSURGE_TRY(read_shared_gguf(checkpoint, family.gguf, spec));
+    VSURGE_TRY(family.from_gguf(checkpoint, spec));
+    spec.generation = VSURGE_TRY(read_generation(*checkpoint.gguf(), spec.vocabulary));
+  } else {
+    const ConfigObject config = checkpoint.config()->root();
+    VSURGE_TRY(read_shared_config(config, family.head_dim, spec));
+    VSURGE_TRY(family.from_config(config, spec));
+    spec.generation =
+        VSURGE_TRY(read_generation(config, checkpoint.generation_config(), spec.vocabulary));
+  }
+  if (base::Status rope = validate(spec.rope); !rope) {
+    return base::fail(rope.error().code, "{}: {}", checkpoint.path().string(),
+                      rope.error().message);
+  }
+  return spec;
+}
+
+}  // namespace vsurge::model

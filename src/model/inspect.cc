@@ -1,0 +1,135 @@
+#include "model/inspect.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "model/checkpoint.h"
+#include "model/weights.h"
+
+namespace vsurge::model {
+namespace {
+
+constexpr double kMiB = 1024.0 * 1024.0;
+constexpr std::array<const char*, 5> kRopeNames = {"default", "linear", "dynamic", "llama3",
+                                                   "yarn"};
+
+std::string size_text(double bytes) {
+  if (bytes < 1024 * kMiB) return fmt::format("{:.1f} MiB", bytes / kMiB);
+  return fmt::format("{:.2f} GiB", bytes / (1024 * kMiB));
+}
+
+std::string count_text(double count) {
+  if (count < 1e6) return fmt::format("{:.1f} K", count / 1e3);
+  if (count < 1e9) return fmt::format("{:.1f} M", count / 1e6);
+  return fmt::format("{:.2f} B", count / 1e9);
+}
+
+void line(std::string& text, std::string_view name, const std::string& value) {
+  text += fmt::format("{:<16}{}\n", name, value);
+}
+
+std::string attention_text(const DecoderSpec& spec) {
+  std::string text = fmt::format("{} heads of {}, {} for keys and values", spec.heads,
+                                 spec.head_dim, spec.kv_heads);
+  if (spec.qk_norm) text += ", norm of q and k";
+  if (spec.qkv_bias) text += spec.o_bias ? ", biases" : ", biases of q, k, v";
+  const auto sliding = std::ranges::count_if(spec.layers, [](auto& l) { return l.window > 0; });
+  if (sliding > 0) {
+    const auto first = std::ranges::find_if(spec.layers, [](auto& l) { return l.window > 0; });
+    text += fmt::format(", {} of {} layers see {} positions", sliding, spec.layers.size(),
+                        first->window);
+  }
+  return text;
+}
+
+std::string rope_text(const RopeConfig& rope) {
+  std::string text =
+      fmt::format("{}, theta {}", kRopeNames[static_cast<std::size_t>(rope.kind)], rope.theta);
+  if (rope.kind != RopeKind::kDefault) text += fmt::format(", factor {}", rope.factor);
+  if (!rope.divisors.empty()) text += ", frequencies scaled by the file";
+  return text;
+}
+
+std::string endings_text(const GenerationDefaults& generation) {
+  std::string text = generation.eos_tokens.empty()
+                         ? "no token ends a text"
+                         : fmt::format("ends at {}", fmt::join(generation.eos_tokens, ", "));
+  if (generation.temperature) text += fmt::format(", temperature {}", *generation.temperature);
+  if (generation.top_p) text += fmt::format(", top_p {}", *generation.top_p);
+  if (generation.top_k) text += fmt::format(", top_k {}", *generation.top_k);
+  return text;
+}
+
+struct TypeSum {
+  std::int64_t tensors = 0;
+  std::int64_t values = 0;
+  std::size_t bytes = 0;
+};
+
+// Bytes of the tensor once packed as the checkpoint has it: matrices in their native format, floats
+// as bfloat16; vectors as float.
+double packed_bytes(const TensorInfo& tensor) {
+  const auto values = static_cast<double>(tensor.elements());
+  if (tensor.shape.size() < 2) return values * 4;
+  const kernels::WeightFormat native = type_info(tensor.type).native;
+  if (!kernels::is_integer(native.kind)) return values * 2;
+  const bool minimum = kernels::has_minimum(native.kind);
+  const bool four =
+      native.kind == kernels::WeightKind::kI4 || native.kind == kernels::WeightKind::kI4Min;
+  return values * (four ? 0.5 : 1.0) + values / native.group * (minimum ? 4 : 2);
+}
+
+}  // namespace
+
+base::Result<std::string> inspect(const std::filesystem::path& path) {
+  const auto checkpoint = VSURGE_TRY(open_checkpoint(path));
+  const DecoderSpec spec = VSURGE_TRY(read_spec(*checkpoint));
+  std::array<TypeSum, kTensorTypes> sums{};
+  TypeSum all;
+  double packed = 0;
+  for (const TensorInfo& tensor : checkpoint->tensors()) {
+    for (TypeSum* sum : {&sums[static_cast<std::size_t>(tensor.type)], &all}) {
+      ++sum->tensors;
+      sum->values += tensor.elements();
+      sum->bytes += tensor.size;
+    }
+    packed += packed_bytes(tensor);
+  }
+  std::string text;
+  line(text, "path", path.string());
+  line(text, "file format",
+       checkpoint->gguf() != nullptr ? fmt::format("GGUF version {}", checkpoint->gguf()->version())
+                                     : "Hugging Face, safetensors");
+  line(text, "family", spec.family);
+  line(text, "parameters", count_text(static_cast<double>(all.values)));
+  line(text, "layers",
+       fmt::format("{}, hidden {}, intermediate {}", spec.layers.size(), spec.hidden,
+                   spec.intermediate));
+  line(text, "attention", attention_text(spec));
+  line(text, "positions", fmt::format("{}, RoPE {}", spec.context_max, rope_text(spec.rope)));
+  line(text, "vocabulary",
+       fmt::format("{}, head {}", spec.vocabulary,
+                   spec.tied_head ? "tied to the embedding" : "of its own"));
+  line(text, "generation", endings_text(spec.generation));
+  for (std::size_t i = 0; i < kTensorTypes; ++i) {
+    if (sums[i].tensors == 0) continue;
+    line(text, fmt::format("  {}", type_info(static_cast<TensorType>(i)).name),
+         fmt::format("{} tensors, {} values, {}", sums[i].tensors,
+                     count_text(static_cast<double>(sums[i].values)),
+                     size_text(static_cast<double>(sums[i].bytes))));
+  }
+  line(text, "on disk", size_text(static_cast<double>(all.bytes)));
+  line(text, "weights need", size_text(packed));
+  const double per_token =
+      2.0 * 2.0 * static_cast<double>(spec.layers.size()) * spec.kv_heads * spec.head_dim;
+  line(text, "KV cache needs",
+       fmt::format("{:.0f} bytes a token in bfloat16, {} for {} positions", per_token,
+                   size_text(per_token * spec.context_max), spec.context_max));
+  return text;
+}
+
+}  // namespace vsurge::model

@@ -1,0 +1,328 @@
+// From the tensors of a checkpoint to packed weights.
+#include <algorithm>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/escape.h"
+#include "model/load_rows.h"
+#include "model/weights.h"
+
+namespace vsurge::model {
+namespace {
+
+using base::ErrorCode;
+using base::fail;
+using base::Result;
+using kernels::WeightFormat;
+using kernels::WeightKind;
+
+enum class Part : std::uint8_t { kLayers, kEmbedding, kHead };
+
+// What a matrix is kept in. Integer formats of the checkpoint stay as they are wherever they are at
+// most as wide as what was asked for; groups that do not divide the columns give bfloat16.
+WeightFormat chosen_format(const tensor::RowSource& source, WeightChoice choice, Part part) {
+  constexpr int kGroup = 32;
+  constexpr WeightFormat kBFloat{WeightKind::kBF16, 0};
+  const WeightFormat native = source.native();
+  const bool divides = source.cols() % kGroup == 0;
+  switch (choice) {
+    case WeightChoice::kF32:
+      return {WeightKind::kF32, 0};
+    case WeightChoice::kBF16:
+      return kBFloat;
+    case WeightChoice::kAuto:
+      return kernels::is_integer(native.kind) ? native : kBFloat;
+    case WeightChoice::kI8:
+      if (kernels::is_integer(native.kind)) return native;
+      return divides ? WeightFormat{WeightKind::kI8, kGroup} : kBFloat;
+    case WeightChoice::kI4:
+      if (native.kind == WeightKind::kI4 || native.kind == WeightKind::kI4Min) return native;
+      // Embedding and head cost quality most: 8 bits.
+      if (part != Part::kLayers) {
+        return chosen_format(source, WeightChoice::kI8, part);
+      }
+      return divides ? WeightFormat{WeightKind::kI4Min, kGroup} : kBFloat;
+  }
+  return kBFloat;
+}
+
+// "*" in front stands for any text.
+bool matches(std::string_view pattern, std::string_view name) {
+  return pattern.starts_with('*') ? name.ends_with(pattern.substr(1)) : pattern == name;
+}
+
+std::string layer_name(const std::string& pattern, std::size_t layer) {
+  std::string name = pattern;
+  if (const auto place = name.find("{}"); place != std::string::npos) {
+    name.replace(place, 2, std::to_string(layer));
+  }
+  return name;
+}
+
+class Loader {
+ public:
+  Loader(const Checkpoint& checkpoint, const DecoderSpec& spec, tensor::Backend& backend,
+         const LoadOptions& options)
+      : checkpoint_(checkpoint), spec_(spec), backend_(backend), options_(options) {}
+
+  Result<DecoderWeights> load();
+
+ private:
+  // Rows of the stacked tensors `names`, and which of them are q and k.
+  struct Stack {
+    std::vector<std::string> names;
+    std::vector<std::int64_t> rows;  // of each, when there is one tensor for each
+    std::int64_t cols = 0;
+    bool attention = false;  // rows are heads: may have to be put back in order
+    Part part = Part::kLayers;
+  };
+
+  base::Status check_names() const;
+  base::Status load_layer(std::size_t index, LayerWeights& layer);
+  Result<const TensorInfo*> take(const std::string& name, const std::vector<std::int64_t>& shape);
+  Result<tensor::Weight> matrix(const Stack& stack);
+  Result<std::vector<float>> vector(const std::string& name, std::int64_t size);
+  Result<std::vector<float>> biases(const Stack& stack);
+  void done(const std::vector<const TensorInfo*>& tensors);
+  Stack qkv(std::size_t index) const;
+  // The tensor holds all of the stack's rows, or the i-th part.
+  static std::int64_t rows_of(const Stack& stack, std::size_t i);
+  bool interleaved(const Stack& stack, std::size_t i) const;
+
+  const Checkpoint& checkpoint_;
+  const DecoderSpec& spec_;
+  tensor::Backend& backend_;
+  const LoadOptions& options_;
+  std::int64_t bytes_done_ = 0;
+  std::int64_t bytes_total_ = 0;
+  std::int64_t parameters_ = 0;
+  std::set<const TensorInfo*> taken_;
+};
+
+Result<const TensorInfo*> Loader::take(const std::string& name,
+                                       const std::vector<std::int64_t>& shape) {
+  const TensorInfo* tensor = checkpoint_.find(name);
+  if (tensor == nullptr) {
+    return fail(ErrorCode::kBadModel, "{}: tensor {}: expected {}, found no tensor of this name",
+                checkpoint_.path().string(), name, shape_text(shape));
+  }
+  if (tensor->shape != shape) {
+    return fail(ErrorCode::kBadModel, "{}: tensor {}: expected {}, found {}",
+                checkpoint_.file_name(*tensor), name, shape_text(shape), shape_text(tensor->shape));
+  }
+  taken_.insert(tensor);
+  return tensor;
+}
+
+void Loader::done(const std::vector<const TensorInfo*>& tensors) {
+  for (const TensorInfo* tensor : tensors) {
+    checkpoint_.release(*tensor);
+    bytes_done_ += static_cast<std::int64_t>(tensor->size);
+    parameters_ += tensor->elements();
+  }
+  if (options_.progress) options_.progress(bytes_done_, bytes_total_);
+}
+
+std::int64_t Loader::rows_of(const Stack& stack, std::size_t i) {
+  if (stack.names.size() == stack.rows.size()) return stack.rows[i];
+  std::int64_t sum = 0;
+  for (const std::int64_t rows : stack.rows) sum += rows;
+  return sum;
+}
+
+bool Loader::interleaved(const Stack& stack, std::size_t i) const {
+  return stack.attention && spec_.qk_rows_interleaved && stack.names.size() == 3 && i < 2;
+}
+
+Result<tensor::Weight> Loader::matrix(const Stack& stack) {
+  std::vector<const TensorInfo*> tensors;
+  std::vector<RowSourcePtr> sources;
+  for (std::size_t i = 0; i < stack.names.size(); ++i) {
+    const std::int64_t rows = rows_of(stack, i);
+    tensors.push_back(VSURGE_TRY(take(stack.names[i] + ".weight", {rows, stack.cols})));
+    auto source = tensor_rows(tensors[i]->type, checkpoint_.bytes(*tensors[i]), rows, stack.cols);
+    if (interleaved(stack, i)) source = halves_apart(std::move(source), spec_.head_dim);
+    sources.push_back(std::move(source));
+  }
+  const RowSourcePtr source = stacked(std::move(sources));
+  const WeightFormat format = chosen_format(*source, options_.weights, stack.part);
+  auto weight = backend_.pack(*source, format);
+  if (!weight) {
+    return fail(weight.error().code, "{}: tensor {}.weight: {}", checkpoint_.path().string(),
+                stack.names[0], weight.error().message);
+  }
+  done(tensors);
+  return weight;
+}
+
+Result<std::vector<float>> Loader::vector(const std::string& name, std::int64_t size) {
+  const TensorInfo* tensor = VSURGE_TRY(take(name, {size}));
+  std::vector<float> values(static_cast<std::size_t>(size));
+  tensor_rows(tensor->type, checkpoint_.bytes(*tensor), 1, size)->read_floats(0, values.data());
+  done({tensor});
+  return values;
+}
+
+Result<std::vector<float>> Loader::biases(const Stack& stack) {
+  std::vector<float> all;
+  for (std::size_t i = 0; i < stack.names.size(); ++i) {
+    const std::int64_t rows = rows_of(stack, i);
+    const auto part = VSURGE_TRY(vector(stack.names[i] + ".bias", rows));
+    for (std::int64_t row = 0; row < rows; ++row) {
+      const std::int64_t from = interleaved(stack, i) ? interleaved_row(row, spec_.head_dim) : row;
+      all.push_back(part[static_cast<std::size_t>(from)]);
+    }
+  }
+  return all;
+}
+
+Loader::Stack Loader::qkv(std::size_t index) const {
+  const std::int64_t head_dim = spec_.head_dim;
+  Stack stack{
+      .names = {},
+      .rows = {spec_.heads * head_dim, spec_.kv_heads * head_dim, spec_.kv_heads * head_dim},
+      .cols = spec_.hidden,
+      .attention = true};
+  for (const std::string& name : spec_.names.qkv) stack.names.push_back(layer_name(name, index));
+  return stack;
+}
+
+base::Status Loader::load_layer(std::size_t index, LayerWeights& layer) {
+  const TensorNames& names = spec_.names;
+  const auto at = [&](const std::string& pattern) { return layer_name(pattern, index); };
+  const std::int64_t hidden = spec_.hidden, intermediate = spec_.intermediate;
+  layer.attention_norm = VSURGE_TRY(vector(at(names.attention_norm) + ".weight", hidden));
+  const Stack qkv_stack = qkv(index);
+  layer.qkv = VSURGE_TRY(matrix(qkv_stack));
+  if (spec_.qkv_bias) layer.qkv_bias = VSURGE_TRY(biases(qkv_stack));
+  if (spec_.qk_norm) {
+    layer.q_norm = VSURGE_TRY(vector(at(names.q_norm) + ".weight", spec_.head_dim));
+    layer.k_norm = VSURGE_TRY(vector(at(names.k_norm) + ".weight", spec_.head_dim));
+  }
+  const Stack o{.names = {at(names.o)},
+                .rows = {hidden},
+                .cols = static_cast<std::int64_t>(spec_.heads) * spec_.head_dim};
+  layer.o = VSURGE_TRY(matrix(o));
+  if (spec_.o_bias) layer.o_bias = VSURGE_TRY(biases(o));
+  layer.mlp_norm = VSURGE_TRY(vector(at(names.mlp_norm) + ".weight", hidden));
+  Stack gate_up{.names = {}, .rows = {intermediate, intermediate}, .cols = hidden};
+  for (const std::string& name : names.gate_up) gate_up.names.push_back(at(name));
+  layer.gate_up = VSURGE_TRY(matrix(gate_up));
+  if (spec_.mlp_bias) layer.gate_up_bias = VSURGE_TRY(biases(gate_up));
+  const Stack down{.names = {at(names.down)}, .rows = {hidden}, .cols = intermediate};
+  layer.down = VSURGE_TRY(matrix(down));
+  if (spec_.mlp_bias) layer.down_bias = VSURGE_TRY(biases(down));
+  return {};
+}
+
+// Every tensor must have been read, or be known to hold nothing.
+base::Status Loader::check_names() const {
+  std::string first;
+  std::size_t count = 0;
+  for (const TensorInfo& tensor : checkpoint_.tensors()) {
+    if (taken_.contains(&tensor)) continue;
+    const bool ignored = std::ranges::any_of(
+        spec_.ignored_tensors, [&](const std::string& p) { return matches(p, tensor.name); });
+    if (ignored) continue;
+    if (count++ == 0) first = base::shorten(base::escape_for_line(tensor.name), 100);
+  }
+  if (count == 0) return {};
+  return fail(ErrorCode::kBadModel,
+              "{}: tensor {}: expected no such tensor in family {} ({} of {} tensors would not be "
+              "read)",
+              checkpoint_.path().string(), first, spec_.family, count,
+              checkpoint_.tensors().size());
+}
+
+std::int64_t weight_bytes(const DecoderWeights& weights) {
+  std::size_t bytes = weights.embedding.bytes() + weights.head.bytes();
+  std::size_t floats = weights.final_norm.size();
+  for (const LayerWeights& layer : weights.layers) {
+    bytes += layer.qkv.bytes() + layer.o.bytes() + layer.gate_up.bytes() + layer.down.bytes();
+    floats += layer.attention_norm.size() + layer.qkv_bias.size() + layer.q_norm.size() +
+              layer.k_norm.size() + layer.o_bias.size() + layer.mlp_norm.size() +
+              layer.gate_up_bias.size() + layer.down_bias.size();
+  }
+  return static_cast<std::int64_t>(bytes + floats * sizeof(float));
+}
+
+// Formats of the layers' matrices, the one with most bytes first.
+std::string formats_text(const DecoderWeights& weights) {
+  std::vector<std::pair<std::string, std::size_t>> formats;
+  const auto count = [&](const tensor::Weight& weight) {
+    const std::string name = format_name(weight.format);
+    const auto place =
+        std::ranges::find(formats, name, &std::pair<std::string, std::size_t>::first);
+    if (place == formats.end()) {
+      formats.emplace_back(name, weight.bytes());
+    } else {
+      place->second += weight.bytes();
+    }
+  };
+  for (const LayerWeights& layer : weights.layers) {
+    for (const auto* weight : {&layer.qkv, &layer.o, &layer.gate_up, &layer.down}) count(*weight);
+  }
+  std::ranges::stable_sort(formats, std::ranges::greater{}, [](const auto& f) { return f.second; });
+  std::string text;
+  for (const auto& [name, bytes] : formats) text += (text.empty() ? "" : ", ") + name;
+  return text;
+}
+
+Result<DecoderWeights> Loader::load() {
+  for (const TensorInfo& tensor : checkpoint_.tensors()) {
+    bytes_total_ += static_cast<std::int64_t>(tensor.size);
+  }
+  if (options_.progress) options_.progress(0, bytes_total_);
+  DecoderWeights weights;
+  // The largest first: its pages are given back before the others count.
+  const Stack embedding{.names = {spec_.names.embedding},
+                        .rows = {spec_.vocabulary},
+                        .cols = spec_.hidden,
+                        .part = Part::kEmbedding};
+  weights.embedding = VSURGE_TRY(matrix(embedding));
+  if (!spec_.tied_head) {
+    Stack head = embedding;
+    head.names = {spec_.names.head};
+    head.part = Part::kHead;
+    weights.head = VSURGE_TRY(matrix(head));
+  }
+  weights.final_norm = VSURGE_TRY(vector(spec_.names.final_norm + ".weight", spec_.hidden));
+  for (std::size_t i = 0; i < spec_.layers.size(); ++i) {
+    VSURGE_TRY(load_layer(i, weights.layers.emplace_back()));
+  }
+  VSURGE_TRY(check_names());
+  if (options_.progress) options_.progress(bytes_total_, bytes_total_);
+  weights.parameters = parameters_;
+  weights.bytes = weight_bytes(weights);
+  weights.format = formats_text(weights);
+  return weights;
+}
+
+}  // namespace
+
+std::string format_name(WeightFormat format) {
+  switch (format.kind) {
+    case WeightKind::kF32:
+      return "float32";
+    case WeightKind::kBF16:
+      return "bfloat16";
+    case WeightKind::kI8:
+      return fmt::format("int8 g{}", format.group);
+    case WeightKind::kI8Min:
+      return fmt::format("int8 g{} with minimum", format.group);
+    case WeightKind::kI4:
+      return fmt::format("int4 g{}", format.group);
+    case WeightKind::kI4Min:
+      return fmt::format("int4 g{} with minimum", format.group);
+  }
+  return "";
+}
+
+Result<DecoderWeights> load_weights(const Checkpoint& checkpoint, const DecoderSpec& spec,
+                                    tensor::Backend& backend, const LoadOptions& options) {
+  return Loader(checkpoint, spec, backend, options).load();
+}
+
+}  // namespace vsurge::model
