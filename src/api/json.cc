@@ -142,19 +142,30 @@ std::unexpected<ApiError> refusal_error(Builder& builder, std::size_t at,
   }
 }
 
-std::unexpected<ApiError> grammar_error(const error_code& ec, std::size_t at, std::size_t size) {
+// The text ends with the first half of a pair, \ud8xx to \udbxx, and perhaps a backslash.
+bool ends_in_half_pair(std::string_view text) {
+  if (text.ends_with('\\')) text.remove_suffix(1);
+  if (text.size() < 6) return false;
+  const std::string_view escape = text.substr(text.size() - 6);
+  return escape.starts_with("\\u") && (escape[2] == 'd' || escape[2] == 'D') &&
+         std::string_view("89abAB").find(escape[3]) != std::string_view::npos;
+}
+
+std::unexpected<ApiError> grammar_error(const error_code& ec, std::size_t at,
+                                        std::string_view text) {
   using json::error;
   if (ec == error::incomplete) {
     return bad_json("invalid_json", fmt::format("The body is not complete JSON: it ends at byte {} "
                                                 "in the middle of a value.",
-                                                size));
+                                                text.size()));
   }
   if (ec == error::too_deep) {
     return bad_json("invalid_json",
                     fmt::format("The body's JSON is nested too deep (byte {}).", at));
   }
   if (ec == error::illegal_leading_surrogate || ec == error::illegal_trailing_surrogate ||
-      ec == error::expected_utf16_escape) {
+      ec == error::expected_utf16_escape ||
+      (ec == error::syntax && ends_in_half_pair(text.substr(0, at)))) {
     return bad_json("invalid_unicode",
                     fmt::format("The body has half of a surrogate pair near byte {}.", at));
   }
@@ -198,7 +209,7 @@ ApiResult<json::value> parse_json(std::string_view text, const base::JsonLimits&
   if (parser.handler().refusal() != Refusal::kNone) {
     return refusal_error(parser.handler(), used, limits);
   }
-  if (ec) return grammar_error(ec, used, text.size());
+  if (ec) return grammar_error(ec, used, text);
   while (used < text.size() && std::strchr(" \t\r\n", text[used]) != nullptr &&
          text[used] != '\0') {
     ++used;

@@ -1,0 +1,81 @@
+#include "api/event_router.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+
+namespace vsurge::api {
+namespace {
+
+using engine::Event;
+
+Event token(engine::Ticket ticket, engine::TokenId id) {
+  Event event;
+  event.ticket = ticket;
+  event.token = id;
+  return event;
+}
+
+Event end(engine::Ticket ticket) {
+  Event event;
+  event.ticket = ticket;
+  event.is_end = true;
+  return event;
+}
+
+TEST(EventRouter, EachTicketGetsItsEventsOfAStepAtOnce) {
+  EventRouter router;
+  std::map<engine::Ticket, std::vector<std::vector<Event>>> seen;
+  for (const engine::Ticket ticket : {1, 2}) {
+    router.add(ticket, [&, ticket](std::vector<Event> events) {
+      seen[ticket].push_back(std::move(events));
+    });
+  }
+  router.publish(std::vector<Event>{token(1, 10), token(2, 20), token(1, 11), token(3, 30)});
+  router.publish(std::vector<Event>{end(1), token(2, 21)});
+  ASSERT_EQ(seen[1].size(), 2u);
+  ASSERT_EQ(seen[1][0].size(), 2u);
+  EXPECT_EQ(seen[1][0][1].token, 11);
+  EXPECT_TRUE(seen[1][1][0].is_end);
+  EXPECT_EQ(seen[2].size(), 2u);
+  EXPECT_FALSE(seen.contains(3));
+}
+
+TEST(EventRouter, DropsTheReceiverAfterTheEnd) {
+  EventRouter router;
+  const auto token_of_life = std::make_shared<int>(0);
+  int calls = 0;
+  router.add(5, [&calls, token_of_life](std::vector<Event>) { ++calls; });
+  EXPECT_EQ(token_of_life.use_count(), 2);
+  router.publish(std::vector<Event>{token(5, 1), end(5)});
+  EXPECT_EQ(token_of_life.use_count(), 1);
+  router.publish(std::vector<Event>{token(5, 2)});
+  EXPECT_EQ(calls, 1);
+}
+
+TEST(EventRouter, Remove) {
+  EventRouter router;
+  const auto token_of_life = std::make_shared<int>(0);
+  router.add(5, [token_of_life](std::vector<Event>) { FAIL(); });
+  router.remove(5);
+  router.remove(6);
+  EXPECT_EQ(token_of_life.use_count(), 1);
+  router.publish(std::vector<Event>{token(5, 1), end(5)});
+}
+
+TEST(EventRouter, AReceiverMayAddAnother) {
+  EventRouter router;
+  int calls = 0;
+  router.add(1, [&](std::vector<Event>) {
+    for (engine::Ticket ticket = 100; ticket < 200; ++ticket) {
+      router.add(ticket, [&](std::vector<Event>) { ++calls; });
+    }
+  });
+  router.add(2, [&](std::vector<Event>) { ++calls; });
+  router.publish(std::vector<Event>{token(1, 1), token(2, 1)});
+  router.publish(std::vector<Event>{token(150, 1)});
+  EXPECT_EQ(calls, 2);
+}
+
+}  // namespace
+}  // namespace vsurge::api

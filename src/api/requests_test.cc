@@ -1,0 +1,359 @@
+// Every field of chat and completions requests: what is taken, what is refused and by which name.
+#include <gtest/gtest.h>
+
+#include <boost/json/array.hpp>
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+
+#include "api/chat_request.h"
+#include "api/completion_request.h"
+#include "api/fields.h"
+
+namespace vsurge::api {
+namespace {
+
+namespace json = boost::json;
+
+constexpr int kVocabulary = 1000;
+
+std::string with(Endpoint endpoint, std::string_view members) {
+  std::string out = endpoint == Endpoint::kChat
+                        ? R"({"model":"m","messages":[{"role":"user","content":"x"}])"
+                        : R"({"model":"m","prompt":"x")";
+  if (!members.empty()) out += ',';
+  out += members;
+  return out + "}";
+}
+
+// An empty code means it was taken.
+struct Verdict {
+  std::string code;
+  std::string param;
+  friend bool operator==(const Verdict&, const Verdict&) = default;
+};
+std::ostream& operator<<(std::ostream& out, const Verdict& v) {
+  return out << v.code << " (" << v.param << ")";
+}
+
+Verdict verdict_of(Endpoint endpoint, const std::string& body, ApiError* error = nullptr) {
+  const json::value value = json::parse(body);
+  ApiError found;
+  if (endpoint == Endpoint::kChat) {
+    const auto result = read_chat_request(value, {}, {});
+    if (result) return {};
+    found = result.error();
+  } else {
+    const auto result = read_completion_request(value, kVocabulary, {}, {});
+    if (result) return {};
+    found = result.error();
+  }
+  EXPECT_EQ(found.status, 400);
+  EXPECT_FALSE(found.message.empty());
+  if (error != nullptr) *error = found;
+  return {found.code, found.param};
+}
+
+Verdict verdict(Endpoint endpoint, std::string_view members) {
+  return verdict_of(endpoint, with(endpoint, members));
+}
+Verdict chat(std::string_view members) {
+  return verdict(Endpoint::kChat, members);
+}
+
+constexpr Endpoint kEndpoints[] = {Endpoint::kChat, Endpoint::kCompletions};
+
+bool has(const Field& field, Endpoint endpoint) {
+  return (field.endpoints & static_cast<std::uint8_t>(endpoint)) != 0;
+}
+
+// "stream_options.x" = v as members of the body.
+std::string member(std::string_view name, std::string_view value) {
+  constexpr std::string_view kNested = "stream_options.";
+  if (!name.starts_with(kNested)) return fmt::format(R"("{}":{})", name, value);
+  return fmt::format(R"("stream":true,"stream_options":{{"{}":{}}})", name.substr(kNested.size()),
+                     value);
+}
+
+TEST(Fields, TableHasNoFieldTwice) {
+  for (const Field& field : field_table()) {
+    int found = 0;
+    for (const Field& other : field_table()) {
+      found += other.name == field.name && (other.endpoints & field.endpoints) != 0 ? 1 : 0;
+    }
+    EXPECT_EQ(found, 1) << field.name;
+  }
+}
+
+TEST(Fields, RefusedOnesTakeTheirNeutralValuesAlone) {
+  const std::string_view probes[] = {
+      "true",  "false", "0",   "1",  "17",         "-0.5",     R"("x")",
+      R"("")", "[]",    "[1]", "{}", R"({"a":1})", R"(["x"])", R"({"type":"json_object"})"};
+  int refusals = 0;
+  for (const Field& field : field_table()) {
+    if (field.works()) continue;
+    const json::array neutral = json::parse(field.neutral_values).get_array();
+    for (const Endpoint endpoint : kEndpoints) {
+      if (!has(field, endpoint)) continue;
+      EXPECT_EQ(verdict(endpoint, member(field.name, "null")), Verdict{}) << field.name;
+      for (const json::value& value : neutral) {
+        EXPECT_EQ(verdict(endpoint, member(field.name, json::serialize(value))), Verdict{})
+            << field.name;
+      }
+      for (const std::string_view probe : probes) {
+        const json::value value = json::parse(probe);
+        if (std::ranges::find(neutral, value) != neutral.end()) continue;
+        const Verdict expected{"unsupported_value", std::string(field.name)};
+        EXPECT_EQ(verdict(endpoint, member(field.name, probe)), expected) << probe;
+        ++refusals;
+      }
+    }
+  }
+  EXPECT_GT(refusals, 1500);
+}
+
+TEST(Fields, OfTheOtherEndpointAreUnknown) {
+  for (const Field& field : field_table()) {
+    for (const Endpoint endpoint : kEndpoints) {
+      const bool known = std::ranges::any_of(field_table(), [&](const Field& other) {
+        return other.name == field.name && has(other, endpoint);
+      });
+      if (known) continue;
+      const Verdict expected{"unknown_parameter", std::string(field.name)};
+      EXPECT_EQ(verdict(endpoint, member(field.name, "1")), expected);
+    }
+  }
+}
+
+TEST(Fields, UnknownOnesAreNamed) {
+  for (const Endpoint endpoint : kEndpoints) {
+    EXPECT_EQ(verdict(endpoint, R"("max_tokns":3)"), (Verdict{"unknown_parameter", "max_tokns"}));
+    EXPECT_EQ(verdict(endpoint, R"("Model":null)"), (Verdict{"unknown_parameter", "Model"}));
+    EXPECT_EQ(verdict(endpoint, R"("prompt_embeds":"AA==")").code, "unknown_parameter");
+    EXPECT_EQ(verdict(endpoint, R"("":1)").code, "unknown_parameter");
+    EXPECT_EQ(verdict(endpoint, R"("stream_options.include_usage":true)"),
+              (Verdict{"unknown_parameter", "stream_options.include_usage"}));
+    EXPECT_EQ(verdict(endpoint, R"("stream":true,"stream_options":{"usage":true})"),
+              (Verdict{"unknown_parameter", "stream_options.usage"}));
+  }
+}
+
+// A value of every JSON type for every field: null is absent, and what is not taken is refused by
+// the field's name.
+TEST(Fields, EveryTypeForEveryField) {
+  const std::string_view values[] = {"null", "true", "7",    "0.5",   R"("x")",
+                                     "[]",   "{}",   "[{}]", "1e300", "-9223372036854775808"};
+  for (const Field& field : field_table()) {
+    for (const Endpoint endpoint : kEndpoints) {
+      if (!has(field, endpoint)) continue;
+      if (field.name == "model" || field.name == "messages" || field.name == "prompt") continue;
+      for (const std::string_view value : values) {
+        const Verdict found = verdict(endpoint, member(field.name, value));
+        if (value == "null") {
+          EXPECT_EQ(found, Verdict{}) << field.name;
+        } else if (!found.code.empty()) {
+          EXPECT_TRUE(found.param.starts_with(field.name)) << found;
+        }
+      }
+    }
+  }
+}
+
+struct Row {
+  std::string_view members;
+  std::string_view code;  // empty: taken
+  std::string_view param = {};
+};
+
+TEST(Fields, RangesAtAndPastTheirEnds) {
+  const Row rows[] = {
+      {R"("temperature":0)", ""},
+      {R"("temperature":2)", ""},
+      {R"("temperature":2.0001)", "invalid_value", "temperature"},
+      {R"("temperature":-0.0001)", "invalid_value", "temperature"},
+      {R"("temperature":"1")", "invalid_type", "temperature"},
+      {R"("temperature":true)", "invalid_type", "temperature"},
+      {R"("top_p":1)", ""},
+      {R"("top_p":1e-300)", ""},
+      {R"("top_p":0)", "invalid_value", "top_p"},
+      {R"("top_p":1.0001)", "invalid_value", "top_p"},
+      {R"("top_k":-1)", ""},
+      {R"("top_k":0)", ""},
+      {R"("top_k":2147483647)", ""},
+      {R"("top_k":2147483648)", "invalid_value", "top_k"},
+      {R"("top_k":-2)", "invalid_value", "top_k"},
+      {R"("top_k":1.5)", "invalid_type", "top_k"},
+      {R"("min_p":0)", ""},
+      {R"("min_p":1)", ""},
+      {R"("min_p":1.1)", "invalid_value", "min_p"},
+      {R"("min_p":-1)", "invalid_value", "min_p"},
+      {R"("max_tokens":1)", ""},
+      {R"("max_tokens":16.0)", ""},
+      {R"("max_tokens":16.5)", "invalid_type", "max_tokens"},
+      {R"("max_tokens":0)", "invalid_value", "max_tokens"},
+      {R"("max_tokens":-1)", "invalid_value", "max_tokens"},
+      {R"("max_tokens":1000000000000000000)", "invalid_value", "max_tokens"},
+      {R"("max_tokens":1e300)", "invalid_value", "max_tokens"},
+      {R"("max_tokens":18446744073709551615)", "invalid_value", "max_tokens"},
+      {R"("seed":-9223372036854775808)", ""},
+      {R"("seed":18446744073709551615)", ""},
+      {R"("seed":18446744073709551616)", "invalid_value", "seed"},
+      {R"("seed":1.5)", "invalid_type", "seed"},
+      {R"("seed":"1")", "invalid_type", "seed"},
+      {R"("n":1)", ""},
+      {R"("n":1.0)", ""},
+      {R"("n":"1")", "unsupported_value", "n"},
+      {R"("n":2)", "unsupported_value", "n"},
+      {R"("stream":"true")", "invalid_type", "stream"},
+      {R"("stream":1)", "invalid_type", "stream"},
+      {R"("stop":"x")", ""},
+      {R"("stop":[])", ""},
+      {R"("stop":["a","b","c","d"])", ""},
+      {R"("stop":["a","b","c","d","e"])", "invalid_value", "stop"},
+      {R"("stop":"")", "invalid_value", "stop"},
+      {R"("stop":["a",""])", "invalid_value", "stop[1]"},
+      {R"("stop":["a",null])", "invalid_type", "stop[1]"},
+      {R"("stop":3)", "invalid_type", "stop"},
+      {R"("stream_options":{"include_usage":true})", "invalid_value", "stream_options"},
+      {R"("stream":true,"stream_options":{"include_usage":true})", ""},
+      {R"("stream":true,"stream_options":{})", ""},
+      {R"("stream":true,"stream_options":[])", "invalid_type", "stream_options"},
+      {R"("stream":true,"stream_options":{"include_usage":1})", "invalid_type",
+       "stream_options.include_usage"},
+      {R"("user":"me")", ""},
+      {R"("user":5)", "invalid_type", "user"},
+      {R"("user":"a\u0000b")", "invalid_value", "user"},
+  };
+  for (const Endpoint endpoint : kEndpoints) {
+    for (const Row& row : rows) {
+      EXPECT_EQ(verdict(endpoint, row.members),
+                (Verdict{std::string(row.code), std::string(row.param)}))
+          << row.members;
+    }
+  }
+}
+
+TEST(Fields, LengthsAtAndPastTheirEnds) {
+  const auto stop = [](std::size_t size) { return R"("stop":")" + std::string(size, 's') + '"'; };
+  EXPECT_EQ(chat(stop(1024)), Verdict{});
+  EXPECT_EQ(chat(stop(1025)), (Verdict{"invalid_value", "stop"}));
+  EXPECT_EQ(chat(R"("user":")" + std::string(256, 'u') + '"'), Verdict{});
+  EXPECT_EQ(chat(R"("user":")" + std::string(257, 'u') + '"'), (Verdict{"invalid_value", "user"}));
+}
+
+TEST(Fields, BothMaxTokens) {
+  EXPECT_EQ(chat(R"("max_tokens":5,"max_completion_tokens":5)"), Verdict{});
+  EXPECT_EQ(chat(R"("max_tokens":5,"max_completion_tokens":6)"),
+            (Verdict{"invalid_value", "max_tokens"}));
+  EXPECT_EQ(verdict(Endpoint::kCompletions, R"("max_completion_tokens":6)").code,
+            "unknown_parameter");
+}
+
+TEST(Fields, Model) {
+  const Verdict absent{"missing_required_parameter", "model"};
+  EXPECT_EQ(verdict_of(Endpoint::kChat, "{}"), absent);
+  EXPECT_EQ(verdict_of(Endpoint::kCompletions, R"({"model":null,"prompt":"x"})"), absent);
+  EXPECT_EQ(verdict_of(Endpoint::kCompletions, R"({"model":3,"prompt":"x"})"),
+            (Verdict{"invalid_type", "model"}));
+  for (const std::string_view body : {"[]", "1", "null", R"("x")"}) {
+    EXPECT_EQ(verdict_of(Endpoint::kChat, std::string(body)).code, "invalid_type");
+    EXPECT_EQ(verdict_of(Endpoint::kCompletions, std::string(body)).code, "invalid_type");
+  }
+}
+
+TEST(Fields, Values) {
+  const SamplingDefaults defaults{.temperature = 0.6F, .top_p = 0.9F, .min_p = 0.1F, .top_k = 20};
+  auto read = [&](std::string_view members) {
+    return read_chat_request(json::parse(with(Endpoint::kChat, members)), defaults, {})
+        .value()
+        .generation;
+  };
+  const auto absent = read("").sampling;
+  EXPECT_EQ(absent.temperature, 0.6F);
+  EXPECT_EQ(absent.top_p, 0.9F);
+  EXPECT_EQ(absent.min_p, 0.1F);
+  EXPECT_EQ(absent.top_k, 20);
+  EXPECT_FALSE(absent.seed);
+  EXPECT_FALSE(absent.max_tokens);
+  const auto given = read(R"("temperature":1e-6,"top_p":1e-300,"top_k":-1,"min_p":0,"seed":-1,
+                             "max_completion_tokens":3)")
+                         .sampling;
+  EXPECT_EQ(given.temperature, 0.0F);
+  EXPECT_GT(given.top_p, 0.0F);
+  EXPECT_EQ(given.top_k, 0);
+  EXPECT_EQ(given.min_p, 0.0F);
+  EXPECT_EQ(given.seed, 0xFFFFFFFFFFFFFFFFULL);
+  EXPECT_EQ(given.max_tokens, 3);
+  const auto streamed = read(R"("stream":true,"stream_options":{"include_usage":true},
+                               "stop":["a","b"],"user":"me")");
+  EXPECT_TRUE(streamed.stream);
+  EXPECT_TRUE(streamed.include_usage);
+  EXPECT_EQ(streamed.stop, (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(streamed.user, "me");
+}
+
+// Completions' prompt.
+
+Verdict prompt(std::string_view value) {
+  return verdict_of(Endpoint::kCompletions, fmt::format(R"({{"model":"m","prompt":{}}})", value));
+}
+
+std::string repeated(std::string_view what, int times) {
+  std::string out = "[";
+  for (int i = 0; i < times; ++i) {
+    if (i > 0) out += ',';
+    out += what;
+  }
+  return out + "]";
+}
+
+TEST(Prompt, Kinds) {
+  const Row rows[] = {
+      {R"("")", ""},
+      {R"(["a",""])", ""},
+      {"[1,2,999]", ""},
+      {"[1.0]", ""},
+      {"[[1],[2,3]]", ""},
+      {"null", "missing_required_parameter", "prompt"},
+      {"[]", "invalid_value", "prompt"},
+      {"5", "invalid_type", "prompt"},
+      {"{}", "invalid_type", "prompt"},
+      {"[1000]", "invalid_value", "prompt[0]"},
+      {"[0,-1]", "invalid_value", "prompt[1]"},
+      {"[0,1.5]", "invalid_value", "prompt[1]"},
+      {"[0,4294967296]", "invalid_value", "prompt[1]"},
+      {"[0,1e300]", "invalid_value", "prompt[1]"},
+      {R"([0,"a"])", "invalid_type", "prompt[1]"},
+      {R"(["a",0])", "invalid_type", "prompt[1]"},
+      {R"(["a",[0]])", "invalid_type", "prompt[1]"},
+      {R"([[0],"a"])", "invalid_type", "prompt[1]"},
+      {"[null]", "invalid_type", "prompt[0]"},
+      {"[[]]", "invalid_value", "prompt[0]"},
+      {"[[1],[]]", "invalid_value", "prompt[1]"},
+      {"[[1],[[2]]]", "invalid_type", "prompt[1][0]"},
+  };
+  for (const Row& row : rows) {
+    EXPECT_EQ(prompt(row.members), (Verdict{std::string(row.code), std::string(row.param)}))
+        << row.members;
+  }
+  EXPECT_EQ(prompt(repeated(R"("a")", 128)), Verdict{});
+  EXPECT_EQ(prompt(repeated(R"("a")", 129)), (Verdict{"invalid_value", "prompt"}));
+  EXPECT_EQ(prompt(repeated("[1]", 129)), (Verdict{"invalid_value", "prompt"}));
+  EXPECT_EQ(prompt(repeated("1", 5000)), Verdict{});
+}
+
+TEST(Prompt, Values) {
+  const auto read = [](std::string_view value) {
+    return read_completion_request(
+               json::parse(fmt::format(R"({{"model":"m","prompt":{}}})", value)), kVocabulary, {},
+               {})
+        .value();
+  };
+  EXPECT_EQ(std::get<std::string>(read(R"("a\u0000b")").prompts[0]), std::string("a\0b", 3));
+  const auto ids = read("[[1,2],[3]]");
+  ASSERT_EQ(ids.prompts.size(), 2u);
+  EXPECT_EQ(std::get<1>(ids.prompts[0]), (std::vector<engine::TokenId>{1, 2}));
+  EXPECT_EQ(ids.paths[1], "prompt[1]");
+}
+
+}  // namespace
+}  // namespace vsurge::api
