@@ -1,3 +1,23 @@
 # The HTTP server over loopback, with a fake handler and raw sockets.
 vsurge_test(http SOURCES http_test.cc http_limits_test.cc http_tls_test.cc http_support.cc
             LIBS vsurge_server OpenSSL::SSL OpenSSL::Crypto)
+
+# The real program with the default model and unpatched OpenAI clients; each is skipped aloud when
+# the model or the client is not there.
+find_package(Python3 COMPONENTS Interpreter REQUIRED)
+foreach(client python node signals)
+  add_test(NAME clients.${client}
+           COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_LIST_DIR}/clients/run.py
+                   $<TARGET_FILE:vsurge> ${client})
+  set_tests_properties(clients.${client} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 300)
+endforeach()
+
+# Streaming clients for measurements by hand: bin/vsurge_load --port N --clients 32
+add_executable(vsurge_load ${PROJECT_SOURCE_DIR}/tools/load/load.cc)
+target_link_libraries(vsurge_load PRIVATE vsurge_warnings)
+
+# The same bytes alone and among 32 streams, of which some leave; ./dev bench bytes is the same.
+add_test(NAME bytes.streams
+         COMMAND ${Python3_EXECUTABLE} ${PROJECT_SOURCE_DIR}/tools/bench/bytes.py
+                 --program $<TARGET_FILE:vsurge>)
+set_tests_properties(bytes.streams PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 600)

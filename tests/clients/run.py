@@ -1,0 +1,104 @@
+"""Runs a client's script against a real server: run.py PROGRAM python|node|signals
+
+Exit status 77, with one line that says why, when the model or the client is not there."""
+
+import concurrent.futures
+import http.client
+import json
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent.parent / "tools" / "load"))
+import served  # noqa: E402
+
+
+def skip(why):
+    print(f"skipped: {why}")
+    sys.exit(served.SKIP)
+
+
+def client_command(kind):
+    if kind == "python":
+        python = served.cache_folder() / "venv" / "bin" / "python"
+        have = [str(python), "-c", "import openai"]
+        if not python.exists() or subprocess.run(have, capture_output=True).returncode != 0:
+            skip(f"no openai package in {python.parent.parent} (./dev setup installs it)")
+        return [str(python), str(HERE / "test_openai.py")]
+    node = shutil.which("node")
+    if node is None:
+        skip("no node")
+    if not (HERE / "node_modules" / "openai").is_dir():
+        skip("no openai package in tests/clients/node_modules (./dev setup installs it)")
+    return [node, str(HERE / "test_openai.mjs")]
+
+
+def run_client(program, model, command):
+    with served.Served(program, model) as server:
+        status = subprocess.run([*command, server.url + "/v1"], timeout=240).returncode
+        used = server.wait_idle()
+        assert status == 0, f"the client's script failed\n{''.join(server.lines[-20:])}"
+        assert used == 0, f"{used} pages are still in use"
+        assert server.stop() == 0, "SIGTERM must end the server with status 0"
+
+
+def start_stream(server, name, max_tokens):
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=120)
+    body = {
+        "model": name,
+        "messages": [{"role": "user", "content": "Tell me a long story about a fox."}],
+        "max_tokens": max_tokens,
+        "temperature": 0,
+        "stream": True,
+    }
+    headers = {"Content-Type": "application/json"}
+    connection.request("POST", "/v1/chat/completions", json.dumps(body), headers)
+    answer = connection.getresponse()
+    assert answer.status == 200, answer.read()
+    answer.readline()  # an event has come: it runs
+    return answer
+
+
+def run_signals(program, model):
+    # SIGTERM during answers: they finish, nobody new is let in, the status is 0.
+    with served.Served(program, model) as server:
+        name = server.model_name()
+        answers = [start_stream(server, name, 60) for _ in range(3)]
+        server.process.send_signal(signal.SIGTERM)
+        with concurrent.futures.ThreadPoolExecutor() as threads:
+            texts = list(threads.map(lambda answer: answer.read().decode(), answers))
+        assert all(text.rstrip().endswith("data: [DONE]") for text in texts), texts
+        assert server.process.wait(30) == 0, server.process.returncode
+    # A second SIGTERM does not wait for them; nor does the drain time when it is short.
+    for options, signals in (((), 2), (("--drain-timeout", "1"), 1)):
+        with served.Served(program, model, options) as server:
+            answer = start_stream(server, server.model_name(), 1500)
+            begin = time.monotonic()
+            for _ in range(signals):
+                server.process.send_signal(signal.SIGTERM)
+                time.sleep(0.2)
+            status = server.process.wait(30)
+            took = time.monotonic() - begin
+            assert status == 0, status
+            assert took < 5, f"the end took {took:.1f} s"
+            answer.close()
+    print("signals: all checks pass")
+
+
+def main():
+    program, kind = sys.argv[1:]
+    model = served.test_model()
+    if model is None:
+        skip("no default model (./dev setup fetches it; VSURGE_TEST_MODEL names another)")
+    if kind == "signals":
+        run_signals(program, model)
+    else:
+        run_client(program, model, client_command(kind))
+
+
+if __name__ == "__main__":
+    main()

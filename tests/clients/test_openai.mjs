@@ -1,0 +1,102 @@
+// The unpatched Node client against a running server: node test_openai.mjs BASE_URL
+import assert from "node:assert/strict";
+import OpenAI from "openai";
+
+const baseURL = process.argv[2];
+const client = new OpenAI({ baseURL, apiKey: "none", maxRetries: 0 });
+const messages = [{ role: "user", content: "What is the capital of France?" }];
+
+async function checkChat(model) {
+  const options = { model, messages, temperature: 0, max_tokens: 24 };
+  const whole = await client.chat.completions.create(options);
+  const text = whole.choices[0].message.content;
+  assert.match(text, /Paris/);
+  assert.equal(whole.object, "chat.completion");
+  assert.equal(whole.usage.total_tokens, whole.usage.prompt_tokens + whole.usage.completion_tokens);
+
+  const stream = await client.chat.completions.create({
+    ...options,
+    stream: true,
+    stream_options: { include_usage: true },
+  });
+  const chunks = [];
+  for await (const chunk of stream) chunks.push(chunk);
+  const deltas = chunks.filter((chunk) => chunk.choices.length > 0);
+  assert.equal(deltas.map((chunk) => chunk.choices[0].delta.content ?? "").join(""), text);
+  assert.equal(deltas[0].choices[0].delta.role, "assistant");
+  assert.equal(deltas.at(-1).choices[0].finish_reason, whole.choices[0].finish_reason);
+  assert.deepEqual(chunks.at(-1).choices, []);
+  assert.deepEqual(chunks.at(-1).usage, whole.usage);
+
+  // The client's own helper reads the same stream.
+  const helper = client.chat.completions.stream(options);
+  assert.equal(await helper.finalContent(), text);
+}
+
+async function checkCompletions(model) {
+  const options = { model, prompt: "The capital of France is", temperature: 0, max_tokens: 12 };
+  const whole = await client.completions.create(options);
+  assert.equal(whole.object, "text_completion");
+  let text = "";
+  for await (const chunk of await client.completions.create({ ...options, stream: true })) {
+    text += chunk.choices[0].text;
+  }
+  assert.equal(text, whole.choices[0].text);
+}
+
+async function checkErrors(model) {
+  const create = (more) =>
+    client.chat.completions.create({ model, messages, max_tokens: 4, ...more });
+  await assert.rejects(create({ model: "gpt-none" }), (error) => {
+    assert(error instanceof OpenAI.NotFoundError);
+    assert.equal(error.code, "model_not_found");
+    return true;
+  });
+  for (const [more, param] of [
+    [{ temperature: -1 }, "temperature"],
+    [{ top_p: 2, stream: true }, "top_p"],
+    [{ no_such_field: 1 }, "no_such_field"],
+  ]) {
+    await assert.rejects(create(more), (error) => {
+      assert(error instanceof OpenAI.BadRequestError);
+      assert.equal(error.param, param);
+      return true;
+    });
+  }
+  await assert.rejects(client.models.retrieve("no-such-model"), OpenAI.NotFoundError);
+}
+
+async function pagesUsed() {
+  const answer = await fetch(baseURL.replace(/\/v1$/, "/health"));
+  const { models } = await answer.json();
+  return Object.values(models).reduce((sum, entry) => sum + entry.pages_used, 0);
+}
+
+async function checkCancel(model) {
+  const stream = await client.chat.completions.create({
+    model,
+    messages,
+    temperature: 1.5,
+    max_tokens: 1500,
+    stream: true,
+  });
+  let count = 0;
+  for await (const chunk of stream) {
+    assert.equal(chunk.object, "chat.completion.chunk");
+    if (++count === 3) stream.controller.abort();
+  }
+  for (let i = 0; i < 250; ++i) {
+    if ((await pagesUsed()) === 0) return;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  assert.fail("pages are in use 5 s after the client left");
+}
+
+const list = await client.models.list();
+const model = list.data[0].id;
+assert.equal((await client.models.retrieve(model)).id, model);
+await checkChat(model);
+await checkCompletions(model);
+await checkErrors(model);
+await checkCancel(model);
+console.log("openai-node: all checks pass");
