@@ -63,10 +63,12 @@ class Tree:
         return [p for p in self.paths if p.endswith(CPP)]
 
 
+TEST_ENDS = ("_test.cc", "_test.h", "_fixture.cc", "_fixture.h", "base/test_data.h")
+
+
 def is_test(path: str) -> bool:
     """Sources that are built into tests alone."""
-    return path.endswith(("_test.cc", "_test.h", "base/test_data.h")) or path.startswith(
-        ("tests/", "fuzz/"))
+    return path.endswith(TEST_ENDS) or path.startswith(("tests/", "fuzz/"))
 
 
 _TOKEN = re.compile(
