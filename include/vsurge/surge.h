@@ -69,7 +69,7 @@ class vSurge {
   vSurge(vSurge&&) noexcept;
   vSurge& operator=(vSurge&&) noexcept;
 
-  void start();    // starts the engine and warms it up: one short answer from end to end
+  void start();    // warms up (the largest legal step, once) and starts the engine
   void compile();  // the same; the original has it as a step of its own
   void stop();     // ends every request; there is no start after it
   void pause();

@@ -119,6 +119,10 @@ api::ServiceOptions service_options(const vSurge::State& surge, const ApiServerO
   const int cpus = base::ThreadPool::allowed_cpus();
   result.text_workers =
       options.max_workers == 0 ? std::max(1, cpus / 2) : std::min(options.max_workers, cpus);
+  // What the checkpoint's authors recommend, where a request says nothing.
+  if (info.temperature) result.sampling.temperature = std::clamp(*info.temperature, 0.0F, 2.0F);
+  if (info.top_p) result.sampling.top_p = *info.top_p;
+  if (info.top_k) result.sampling.top_k = *info.top_k;
   result.http.body_bytes_max = options.max_request_size;
   result.http.drain_timeout_ms = options.drain_timeout_s * 1000;
   return result;

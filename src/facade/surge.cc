@@ -68,7 +68,7 @@ model::StepLimits step_limits(const vSurge::State& surge) {
   limits.tokens_max =
       std::max(surge.options.max_num_batched_tokens, surge.options.max_concurrent_decodes);
   limits.sequences_max = surge.options.max_concurrent_decodes;
-  limits.logit_rows_max = surge.options.max_concurrent_decodes;
+  limits.logit_rows_max = limits.sequences_max;
   limits.context_max = surge.context_max;
   limits.page_size = surge.options.page_size;
   limits.pages = surge.pages;
@@ -126,10 +126,6 @@ base::Result<std::shared_ptr<vSurge::State>> build(const AutoModelForCausalLM& m
   surge->context_max = VSURGE_TRY(length_of("max_length", options.max_length, loaded.context_max));
   surge->prompt_max =
       VSURGE_TRY(length_of("max_prefill_length", options.max_prefill_length, surge->context_max));
-  if (loaded.taken.exchange(true)) {
-    return fail(ErrorCode::kUsage,
-                "model: runs under another vSurge already; load it once more for a second one");
-  }
   surge->page_bytes = loaded.model->page_bytes(options.page_size, loaded.plan.kv_dtype);
   model::StepLimits limits = step_limits(*surge);
   surge->pages = VSURGE_TRY(facade::plan_pages({
@@ -143,10 +139,16 @@ base::Result<std::shared_ptr<vSurge::State>> build(const AutoModelForCausalLM& m
       .sequences_max = options.max_concurrent_decodes,
   }));
   limits.pages = surge->pages;
+  const engine::EngineOptions engine_opts = engine_options(*surge, info);
+  VSURGE_TRY(engine::check_options(engine_opts));
+  if (loaded.taken.exchange(true)) {
+    return fail(ErrorCode::kUsage,
+                "model: runs under another vSurge already; load it once more for a second one");
+  }
   VSURGE_TRY(loaded.model->reserve(limits));
   surge->executor = std::make_unique<engine::Executor>(*loaded.model, *loaded.backend, limits);
-  surge->engine = std::make_unique<engine::Engine>(engine_options(*surge, info), *surge->executor,
-                                                   surge->router, surge->clock);
+  surge->engine =
+      std::make_unique<engine::Engine>(engine_opts, *surge->executor, surge->router, surge->clock);
   if (options.verbose) log_start(*surge);
   return surge;
 }
@@ -155,18 +157,11 @@ base::Result<std::shared_ptr<vSurge::State>> build(const AutoModelForCausalLM& m
 
 base::Status vSurge::State::start() {
   const std::lock_guard lock(start_mutex);
-  if (!started) engine->start();
+  if (started) return {};
   started = true;
-  if (compiled) return {};
-  compiled = true;
-  // One short answer from end to end touches every kernel and buffer a first request would.
-  SamplingParams sampling;
-  sampling.max_tokens = 2;
-  sampling.temperature = 0;
-  sampling.ignore_eos = true;
-  if (context_max < 4) return {};
-  VSURGE_TRY(facade::generate(*this, {std::vector<std::int32_t>{0}}, sampling, {}));
-  return {};
+  // The largest legal step touches every kernel and buffer that a request will.
+  executor->warm_up();
+  return engine->start();
 }
 
 vSurge vSurge::from_model(const AutoModelForCausalLM& model, const AutoTokenizer& processor,

@@ -33,15 +33,14 @@ struct vSurge::State {
   std::unique_ptr<engine::Engine> engine;
 
   std::mutex start_mutex;
-  bool started = false;   // guarded by start_mutex
-  bool compiled = false;  // guarded by start_mutex
+  bool started = false;  // guarded by start_mutex
 
   State(AutoModelForCausalLM model_in, AutoTokenizer processor_in, SurgeOptions options_in)
       : model(std::move(model_in)),
         processor(std::move(processor_in)),
         options(std::move(options_in)) {}
 
-  // Starts the engine once, and warms it up.
+  // Warms the engine up and starts it, once.
   base::Status start();
 };
 

@@ -1,0 +1,63 @@
+#include "facade/gguf_vocabulary.h"
+
+#include <cstdint>
+#include <limits>
+
+#include "model/gguf.h"
+
+namespace vsurge::facade {
+namespace {
+
+using model::GgufFile;
+
+constexpr model::IntegerRange kAnyId = {0, std::numeric_limits<std::int32_t>::max()};
+
+base::Status read_token(const GgufFile& file, const char* key, std::optional<text::TokenId>& out) {
+  const auto value = VSURGE_TRY(file.integer(key, kAnyId));
+  if (value) out = static_cast<text::TokenId>(*value);
+  return {};
+}
+
+// Absent lists stay empty: text says what a vocabulary of its kind must have.
+base::Status read_lists(const GgufFile& file, text::GgufVocabulary& vocabulary) {
+  const auto tokens = VSURGE_TRY(file.texts("tokenizer.ggml.tokens"));
+  if (tokens) vocabulary.tokens.assign(tokens->begin(), tokens->end());
+  const auto merges = VSURGE_TRY(file.texts("tokenizer.ggml.merges"));
+  if (merges) vocabulary.merges.assign(merges->begin(), merges->end());
+  const auto types = VSURGE_TRY(file.integers("tokenizer.ggml.token_type", kAnyId));
+  if (types) {
+    for (const std::int64_t type : *types) {
+      vocabulary.types.push_back(static_cast<std::int32_t>(type));
+    }
+  }
+  auto scores = VSURGE_TRY(file.numbers("tokenizer.ggml.scores"));
+  if (scores) vocabulary.scores = std::move(*scores);
+  return {};
+}
+
+}  // namespace
+
+base::Result<text::GgufVocabulary> read_gguf_vocabulary(const std::filesystem::path& path) {
+  const GgufFile file = VSURGE_TRY(GgufFile::open(path));
+  text::GgufVocabulary vocabulary;
+  const auto kind = VSURGE_TRY(file.text("tokenizer.ggml.model"));
+  if (!kind) {
+    return base::fail(base::ErrorCode::kBadModel, "{}: expected tokenizer.ggml.model, found none",
+                      path.string());
+  }
+  vocabulary.kind = *kind;
+  vocabulary.pre = VSURGE_TRY(file.text("tokenizer.ggml.pre")).value_or("");
+  vocabulary.chat_template = VSURGE_TRY(file.text("tokenizer.chat_template")).value_or("");
+  VSURGE_TRY(read_lists(file, vocabulary));
+  VSURGE_TRY(read_token(file, "tokenizer.ggml.bos_token_id", vocabulary.bos));
+  VSURGE_TRY(read_token(file, "tokenizer.ggml.eos_token_id", vocabulary.eos));
+  VSURGE_TRY(read_token(file, "tokenizer.ggml.eot_token_id", vocabulary.eot));
+  VSURGE_TRY(read_token(file, "tokenizer.ggml.unknown_token_id", vocabulary.unknown));
+  VSURGE_TRY(read_token(file, "tokenizer.ggml.padding_token_id", vocabulary.padding));
+  vocabulary.add_bos = VSURGE_TRY(file.boolean("tokenizer.ggml.add_bos_token"));
+  vocabulary.add_eos = VSURGE_TRY(file.boolean("tokenizer.ggml.add_eos_token"));
+  vocabulary.add_space_prefix = VSURGE_TRY(file.boolean("tokenizer.ggml.add_space_prefix"));
+  return vocabulary;
+}
+
+}  // namespace vsurge::facade
