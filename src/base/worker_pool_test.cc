@@ -72,6 +72,7 @@ TEST(WorkerPool, ManyThreadsMayPost) {
     std::promise<void> all;
     WorkerPool pool(2, kPosters * kJobs);
     std::vector<std::future<void>> posters;
+    posters.reserve(kPosters);
     for (int i = 0; i < kPosters; ++i) {
       posters.push_back(std::async(std::launch::async, [&] {
         for (int job = 0; job < kJobs; ++job) {

@@ -15,7 +15,8 @@ from report import KEYS, Report  # noqa: E402
 class ReportTest(unittest.TestCase):
     def test_ratio_is_to_the_peer_else_to_the_limit(self):
         report = Report("t")
-        self.assertEqual(report.add("a", 90, "x", peer="p", peer_value=100, limit=180)["ratio"], 0.9)
+        row = report.add("a", 90, "x", peer="p", peer_value=100, limit=180)
+        self.assertEqual(row["ratio"], 0.9)
         self.assertEqual(report.add("b", 90, "x", limit=180)["ratio"], 0.5)
         self.assertIsNone(report.add("c", 90, "x")["ratio"])
         self.assertIsNone(report.add("d", 90, "x", peer="p", peer_value=0)["ratio"])

@@ -1,4 +1,4 @@
-"""Each rule of tools/tidy.py finds its fault: a clean tree passes, and fails with one fault in it."""
+"""Each rule of tools/tidy.py finds its fault: a clean tree passes, and one with a fault fails."""
 
 import pathlib
 import shutil
@@ -194,7 +194,8 @@ class TidyTest(unittest.TestCase):
                 ("src/base/c.cc", "#include <format>", "not in g++ 12"),
                 ("src/base/c.cc", "int x = rand();", "random numbers come from"),
                 ("src/base/c.cc", "int x = std::stoi(s);", "use from_chars"),
-                ("src/model/n.cc", "auto t = std::chrono::system_clock::now();", "time is injected"),
+                ("src/model/n.cc", "auto t = std::chrono::system_clock::now();",
+                 "time is injected"),
                 ("src/base/c.cc", f"// {LEFTOVER}: later", "leftover"),
                 ("docs/a.md", f"{LEFTOVER}", "leftover"),
                 ("docs/a.md", "see /ho" + "me/me/notes", "path of one machine"),
@@ -240,7 +241,8 @@ class TidyTest(unittest.TestCase):
         return self.run_tidy("--nm", self.root / "build")
 
     def test_isa_units_export_one_symbol(self):
-        one = "namespace { int twice(int x) { return 2 * x; } }\nint run(int x) { return twice(x); }"
+        one = ("namespace { int twice(int x) { return 2 * x; } }\n"
+               "int run(int x) { return twice(x); }")
         self.assertEqual(self.compile(one), (0, "tidy: clean\n"))
         status, out = self.compile(one + "\nint other() { return 1; }\n")
         self.assertEqual(status, 1)

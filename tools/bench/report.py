@@ -1,7 +1,7 @@
 """What every benchmark gives: a table for people and, with --json FILE, the same rows for programs.
 
     report = Report("quick")
-    report.add("decode", ours, "tokens/s", peer="llama.cpp", peer_value=theirs, limit=roof, must=0.8)
+    report.add("decode", ours, "tokens/s", peer="llama.cpp", peer_value=theirs, must=0.8)
     sys.exit(report.finish(args.json))
 
 A row is {metric, ours, unit, peer, peer_value, limit, ratio, must, aim, holds}:
@@ -41,8 +41,10 @@ class Report:
             raise ValueError(f"{metric}: must needs a peer_value or a limit other than 0")
         holds = None
         if must is not None:
-            holds = math.isfinite(ratio) and (ratio >= must if better == "higher" else ratio <= must)
-        row = dict(zip(KEYS, (metric, ours, unit, peer, peer_value, limit, ratio, must, aim, holds)))
+            holds = math.isfinite(ratio) and (
+                ratio >= must if better == "higher" else ratio <= must)
+        row = dict(zip(KEYS, (metric, ours, unit, peer, peer_value, limit, ratio, must, aim,
+                              holds)))
         self.rows.append(row)
         return row
 

@@ -43,7 +43,8 @@ def check(tree: Tree) -> list[Fault]:
     table, there = rows(tree), folders(tree)
     if not table:
         return [Fault(DOCUMENT, 1, "layout", "no table `path` | what it is for, under Layout")]
-    faults = [Fault(DOCUMENT, 1, "layout", f"no row for {folder}/") for folder in there - set(table)]
+    faults = [Fault(DOCUMENT, 1, "layout", f"no row for {folder}/")
+              for folder in there - set(table)]
     for path, (line, purpose) in table.items():
         exists = path in tree or any(p.startswith(path + "/") for p in tree.paths)
         if not exists:

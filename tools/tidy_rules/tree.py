@@ -21,7 +21,7 @@ class Fault:
 
 
 class Tree:
-    """Files by their path relative to the root: what git tracks or would add, else all there are."""
+    """Files by their path relative to the root: what git tracks or would add, else all of them."""
 
     def __init__(self, root: pathlib.Path):
         self.root = root.resolve()
@@ -63,12 +63,12 @@ class Tree:
         return [p for p in self.paths if p.endswith(CPP)]
 
 
-TEST_ENDS = ("_test.cc", "_test.h", "_fixture.cc", "_fixture.h", "base/test_data.h")
+TEST_ENDS = ("_test.cc", "_test.h", "_fixture.cc", "_fixture.h")
 
 
 def is_test(path: str) -> bool:
     """Sources that are built into tests alone."""
-    return path.endswith(TEST_ENDS) or path.startswith(("tests/", "fuzz/"))
+    return path.endswith(TEST_ENDS) or path.startswith(("tests/", "fuzz/")) or "/test_" in path
 
 
 _TOKEN = re.compile(

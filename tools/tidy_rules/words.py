@@ -22,18 +22,19 @@ def _word(pattern, why, where=r"src/|apps/|include/", places=(), tests=True) -> 
 # In C++, looked for outside comments and strings.
 CODE = [
     _word(r"#\s*include\s*<(thread|mutex|shared_mutex|condition_variable|future|stop_token|latch|"
-          r"barrier|semaphore)>", "threads and locks live in base, engine.cc, api, server and facade",
-          r"src/|include/",
+          r"barrier|semaphore)>",
+          "threads and locks live in base, engine.cc, api, server and facade", r"src/|include/",
           ("src/base/", "src/engine/engine.cc", "src/api/", "src/server/", "src/facade/")),
     _word(r"#\s*include\s*<atomic>", "no atomics in kernels", r"src/kernels/"),
     _word(r"\b(secure_)?getenv\b", "environment variables are read in apps/ alone",
           r"src/|include/"),
     # A private constructor is out of make_unique's reach: unique_ptr<T> x(new T) is fine.
-    _word(r"^(?!.*(unique_ptr<|\bstate_\()).*\bnew\s+\w", "owners are containers and unique_ptr"),
+    _word(r"^(?!.*(unique_ptr<|\bstate_\()).*\bnew\s+\w",
+          "owners are containers and unique_ptr"),
     _word(r"(?<!=\s)(?<!=)\bdelete\b", "owners are containers and unique_ptr",
           r"src/(?!.*operator)|apps/|include/"),
-    _word(r"\b(malloc|calloc|realloc)\s*\(|\bstd::free\s*\(", "owners are containers and unique_ptr",
-          r"src/|include/"),
+    _word(r"\b(malloc|calloc|realloc)\s*\(|\bstd::free\s*\(",
+          "owners are containers and unique_ptr", r"src/|include/"),
     _word(r"\bthrow\b", "errors are values; only the facade throws",
           places=("src/facade/", "include/", "apps/")),
     _word(r"\busing\s+namespace\s+std\s*;", "names of std are spelled out", r".", tests=False),
@@ -73,7 +74,8 @@ BUILD = [
 ]
 LOCKS = ("Cargo.lock", "package-lock.json")
 # Data, not text of ours: goldens and corpora may quote anything.
-DATA = re.compile(r"(^|/)(corpus|golden|goldens|testdata)/|\.(json|jsonl|jinja|bin|safetensors|gguf)$")
+DATA = re.compile(r"(^|/)(corpus|golden|goldens|testdata)/"
+                  r"|\.(json|jsonl|jinja|bin|safetensors|gguf)$")
 
 
 def check(tree: Tree) -> list[Fault]:
