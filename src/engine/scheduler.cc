@@ -234,7 +234,7 @@ void Scheduler::append_plan(Sequence& sequence, int count, Left& left) {
 
 std::span<const Event> Scheduler::commit(const StepResult& result) {
   CHECK(in_hand_);
-  CHECK(result.sequences.size() >= planned_.size());
+  CHECK(result.sequences.size() == planned_.size());
   in_hand_ = false;
   bool any_ended = false;
   for (std::size_t i = 0; i < planned_.size(); ++i) {

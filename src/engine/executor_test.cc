@@ -1,0 +1,199 @@
+#include "engine/executor.h"
+
+#include <gtest/gtest.h>
+
+#include <limits>
+
+namespace vsurge::engine {
+namespace {
+
+constexpr int kVocabulary = 70;
+
+model::StepLimits limits() {
+  model::StepLimits result;
+  result.tokens_max = 12;
+  result.sequences_max = 4;
+  result.logit_rows_max = 4;
+  result.context_max = 20;
+  result.page_size = 4;
+  result.pages = 9;
+  return result;
+}
+
+// Keeps a copy of the batch. The greatest logit of a row is token + position of its token.
+class FakeModel final : public model::Model {
+ public:
+  FakeModel() { info_.vocabulary = kVocabulary; }
+  const model::ModelInfo& info() const override { return info_; }
+  std::int64_t page_bytes(int, tensor::DType) const override { return 1; }
+  std::int64_t step_bytes(const model::StepLimits&) const override { return 1; }
+  base::Status reserve(const model::StepLimits&) override { return {}; }
+  tensor::Tensor forward(const model::Batch& batch) override {
+    ++forwards;
+    const auto copy = [](std::span<const std::int32_t> from) {
+      return std::vector<std::int32_t>(from.begin(), from.end());
+    };
+    tokens = copy(batch.tokens);
+    positions = copy(batch.positions);
+    slots = copy(batch.slots);
+    sequence_offsets = copy(batch.sequence_offsets);
+    context_lengths = copy(batch.context_lengths);
+    pages = copy(batch.pages);
+    page_offsets = copy(batch.page_offsets);
+    logit_rows = copy(batch.logit_rows);
+    logits_.assign(logit_rows.size() * kVocabulary, 0.0F);
+    for (std::size_t row = 0; row < logit_rows.size(); ++row) {
+      const auto at = static_cast<std::size_t>(logit_rows[row]);
+      float* logits = logits_.data() + row * kVocabulary;
+      logits[(tokens[at] + positions[at]) % kVocabulary] = 5.0F;
+      if (static_cast<int>(row) == bad_row) {
+        logits[11] = std::numeric_limits<float>::quiet_NaN();
+      }
+    }
+    return tensor::Tensor::view(logits_.data(), tensor::DType::kF32,
+                                static_cast<std::int64_t>(logit_rows.size()), kVocabulary);
+  }
+
+  int forwards = 0;
+  int bad_row = -1;
+  std::vector<std::int32_t> tokens, positions, slots, sequence_offsets, context_lengths, pages,
+      page_offsets, logit_rows;
+
+ private:
+  model::ModelInfo info_;
+  std::vector<float> logits_;
+};
+
+class FakeConstraint final : public TokenConstraint {
+ public:
+  base::Status fill_mask(std::span<std::uint32_t> words) override {
+    if (fails) return base::fail(base::ErrorCode::kInternal, "no mask");
+    EXPECT_EQ(words.size(), (kVocabulary + 31) / 32);
+    for (const std::uint32_t word : words) EXPECT_EQ(word, 0U);
+    if (allowed >= 0) words[static_cast<std::size_t>(allowed / 32)] = 1U << (allowed % 32);
+    return {};
+  }
+  base::Status accept(TokenId) override { return {}; }
+  int allowed = -1;
+  bool fails = false;
+};
+
+struct Rig {
+  Rig() : backend(tensor::make_cpu_backend({1, "scalar"})), executor(model, **backend, limits()) {}
+
+  void run(const StepPlan& plan) {
+    result.sequences.clear();
+    result.sequences.resize(plan.sequences.size());
+    executor.run(plan, result);
+  }
+
+  FakeModel model;
+  base::Result<std::unique_ptr<tensor::Backend>> backend;
+  Executor executor;
+  StepResult result;
+};
+
+PlannedSequence planned(int first, std::span<const TokenId> tokens,
+                        std::span<const std::int32_t> pages, bool wants_token) {
+  PlannedSequence result;
+  result.first = first;
+  result.tokens = tokens;
+  result.pages = pages;
+  result.wants_token = wants_token;
+  result.sampling = {0.0F, 1.0F, 0.0F, 0, 1, 0, nullptr};
+  return result;
+}
+
+StepPlan plan_of(std::vector<PlannedSequence> sequences) {
+  StepPlan plan;
+  plan.sequences = std::move(sequences);
+  for (const auto& sequence : plan.sequences) {
+    plan.tokens += static_cast<int>(sequence.tokens.size());
+  }
+  return plan;
+}
+
+using Ints = std::vector<std::int32_t>;
+
+TEST(Executor, PacksTheBatch) {
+  Rig rig;
+  const Ints a = {30, 31, 32};
+  const Ints b = {40};
+  const Ints c = {50, 51};
+  const Ints pages_a = {7, 2};
+  const Ints pages_b = {3};
+  const Ints pages_c = {8};
+  rig.run(plan_of(
+      {planned(3, a, pages_a, true), planned(2, b, pages_b, true), planned(0, c, pages_c, false)}));
+  EXPECT_EQ(rig.model.tokens, (Ints{30, 31, 32, 40, 50, 51}));
+  EXPECT_EQ(rig.model.positions, (Ints{3, 4, 5, 2, 0, 1}));
+  EXPECT_EQ(rig.model.slots, (Ints{31, 8, 9, 14, 32, 33}));
+  EXPECT_EQ(rig.model.sequence_offsets, (Ints{0, 3, 4, 6}));
+  EXPECT_EQ(rig.model.context_lengths, (Ints{6, 3, 2}));
+  EXPECT_EQ(rig.model.pages, (Ints{7, 2, 3, 8}));
+  EXPECT_EQ(rig.model.page_offsets, (Ints{0, 2, 3, 4}));
+  EXPECT_EQ(rig.model.logit_rows, (Ints{2, 3}));
+  EXPECT_EQ(rig.result.sequences[0].token, 37);
+  EXPECT_EQ(rig.result.sequences[1].token, 42);
+  EXPECT_EQ(rig.result.sequences[2].token, -1);
+}
+
+TEST(Executor, NoRowsNoSampling) {
+  Rig rig;
+  const Ints tokens = {1, 2};
+  const Ints pages = {0};
+  rig.run(plan_of({planned(0, tokens, pages, false)}));
+  EXPECT_TRUE(rig.model.logit_rows.empty());
+  EXPECT_TRUE(rig.result.sequences[0].status.has_value());
+}
+
+TEST(Executor, ABadRowFailsAlone) {
+  Rig rig;
+  rig.model.bad_row = 1;
+  const Ints token = {30};
+  const Ints pages[] = {{0}, {1}, {2}};
+  rig.run(plan_of({planned(0, token, pages[0], true), planned(1, token, pages[1], true),
+                   planned(2, token, pages[2], true)}));
+  EXPECT_EQ(rig.result.sequences[0].token, 30);
+  ASSERT_FALSE(rig.result.sequences[1].status.has_value());
+  EXPECT_EQ(rig.result.sequences[1].status.error().code, base::ErrorCode::kNumericalError);
+  EXPECT_EQ(rig.result.sequences[2].token, 32);
+}
+
+TEST(Executor, Constraints) {
+  Rig rig;
+  FakeConstraint one;
+  one.allowed = 69;
+  FakeConstraint none;
+  FakeConstraint broken;
+  broken.fails = true;
+  const Ints token = {30};
+  const Ints pages[] = {{0}, {1}, {2}, {3}};
+  StepPlan plan = plan_of({planned(0, token, pages[0], true), planned(0, token, pages[1], true),
+                           planned(0, token, pages[2], true), planned(0, token, pages[3], true)});
+  plan.sequences[0].constraint = &one;
+  plan.sequences[1].constraint = &none;
+  plan.sequences[2].constraint = &broken;
+  for (int round = 0; round < 2; ++round) {  // masks are cleared between steps
+    rig.run(plan);
+    EXPECT_EQ(rig.result.sequences[0].token, 69);
+    ASSERT_FALSE(rig.result.sequences[1].status.has_value());
+    EXPECT_EQ(rig.result.sequences[1].status.error().code, base::ErrorCode::kNumericalError);
+    ASSERT_FALSE(rig.result.sequences[2].status.has_value());
+    EXPECT_EQ(rig.result.sequences[2].status.error().message, "no mask");
+    EXPECT_EQ(rig.result.sequences[3].token, 30);
+  }
+}
+
+TEST(Executor, WarmsUpWithTheLargestStep) {
+  Rig rig;
+  rig.executor.warm_up();
+  EXPECT_EQ(rig.model.forwards, 1);
+  EXPECT_EQ(rig.model.tokens.size(), 12U);
+  EXPECT_EQ(rig.model.context_lengths, (Ints{9, 1, 1, 1}));
+  EXPECT_EQ(rig.model.pages, (Ints{0, 1, 2, 3, 4, 5}));
+  EXPECT_EQ(rig.model.logit_rows.size(), 4U);
+}
+
+}  // namespace
+}  // namespace vsurge::engine
