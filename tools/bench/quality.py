@@ -1,13 +1,17 @@
 #!/usr/bin/env python3
-"""How near the answers of this program are to the reference: KL divergence and top tokens on a real text.
+"""How near the answers of this program are to the reference, on a real text.
 
-usage: quality.py [--model FILE.gguf|FOLDER] [--text FILE] [--tokens 4000] [--window 1000] [--json FILE]
+usage: quality.py [--model FILE.gguf|FOLDER] [--text FILE] [--tokens 4000] [--window 1000]
                   [--weights auto|f32|bf16|i8|i4] [--kv bf16|f32] [--isa LEVEL] [--bf16-peer]
+                  [--json FILE]
 
-Teacher-forced: windows of the text through transformers (float32, dequantised weights) and through vsurge_logits,
-the same token ids, every position compared. With --bf16-peer transformers' own bfloat16 is measured the same way, and
-ours (--weights bf16) must lose at most 1.2 times as much. Needs torch (CPU), transformers and gguf in the Python environment.
+Teacher-forced: windows of the text through transformers (float32, dequantised weights) and
+through vsurge_logits, the same token ids; KL divergence and top token of every position. With
+--bf16-peer transformers' own bfloat16 is measured the same way, and ours (--weights bf16) must
+lose at most 1.2 times as much. Needs torch (CPU), transformers and gguf in the Python
+environment.
 """
+
 import argparse, json, math, os, pathlib, subprocess, sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -15,10 +19,14 @@ KL_LIMIT, TOP_LIMIT, BF16_LIMIT = 0.005, 0.97, 1.2
 
 
 def arguments():
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     cache = pathlib.Path(os.environ.get("VSURGE_CACHE") or pathlib.Path.home() / ".cache/vsurge")
     data = pathlib.Path(os.environ.get("VSURGE_TEST_DATA") or ROOT.parent / "shared")
-    p.add_argument("--model", type=pathlib.Path, default=cache / "models/smollm2-135m-instruct-q4_1.gguf")
+    p.add_argument(
+        "--model", type=pathlib.Path, default=cache / "models/smollm2-135m-instruct-q4_1.gguf"
+    )
     p.add_argument("--text", type=pathlib.Path, default=data / "corpora/wikitext-2-test.txt")
     p.add_argument("--tokens", type=int, default=4000)
     p.add_argument("--window", type=int, default=1000)
@@ -43,12 +51,31 @@ class Ours:
         import numpy
 
         self.np = numpy
-        program = next((p for p in (a.build / "bin/vsurge_logits", a.build / "tests/vsurge_logits") if p.exists()), None)
+        program = next(
+            (
+                p
+                for p in (a.build / "bin/vsurge_logits", a.build / "tests/vsurge_logits")
+                if p.exists()
+            ),
+            None,
+        )
         if program is None:
             sys.exit(f"quality: no vsurge_logits under {a.build}; ./dev build makes it")
-        command = [program, a.model, "--weights", a.weights, "--kv", a.kv, "--threads", str(a.threads),
-                   "--context", str(a.window)] + (["--isa", a.isa] if a.isa else [])
-        self.process = subprocess.Popen(list(map(str, command)), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        command = [
+            program,
+            a.model,
+            "--weights",
+            a.weights,
+            "--kv",
+            a.kv,
+            "--threads",
+            str(a.threads),
+            "--context",
+            str(a.window),
+        ] + (["--isa", a.isa] if a.isa else [])
+        self.process = subprocess.Popen(
+            list(map(str, command)), stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
         self.vocabulary = int(self.read(1, "<i4")[0])
 
     def read(self, count, dtype):
@@ -97,16 +124,52 @@ def rows_of(sums, peer, bf16):
     kl, same = sums.kl / sums.positions, sums.same / sums.positions
     ppl, ppl_reference = (math.exp(x / sums.predicted) for x in (sums.nll, sums.nll_reference))
     rows = [
-        row("mean KL divergence", kl, "nat", limit=KL_LIMIT, must=f"<= {KL_LIMIT}", holds=kl <= KL_LIMIT),
-        row("same top token", same, "share", limit=TOP_LIMIT, must=f">= {TOP_LIMIT}", holds=same >= TOP_LIMIT),
+        row(
+            "mean KL divergence",
+            kl,
+            "nat",
+            limit=KL_LIMIT,
+            must=f"<= {KL_LIMIT}",
+            holds=kl <= KL_LIMIT,
+        ),
+        row(
+            "same top token",
+            same,
+            "share",
+            limit=TOP_LIMIT,
+            must=f">= {TOP_LIMIT}",
+            holds=same >= TOP_LIMIT,
+        ),
         row("largest KL divergence", sums.kl_max, "nat"),
-        row("perplexity", ppl, "", peer=peer + " float32", peer_value=ppl_reference, ratio=ppl / ppl_reference),
+        row(
+            "perplexity",
+            ppl,
+            "",
+            peer=peer + " float32",
+            peer_value=ppl_reference,
+            ratio=ppl / ppl_reference,
+        ),
     ]
     if bf16:
         other = bf16.kl / bf16.positions
-        rows.append(row("KL beside bfloat16", kl, "nat", peer=peer + " bfloat16", peer_value=other, ratio=kl / other,
-                        limit=BF16_LIMIT, must=f"<= {BF16_LIMIT} x", holds=kl <= BF16_LIMIT * other))
-        rows.append(row("same top token, peer", bf16.same / bf16.positions, "share", peer=peer + " bfloat16"))
+        rows.append(
+            row(
+                "KL beside bfloat16",
+                kl,
+                "nat",
+                peer=peer + " bfloat16",
+                peer_value=other,
+                ratio=kl / other,
+                limit=BF16_LIMIT,
+                must=f"<= {BF16_LIMIT} x",
+                holds=kl <= BF16_LIMIT * other,
+            )
+        )
+        rows.append(
+            row(
+                "same top token, peer", bf16.same / bf16.positions, "share", peer=peer + " bfloat16"
+            )
+        )
     return rows
 
 
@@ -114,13 +177,17 @@ def measure(a, torch, reference):
     """Sums of ours and, when asked for, of transformers in bfloat16."""
     ids = reference.token_ids(a.model, a.text, a.tokens)
     model, ours, sums = reference.load(a.model), Ours(a), Sums()
-    peer, peer_sums = (reference.load(a.model, torch.bfloat16), Sums()) if a.bf16_peer else (None, None)
+    peer, peer_sums = (
+        (reference.load(a.model, torch.bfloat16), Sums()) if a.bf16_peer else (None, None)
+    )
     for begin in range(0, len(ids), a.window):
         window = ids[begin : begin + a.window]
         with torch.no_grad():
             expected = model(torch.tensor([window])).logits[0]
             if peer:
-                peer_sums.add(torch, expected, peer(torch.tensor([window])).logits[0].float(), window)
+                peer_sums.add(
+                    torch, expected, peer(torch.tensor([window])).logits[0].float(), window
+                )
         sums.add(torch, expected, torch.from_numpy(ours.logits(window).copy()), window)
         print(f"quality: {begin + len(window)} of {len(ids)} tokens", file=sys.stderr)
     return sums, peer_sums
@@ -133,12 +200,17 @@ def main():
 
     sums, bf16 = measure(a, torch, reference)
     rows = rows_of(sums, f"transformers {reference.transformers.__version__}", bf16)
-    print(f"{a.model.name}, {sums.positions} tokens of {a.text.name} in windows of {a.window}, weights {a.weights}")
+    print(
+        f"{a.model.name}, {sums.positions} tokens of {a.text.name} in windows of {a.window}, "
+        f"weights {a.weights}"
+    )
     print(f"{'metric':24}{'ours':>12}{'reference':>12}  {'must':10}{'holds'}")
     for r in rows:
         value = "" if r["peer_value"] is None else f"{r['peer_value']:.5g}"
-        print(f"{r['metric']:24}{r['ours']:12.5g}{value:>12}  {r['must'] or '':10}"
-              f"{'' if r['holds'] is None else 'yes' if r['holds'] else 'NO'}")
+        print(
+            f"{r['metric']:24}{r['ours']:12.5g}{value:>12}  {r['must'] or '':10}"
+            f"{'' if r['holds'] is None else 'yes' if r['holds'] else 'NO'}"
+        )
     if a.json:
         a.json.write_text(json.dumps(rows, indent=1) + "\n")
     sys.exit(0 if all(r["holds"] is not False for r in rows) else 1)

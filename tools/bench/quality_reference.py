@@ -1,5 +1,6 @@
-"""transformers in float32, on a Hugging Face folder or the dequantised weights of a GGUF file: what answers are
-measured against."""
+"""What answers are measured against: transformers in float32, on a Hugging Face folder or on the
+dequantised weights of a GGUF file."""
+
 import pathlib
 
 import gguf
@@ -16,24 +17,40 @@ def tokenizer(path):
 def _llama_config(fields):
     value = lambda name: fields["llama." + name].contents()
     return transformers.LlamaConfig(
-        vocab_size=value("vocab_size"), hidden_size=value("embedding_length"),
-        intermediate_size=value("feed_forward_length"), num_hidden_layers=value("block_count"),
-        num_attention_heads=value("attention.head_count"), num_key_value_heads=value("attention.head_count_kv"),
-        max_position_embeddings=value("context_length"), rms_norm_eps=value("attention.layer_norm_rms_epsilon"),
-        rope_parameters=dict(rope_type="default", rope_theta=value("rope.freq_base")))
+        vocab_size=value("vocab_size"),
+        hidden_size=value("embedding_length"),
+        intermediate_size=value("feed_forward_length"),
+        num_hidden_layers=value("block_count"),
+        num_attention_heads=value("attention.head_count"),
+        num_key_value_heads=value("attention.head_count_kv"),
+        max_position_embeddings=value("context_length"),
+        rms_norm_eps=value("attention.layer_norm_rms_epsilon"),
+        rope_parameters=dict(rope_type="default", rope_theta=value("rope.freq_base")),
+    )
 
 
 def _half_split(rows, heads):
-    """GGUF stores the rows of q and k of each head in pairs (0, d/2), (1, d/2 + 1), ...; transformers by halves."""
+    """Rows of q and k: GGUF stores each head in pairs (0, d/2), (1, d/2 + 1), ...; here halves."""
     out, cols = rows.shape
     return rows.reshape(heads, out // heads // 2, 2, cols).swapaxes(1, 2).reshape(out, cols)
 
 
-NAMES = {"attn_norm": "input_layernorm", "ffn_norm": "post_attention_layernorm", "attn_q": "self_attn.q_proj",
-         "attn_k": "self_attn.k_proj", "attn_v": "self_attn.v_proj", "attn_output": "self_attn.o_proj",
-         "ffn_gate": "mlp.gate_proj", "ffn_up": "mlp.up_proj", "ffn_down": "mlp.down_proj"}
-TOP = {"token_embd.weight": "model.embed_tokens.weight", "output_norm.weight": "model.norm.weight",
-       "output.weight": "lm_head.weight"}
+NAMES = {
+    "attn_norm": "input_layernorm",
+    "ffn_norm": "post_attention_layernorm",
+    "attn_q": "self_attn.q_proj",
+    "attn_k": "self_attn.k_proj",
+    "attn_v": "self_attn.v_proj",
+    "attn_output": "self_attn.o_proj",
+    "ffn_gate": "mlp.gate_proj",
+    "ffn_up": "mlp.up_proj",
+    "ffn_down": "mlp.down_proj",
+}
+TOP = {
+    "token_embd.weight": "model.embed_tokens.weight",
+    "output_norm.weight": "model.norm.weight",
+    "output.weight": "lm_head.weight",
+}
 
 
 def token_ids(path, text, count):

@@ -6,19 +6,23 @@ usage: run.py [--check] [--only NAME ...] [--out tests/golden]
 Without --check writes, per row of families.py, OUT/NAME/:
   config.json, model*.safetensors   the checkpoint, as transformers saves it
   golden.json   {ids, greedy, bf16_mean_kl, long: {ids, rows}}
-                ids: 64 tokens; greedy: the 64 tokens that follow the first 8 of them by float32 arithmetic;
-                bf16_mean_kl: mean over the 64 positions of KL(float32 || bfloat16), transformers' own
-  logits.f32    float32 logits [64, vocabulary] of ids, then [rows, vocabulary] of long.ids at long.rows
+                ids: 64 tokens
+                greedy: the 64 tokens that follow the first 8 of them by float32 arithmetic
+                bf16_mean_kl: mean over the 64 positions of KL(float32 || bfloat16), where both
+                are transformers' own
+  logits.f32    float32 logits [64, vocabulary] of ids, then those of long.ids at long.rows
 and OUT/rope.json: frequencies of every RoPE kind.
 --check recomputes all of it from the stored checkpoints and compares.
 Needs torch (CPU) and transformers; the normal tests only read the results.
 """
+
 import argparse, json, pathlib, shutil, sys
 
 import numpy as np
 import torch
 import transformers
 from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
+from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
 
 from families import BASE, ROPES, ROWS
 
@@ -29,7 +33,7 @@ transformers.utils.logging.disable_progress_bar()
 
 
 def fill(model, generator):
-    """Random weights at which every part matters: unit-scale activations, logits with a spread of about 3."""
+    """Random weights at which every part matters: activations near 1, logits with a spread of 3."""
     hidden = model.config.hidden_size
     for name, p in model.named_parameters():
         r = torch.randn(p.shape, generator=generator)
@@ -49,7 +53,10 @@ def make(row, folder, seed):
     model = model.to(getattr(torch, row.dtype))
     size = sum(p.numel() * p.element_size() for p in model.parameters())
     shutil.rmtree(folder, ignore_errors=True)
-    model.save_pretrained(folder, max_shard_size=f"{-(-size // row.shards) // 1000 + 4}KB" if row.shards > 1 else "1GB")
+    model.save_pretrained(
+        folder,
+        max_shard_size=f"{-(-size // row.shards) // 1000 + 4}KB" if row.shards > 1 else "1GB",
+    )
     (folder / "generation_config.json").unlink(missing_ok=True)
     for path in folder.iterdir():
         path.chmod(0o644)
@@ -57,7 +64,9 @@ def make(row, folder, seed):
 
 def load(folder, dtype=torch.float32):
     # eager attention: plain formulas, the sliding window as a mask
-    return transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, attn_implementation="eager").eval()
+    return transformers.AutoModelForCausalLM.from_pretrained(
+        folder, dtype=dtype, attn_implementation="eager"
+    ).eval()
 
 
 @torch.no_grad()
@@ -74,7 +83,7 @@ def logits_of(model, row, ids):
 
 @torch.no_grad()
 def greedy_of(model, row, prompt):
-    """Without a cache (but for rows that need one): tokens, and the smallest distance of the best two logits."""
+    """The tokens, and the smallest distance of the best two logits."""
     ids, margin = list(prompt), np.inf
     past, feed = None, None
     for _ in range(POSITIONS):
@@ -89,7 +98,7 @@ def greedy_of(model, row, prompt):
         margin = min(margin, float(top.values[0] - top.values[1]))
         ids.append(int(top.indices[0]))
         feed = ids[-1:]
-    return ids[len(prompt):], margin
+    return ids[len(prompt) :], margin
 
 
 def mean_kl(reference, other):
@@ -126,8 +135,10 @@ def write(row, folder):
         sys.exit(f"{row.name}: no seed gives greedy tokens with a margin of {MARGIN}")
     (folder / "golden.json").write_text(json.dumps(golden) + "\n")
     logits.tofile(folder / "logits.f32")
-    print(f"{row.name:15} seed {seed}  logits std {logits.std():.2f}  greedy margin {margin:.3f}, "
-          f"{len(set(golden['greedy']))} distinct  bf16 KL {golden['bf16_mean_kl']:.2e}")
+    print(
+        f"{row.name:15} seed {seed}  logits std {logits.std():.2f}  greedy margin {margin:.3f}, "
+        f"{len(set(golden['greedy']))} distinct  bf16 KL {golden['bf16_mean_kl']:.2e}"
+    )
 
 
 def check(row, folder):
@@ -138,30 +149,51 @@ def check(row, folder):
     same = golden["greedy"] == stored["greedy"] and golden["ids"] == stored["ids"]
     kl = golden["bf16_mean_kl"] / stored["bf16_mean_kl"]
     good = error < 1e-4 and same and 0.5 < kl < 2
-    print(f"{row.name:15} max error {error:.1e}  greedy {'equal' if same else 'DIFFER'}  bf16 KL x {kl:.3f}  "
-          f"{'ok' if good else 'BAD'}")
+    print(
+        f"{row.name:15} max error {error:.1e}  greedy {'equal' if same else 'DIFFER'}  "
+        f"bf16 KL x {kl:.3f}  "
+        f"{'ok' if good else 'BAD'}"
+    )
     return good
 
 
 def rope_rows():
     rows = []
     for name, dim, context, parameters in ROPES:
-        config = transformers.LlamaConfig(hidden_size=dim, num_attention_heads=1, num_key_value_heads=1,
-                                          max_position_embeddings=context, rope_parameters=dict(parameters))
+        config = transformers.LlamaConfig(
+            hidden_size=dim,
+            num_attention_heads=1,
+            num_key_value_heads=1,
+            max_position_embeddings=context,
+            rope_parameters=dict(parameters),
+        )
         kind = parameters["rope_type"]
-        init = (ROPE_INIT_FUNCTIONS[kind] if kind != "default" else
-                transformers.models.llama.modeling_llama.LlamaRotaryEmbedding.compute_default_rope_parameters)
+        init = (
+            ROPE_INIT_FUNCTIONS[kind]
+            if kind != "default"
+            else LlamaRotaryEmbedding.compute_default_rope_parameters
+        )
         at = {}
         for length in ([None] if kind != "dynamic" else [None, context + 1, 3 * context]):
             frequencies, factor = init(config, seq_len=length)
             at[str(length or context)] = frequencies.float().tolist()
-        rows.append(dict(name=name, rotary_dim=dim, context_max=context, parameters=parameters,
-                         inverse_frequencies=at, attention_factor=float(factor)))
+        rows.append(
+            dict(
+                name=name,
+                rotary_dim=dim,
+                context_max=context,
+                parameters=parameters,
+                inverse_frequencies=at,
+                attention_factor=float(factor),
+            )
+        )
     return rows
 
 
 def main():
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     p.add_argument("--check", action="store_true")
     p.add_argument("--only", nargs="*")
     p.add_argument("--out", type=pathlib.Path, default=HERE.parent.parent / "tests" / "golden")

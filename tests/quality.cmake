@@ -1,0 +1,3 @@
+# The default model against transformers.
+add_executable(vsurge_logits quality_logits.cc)
+target_link_libraries(vsurge_logits PRIVATE golden_runner vsurge_model vsurge_warnings)
