@@ -53,7 +53,7 @@ struct Service::State {
         EventRouter& router)
       : core(std::make_shared<ServiceCore>(std::move(options), assets, engine, router)),
         workers(std::max(core->options.text_workers, 1),
-                core->options.text.text_queue_requests_max) {}
+                std::max<std::size_t>(core->options.text.text_queue_requests_max, 1)) {}
 
   struct Call {
     HttpRequest request;

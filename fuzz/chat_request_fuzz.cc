@@ -1,0 +1,79 @@
+// Bodies of both completion endpoints: JSON, then every check. What comes out is a request within
+// its ranges, or a 400 that is itself sound JSON.
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <cmath>
+#include <string_view>
+
+#include "api/chat_request.h"
+#include "api/completion_request.h"
+#include "api/json.h"
+#include "base/error.h"
+
+namespace vsurge::api {
+namespace {
+
+constexpr int kVocabulary = 1000;
+
+void check_error(const ApiError& error) {
+  CHECK(error.status == 400 && !error.code.empty() && !error.message.empty());
+  CHECK(find_invalid_utf8(error.message) == std::string_view::npos);
+  const auto parsed = parse_json(error_json(error), {});
+  CHECK(parsed.has_value() && parsed->get_object().at("error").get_object().size() == 4);
+}
+
+void check_generation(const GenerationFields& fields, const base::JsonLimits& limits) {
+  const engine::SamplingParams& s = fields.sampling;
+  CHECK(s.temperature >= 0 && s.temperature <= 2);
+  CHECK(s.top_p > 0 && s.top_p <= 1);
+  CHECK(s.min_p >= 0 && s.min_p <= 1);
+  CHECK(s.top_k >= 0);
+  CHECK(!s.max_tokens || *s.max_tokens >= 1);
+  CHECK(fields.stop.size() <= limits.stop_strings_max);
+  for (const std::string& stop : fields.stop) {
+    CHECK(!stop.empty() && stop.size() <= limits.stop_string_bytes_max);
+  }
+  CHECK(fields.stream || !fields.include_usage);
+}
+
+void check_chat(const boost::json::value& body, const base::JsonLimits& limits) {
+  const auto request = read_chat_request(body, {}, limits);
+  if (!request) return check_error(request.error());
+  check_generation(request->generation, limits);
+  // Arguments of tool calls are JSON within JSON.
+  base::JsonLimits deeper;
+  deeper.depth_max = 3 * limits.depth_max;
+  deeper.values_max = 4 * limits.values_max;
+  const auto context = parse_json(template_context(*request, {{"bos_token", "<s>"}}), deeper);
+  CHECK(context.has_value(), "{}", context.error().message);
+  CHECK(context->get_object().at("messages").is_array());
+}
+
+void check_completion(const boost::json::value& body, const base::JsonLimits& limits) {
+  const auto request = read_completion_request(body, kVocabulary, {}, limits);
+  if (!request) return check_error(request.error());
+  check_generation(request->generation, limits);
+  CHECK(!request->prompts.empty() && request->prompts.size() == request->paths.size());
+  for (const Prompt& prompt : request->prompts) {
+    const auto* ids = std::get_if<std::vector<engine::TokenId>>(&prompt);
+    if (ids == nullptr) continue;
+    for (const engine::TokenId id : *ids) CHECK(id >= 0 && id < kVocabulary);
+  }
+}
+
+}  // namespace
+}  // namespace vsurge::api
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace vsurge;
+  const base::JsonLimits limits;
+  const auto body =
+      api::parse_json(std::string_view(reinterpret_cast<const char*>(data), size), limits);
+  if (!body) {
+    api::check_error(body.error());
+    return 0;
+  }
+  api::check_chat(*body, limits);
+  api::check_completion(*body, limits);
+  return 0;
+}

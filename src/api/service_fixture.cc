@@ -1,0 +1,279 @@
+#include "api/service_fixture.h"
+
+#include <boost/json/serialize.hpp>
+#include <boost/json/value.hpp>
+
+#include "base/log.h"
+
+namespace vsurge::api::testing {
+namespace {
+
+namespace json = boost::json;
+
+std::string utf8(unsigned code) {
+  if (code < 0x80) return {static_cast<char>(code)};
+  return {static_cast<char>(0xC0U | (code >> 6U)), static_cast<char>(0x80U | (code & 0x3FU))};
+}
+
+// How byte-level vocabularies write a byte: printable ones as themselves, others from U+0100 on.
+std::vector<std::string> byte_names() {
+  std::vector<std::string> names(256);
+  unsigned next = 256;
+  for (unsigned byte = 0; byte < 256; ++byte) {
+    const bool printable =
+        (byte >= '!' && byte <= '~') || (byte >= 0xA1 && byte <= 0xAC) || byte >= 0xAE;
+    names[byte] = utf8(printable ? byte : next++);
+  }
+  return names;
+}
+
+std::string tokenizer_json() {
+  json::object vocabulary;
+  const auto names = byte_names();
+  for (std::size_t id = 0; id < names.size(); ++id) {
+    vocabulary[names[id]] = static_cast<std::int64_t>(id);
+  }
+  json::array added;
+  std::int64_t id = kBos;
+  for (const char* token : {"<s>", "</s>", "<|user|>", "<|assistant|>"}) {
+    added.push_back({{"id", id++},
+                     {"content", token},
+                     {"single_word", false},
+                     {"lstrip", false},
+                     {"rstrip", false},
+                     {"normalized", false},
+                     {"special", true}});
+  }
+  const json::value byte_level = {{"type", "ByteLevel"},
+                                  {"add_prefix_space", false},
+                                  {"trim_offsets", true},
+                                  {"use_regex", false}};
+  const json::value bos = {{"SpecialToken", {{"id", "<s>"}, {"type_id", 0}}}};
+  const json::value text = {{"Sequence", {{"id", "A"}, {"type_id", 0}}}};
+  const json::value more = {{"Sequence", {{"id", "B"}, {"type_id", 1}}}};
+  json::object bos_token = {{"id", "<s>"}};
+  bos_token["ids"] = json::array{static_cast<std::int64_t>(kBos)};
+  bos_token["tokens"] = json::array{"<s>"};
+  json::object post = {{"type", "TemplateProcessing"}};
+  post["single"] = json::array{bos, text};
+  post["pair"] = json::array{bos, text, more};
+  post["special_tokens"] = json::object{{"<s>", bos_token}};
+  json::object model = {{"type", "BPE"},         {"dropout", nullptr},
+                        {"unk_token", nullptr},  {"continuing_subword_prefix", nullptr},
+                        {"fuse_unk", false},     {"end_of_word_suffix", nullptr},
+                        {"byte_fallback", false}};
+  model["vocab"] = vocabulary;
+  model["merges"] = json::array();
+  json::object all = {{"version", "1.0"}, {"truncation", nullptr}, {"padding", nullptr}};
+  all["added_tokens"] = added;
+  all["normalizer"] = nullptr;
+  all["pre_tokenizer"] = byte_level;
+  all["post_processor"] = post;
+  all["decoder"] = byte_level;
+  all["model"] = model;
+  return json::serialize(all);
+}
+
+constexpr std::string_view kTemplate =
+    "{{ bos_token }}{% for m in messages %}{% if m.role == 'user' %}<|user|>{{ m.content }}"
+    "{% elif m.role == 'assistant' %}<|assistant|>{{ m.content }}"
+    "{% else %}{{ raise_exception('no role ' + m.role) }}{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|>{% endif %}";
+
+engine::EngineOptions engine_options(const FixtureOptions& options) {
+  engine::EngineOptions out;
+  out.max_concurrent_decodes = 8;
+  out.max_concurrent_prefill = 8;
+  out.max_batched_tokens = 512;
+  out.context_max = kContext;
+  out.page_size = 16;
+  out.pages = 256;
+  out.vocabulary = kVocabulary;
+  out.eos_tokens = {kEos};
+  out.limits.queue_requests_max = static_cast<std::size_t>(options.queue_requests_max);
+  return out;
+}
+
+ServiceOptions service_options(const FixtureOptions& options) {
+  ServiceOptions out;
+  out.model_names = {"tiny", "org/tiny"};
+  out.family = "llama";
+  out.version = "9.8.7";
+  out.fingerprint = "fp_test";
+  out.context_max = kContext;
+  out.vocabulary = kVocabulary;
+  out.text.text_queue_bytes_max = options.text_queue_bytes_max;
+  return out;
+}
+
+}  // namespace
+
+text::TextAssets byte_assets() {
+  auto tokenizer = text::Tokenizer::from_json(tokenizer_json());
+  EXPECT_TRUE(tokenizer.has_value()) << tokenizer.error().message;
+  auto chat_template = text::ChatTemplate::compile(kTemplate);
+  EXPECT_TRUE(chat_template.has_value()) << chat_template.error().message;
+  text::TextAssets assets{.tokenizer = std::move(*tokenizer),
+                          .chat_template = std::move(*chat_template),
+                          .named_templates = {},
+                          .special_tokens = {{"bos_token", "<s>"}, {"eos_token", "</s>"}},
+                          .bos = kBos,
+                          .eos = kEos,
+                          .padding = std::nullopt};
+  return assets;
+}
+
+std::vector<engine::TokenId> bytes_of(std::string_view text) {
+  std::vector<engine::TokenId> ids;
+  for (const char c : text) ids.push_back(static_cast<unsigned char>(c));
+  return ids;
+}
+
+void TestExecutor::post(std::function<void()> task) {
+  {
+    const std::lock_guard lock(mutex_);
+    tasks_.push_back(std::move(task));
+  }
+  wake_.notify_one();
+}
+
+void TestExecutor::run_until(const std::function<bool()>& done) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  while (!done()) {
+    std::function<void()> task;
+    {
+      std::unique_lock lock(mutex_);
+      wake_.wait_for(lock, std::chrono::milliseconds(1), [&] { return !tasks_.empty(); });
+      if (!tasks_.empty()) {
+        task = std::move(tasks_.front());
+        tasks_.pop_front();
+      }
+    }
+    if (task) task();
+    if (std::chrono::steady_clock::now() > deadline) {
+      FAIL() << "nothing happens";
+    }
+  }
+}
+
+void TestResponder::send(int status, Headers headers, std::string body) {
+  if (gone_) return;
+  EXPECT_FALSE(sent_ || begun_);
+  sent_ = true;
+  status_ = status;
+  headers_ = std::move(headers);
+  body_ = std::move(body);
+}
+
+void TestResponder::begin_stream(int status, Headers headers) {
+  if (gone_) return;
+  EXPECT_FALSE(sent_ || begun_);
+  begun_ = true;
+  status_ = status;
+  headers_ = std::move(headers);
+}
+
+void TestResponder::write(std::string bytes) {
+  if (gone_) return;
+  EXPECT_TRUE(begun_ && !ended_);
+  EXPECT_FALSE(bytes.empty());
+  body_ += bytes;
+  writes_.push_back(std::move(bytes));
+}
+
+void TestResponder::end() {
+  if (gone_) return;
+  EXPECT_TRUE(begun_ && !ended_);
+  ended_ = true;
+}
+
+void TestResponder::abort() {
+  ADD_FAILURE() << "aborted";
+}
+
+void TestResponder::leave() {
+  gone_ = true;
+  post([this] {
+    if (const auto callback = std::exchange(on_gone_, nullptr)) callback();
+  });
+}
+
+std::string TestResponder::header(std::string_view name) const {
+  for (const auto& [key, value] : headers_) {
+    if (key == name) return value;
+  }
+  return {};
+}
+
+void ScriptedRunner::run(const engine::StepPlan& plan, engine::StepResult& result) {
+  if (const int delay = step_delay_us.load(); delay > 0) {
+    std::this_thread::sleep_for(std::chrono::microseconds(delay));
+  }
+  for (std::size_t i = 0; i < plan.sequences.size(); ++i) {
+    if (!plan.sequences[i].wants_token) continue;
+    std::size_t& said = said_[plan.sequences[i].ticket];
+    if (static_cast<int>(said) == fail_at) {
+      result.sequences[i].status =
+          base::fail(base::ErrorCode::kNumericalError, "not a number in the logits");
+      continue;
+    }
+    const std::size_t at = endless ? said % script.size() : said;
+    result.sequences[i].token = at < script.size() ? script[at] : kEos;
+    ++said;
+  }
+}
+
+ServiceFixture::ServiceFixture(const FixtureOptions& options)
+    : assets(byte_assets()),
+      engine(engine_options(options), runner, router, clock),
+      service(service_options(options), assets, engine, router) {
+  EXPECT_TRUE(base::init_logging("off", base::LogFormat::kText).has_value());
+  if (!options.chat_template) assets.chat_template.reset();
+  EXPECT_TRUE(engine.start().has_value());
+}
+
+ServiceFixture::~ServiceFixture() {
+  engine.stop();
+}
+
+std::shared_ptr<TestResponder> ServiceFixture::handle(HttpRequest request) {
+  auto responder = std::make_shared<TestResponder>(executor);
+  service.handle(std::move(request), responder);
+  return responder;
+}
+
+std::shared_ptr<TestResponder> ServiceFixture::post(std::string path, std::string body) {
+  HttpRequest request;
+  request.method = "POST";
+  request.path = std::move(path);
+  request.headers = {{"content-type", "application/json"}};
+  request.body = std::move(body);
+  return handle(std::move(request));
+}
+
+std::shared_ptr<TestResponder> ServiceFixture::get(std::string path) {
+  HttpRequest request;
+  request.method = "GET";
+  request.path = std::move(path);
+  return handle(std::move(request));
+}
+
+std::shared_ptr<TestResponder> ServiceFixture::answer(std::string path, std::string body) {
+  auto responder = post(std::move(path), std::move(body));
+  finish(*responder);
+  return responder;
+}
+
+void ServiceFixture::finish(const TestResponder& responder) {
+  executor.run_until([&] { return responder.finished(); });
+}
+
+void ServiceFixture::wait_idle() {
+  executor.run_until([&] {
+    const engine::EngineMetrics metrics = engine.metrics();
+    return metrics.requests_running == 0 && metrics.requests_waiting == 0 &&
+           metrics.pages_used == 0;
+  });
+}
+
+}  // namespace vsurge::api::testing

@@ -1,0 +1,127 @@
+// For tests: a service over a real engine whose model says what the test wants, with a tokenizer of
+// one token per byte; and a Responder that writes down what it is told.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "api/service.h"
+#include "base/clock.h"
+#include "engine/engine.h"
+#include "text/auto_tokenizer.h"
+
+namespace vsurge::api::testing {
+
+// Ids 0..255 are the bytes.
+inline constexpr engine::TokenId kBos = 256;
+inline constexpr engine::TokenId kEos = 257;
+inline constexpr engine::TokenId kUser = 258;
+inline constexpr engine::TokenId kAssistant = 259;
+inline constexpr int kVocabulary = 260;
+inline constexpr int kContext = 200;
+
+text::TextAssets byte_assets();
+std::vector<engine::TokenId> bytes_of(std::string_view text);
+
+// The executor of all connections of a test, run by the test's thread.
+class TestExecutor {
+ public:
+  void post(std::function<void()> task);
+  // Runs tasks until `done` says so; a failure after ten seconds.
+  void run_until(const std::function<bool()>& done);
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::deque<std::function<void()>> tasks_;  // guarded by mutex_
+};
+
+class TestResponder final : public Responder {
+ public:
+  explicit TestResponder(TestExecutor& executor) : executor_(executor) {}
+
+  void send(int status, Headers headers, std::string body) override;
+  void begin_stream(int status, Headers headers) override;
+  void write(std::string bytes) override;
+  void end() override;
+  void abort() override;
+  void post(std::function<void()> task) override { executor_.post(std::move(task)); }
+  void on_gone(std::function<void()> callback) override { on_gone_ = std::move(callback); }
+
+  // What the server does when the client goes.
+  void leave();
+
+  bool finished() const { return sent_ || ended_; }
+  bool sent() const { return sent_; }
+  bool begun() const { return begun_; }
+  bool ended() const { return ended_; }
+  int status() const { return status_; }
+  std::string header(std::string_view name) const;
+  const std::string& body() const { return body_; }  // sent, or all that was written
+  const std::vector<std::string>& writes() const { return writes_; }
+
+ private:
+  TestExecutor& executor_;
+  std::function<void()> on_gone_;
+  bool sent_ = false, begun_ = false, ended_ = false, gone_ = false;
+  int status_ = 0;
+  Headers headers_;
+  std::string body_;
+  std::vector<std::string> writes_;
+};
+
+// Says `script` to everybody, then the end of text. At `fail_at` (a count of tokens) it fails.
+class ScriptedRunner final : public engine::StepRunner {
+ public:
+  std::vector<engine::TokenId> script;  // set while no request runs
+  int fail_at = -1;
+  bool endless = false;  // says the script again and again
+  std::atomic<int> step_delay_us{0};
+
+  void run(const engine::StepPlan& plan, engine::StepResult& result) override;
+
+ private:
+  std::map<engine::Ticket, std::size_t> said_;
+};
+
+struct FixtureOptions {
+  int queue_requests_max = 64;
+  std::size_t text_queue_bytes_max = 1 << 20;
+  bool chat_template = true;
+};
+
+class ServiceFixture {
+ public:
+  explicit ServiceFixture(const FixtureOptions& options = {});
+  ~ServiceFixture();
+
+  std::shared_ptr<TestResponder> handle(HttpRequest request);
+  std::shared_ptr<TestResponder> post(std::string path, std::string body);
+  std::shared_ptr<TestResponder> get(std::string path);
+  // post, and run until it is finished.
+  std::shared_ptr<TestResponder> answer(std::string path, std::string body);
+  void finish(const TestResponder& responder);
+  // Runs until the engine has nothing and holds no page.
+  void wait_idle();
+
+  text::TextAssets assets;
+  TestExecutor executor;
+  ScriptedRunner runner;
+  EventRouter router;
+  base::SteadyClock clock;
+  engine::Engine engine;
+  Service service;
+};
+
+}  // namespace vsurge::api::testing
