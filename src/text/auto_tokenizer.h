@@ -14,7 +14,7 @@ namespace vsurge::text {
 
 struct TextAssets {
   Tokenizer tokenizer;
-  std::optional<ChatTemplate> chat_template;               // the default one
+  std::optional<ChatTemplate> chat_template;                         // the default one
   std::map<std::string, ChatTemplate, std::less<>> named_templates;  // "tool_use", "rag", ...
   // As templates see them: bos_token, eos_token, pad_token, unk_token, additional_special_tokens
   std::map<std::string, std::string, std::less<>> special_tokens;

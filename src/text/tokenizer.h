@@ -22,7 +22,8 @@ struct GgufVocabulary {
   std::string kind;  // tokenizer.ggml.model: "gpt2" (byte-level BPE) or "llama" (SentencePiece BPE)
   std::string pre;   // tokenizer.ggml.pre: how text is split first; empty = default
   std::vector<std::string> tokens;
-  std::vector<std::int32_t> types;  // 1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused, 6 byte
+  std::vector<std::int32_t>
+      types;  // 1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused, 6 byte
   std::vector<std::string> merges;
   std::vector<float> scores;
   std::optional<TokenId> bos, eos, eot, unknown, padding;

@@ -1,0 +1,110 @@
+/* text_bridge.h: tokenizers, chat templates and grammars, in Rust, behind one C header.
+ *
+ * - Text is (pointer, length) in UTF-8, never NUL-terminated; length 0 may go with a null pointer.
+ * - A function that returns a status writes its outputs only on TB_OK; otherwise it puts one line
+ *   of text into *error (released with tb_bytes_free; error may be null).
+ * - A Rust panic never crosses: it comes back as TB_PANIC. Release the handle then.
+ * - tb_tokenizer, tb_template and tb_grammar_factory are immutable: any number of threads may use
+ *   one at once. tb_stream and tb_matcher belong to one sequence: one thread at a time.
+ * - A stream and a grammar factory keep what they need of their tokenizer alive themselves.
+ */
+#ifndef VSURGE_TEXT_BRIDGE_H
+#define VSURGE_TEXT_BRIDGE_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum tb_status {
+  TB_OK = 0,
+  TB_ERROR = -1,  /* the input is wrong */
+  TB_PANIC = -2,  /* a bug, caught at the boundary */
+  TB_RAISED = -3, /* the chat template called raise_exception(); *error is its message alone */
+  TB_LIMIT = -4   /* a limit of fuel, memory, output, depth or time was passed */
+};
+
+typedef struct tb_bytes {
+  uint8_t* data;
+  size_t size;
+  size_t reserved_;
+} tb_bytes;
+typedef struct tb_ids {
+  uint32_t* data;
+  size_t size;
+  size_t reserved_;
+} tb_ids;
+void tb_bytes_free(tb_bytes* bytes); /* resets it too; safe on a zeroed struct */
+void tb_ids_free(tb_ids* ids);
+
+/* Always TB_PANIC: shows that a panic stays inside. For tests. */
+int tb_test_panic(tb_bytes* error);
+
+/* --- tokenizer ---------------------------------------------------------------------------- */
+typedef struct tb_tokenizer tb_tokenizer;
+/* json: a whole tokenizer.json. More than vocabulary_max ids, or an id at or above it: TB_ERROR. */
+int tb_tokenizer_new(const uint8_t* json, size_t size, uint32_t vocabulary_max, tb_tokenizer** out,
+                     tb_bytes* error);
+void tb_tokenizer_free(tb_tokenizer* tokenizer);
+uint32_t tb_tokenizer_vocabulary(const tb_tokenizer* tokenizer); /* highest id + 1 */
+int64_t tb_tokenizer_id_of(const tb_tokenizer* tokenizer, const uint8_t* token, size_t size); /* -1: none */
+bool tb_tokenizer_is_special(const tb_tokenizer* tokenizer, uint32_t id);
+/* The entry as the vocabulary writes it; TB_ERROR when there is none. */
+int tb_tokenizer_token_of(const tb_tokenizer* tokenizer, uint32_t id, tb_bytes* out, tb_bytes* error);
+int tb_tokenizer_encode(const tb_tokenizer* tokenizer, const uint8_t* text, size_t size,
+                        bool add_special, tb_ids* out, tb_bytes* error);
+int tb_tokenizer_decode(const tb_tokenizer* tokenizer, const uint32_t* ids, size_t count,
+                        bool skip_special, tb_bytes* out, tb_bytes* error);
+
+/* Ids one by one. All that push and finish give, in order, equals tb_tokenizer_decode of all ids. */
+typedef struct tb_stream tb_stream;
+int tb_stream_new(const tb_tokenizer* tokenizer, bool skip_special, tb_stream** out, tb_bytes* error);
+void tb_stream_free(tb_stream* stream);
+int tb_stream_push(tb_stream* stream, uint32_t id, tb_bytes* out, tb_bytes* error);
+int tb_stream_finish(tb_stream* stream, tb_bytes* out, tb_bytes* error); /* then it is as new */
+
+/* --- chat templates ----------------------------------------------------------------------- */
+typedef struct tb_template tb_template;
+typedef struct tb_template_limits {
+  uint64_t fuel;              /* steps of one render */
+  uint64_t output_bytes_max;  /* of the text, and of any one string while rendering */
+  uint64_t memory_bytes_max;  /* held by one render at any moment */
+  uint64_t time_ms_max;
+} tb_template_limits;
+int tb_template_new(const uint8_t* source, size_t size, const tb_template_limits* limits,
+                    tb_template** out, tb_bytes* error);
+void tb_template_free(tb_template* tmpl);
+/* context: one JSON object with every variable (messages, tools, bos_token, ...), keys in order.
+ * now_local: local wall clock, seconds since 1970, for strftime_now(). */
+int tb_template_render(const tb_template* tmpl, const uint8_t* context, size_t size,
+                       int64_t now_local, tb_bytes* out, tb_bytes* error);
+
+/* --- constrained output -------------------------------------------------------------------- */
+enum tb_grammar_kind {
+  TB_JSON_SCHEMA = 0,
+  TB_REGEX = 1,
+  TB_LARK = 2,
+  TB_CHOICE = 3,      /* source: JSON array of strings */
+  TB_JSON_OBJECT = 4  /* any JSON object; source is not read */
+};
+typedef struct tb_grammar_factory tb_grammar_factory;
+typedef struct tb_matcher tb_matcher;
+/* logits: width of the model's logits, at least the tokenizer's vocabulary; ids beyond that are
+ * never allowed. eos: the ids that end an answer, at least one. */
+int tb_grammar_factory_new(const tb_tokenizer* tokenizer, uint32_t logits, const uint32_t* eos,
+                           size_t eos_count, tb_grammar_factory** out, tb_bytes* error);
+void tb_grammar_factory_free(tb_grammar_factory* factory);
+int tb_matcher_new(const tb_grammar_factory* factory, int kind, const uint8_t* source, size_t size,
+                   tb_matcher** out, tb_bytes* error);
+int tb_matcher_clone(const tb_matcher* matcher, tb_matcher** out, tb_bytes* error);
+void tb_matcher_free(tb_matcher* matcher);
+/* Bit i of words[i / 32]: token i may come next. When the grammar is at its end: the eos ids. */
+int tb_matcher_mask(tb_matcher* matcher, uint32_t* words, size_t word_count, tb_bytes* error);
+int tb_matcher_commit(tb_matcher* matcher, uint32_t token, tb_bytes* error);
+bool tb_matcher_is_stopped(const tb_matcher* matcher);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

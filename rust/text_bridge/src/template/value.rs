@@ -1,0 +1,356 @@
+//! Values as Python has them, as far as a chat template can see.
+
+use super::ast;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+
+/// Of lists and dicts within each other, so that walking or dropping one needs little stack.
+const NESTING_MAX: u16 = 250;
+/// Of values in one container, each counted as often as it is reached: a list may hold one list
+/// many times, and whoever walks it meets that many.
+const WEIGHT_MAX: u64 = 50_000_000;
+
+/// How far a container reaches.
+#[derive(Clone, Copy, Default)]
+pub struct Extent {
+    depth: u16,
+    pub weight: u64,
+}
+
+/// Why a render ends early.
+pub enum Fault {
+    /// raise_exception(), with its message.
+    Raised(String),
+    /// What Python or jinja2 would raise: "TypeError: ...".
+    Error(String),
+    /// A limit of this renderer.
+    Limit(String),
+    Break,
+    Continue,
+}
+pub type Res<T> = Result<T, Fault>;
+
+pub fn fault<T>(text: impl Into<String>) -> Res<T> {
+    Err(Fault::Error(text.into()))
+}
+pub fn type_error<T>(text: impl std::fmt::Display) -> Res<T> {
+    fault(format!("TypeError: {text}"))
+}
+
+#[derive(Clone)]
+pub enum Value {
+    /// Why it is undefined, as jinja2 words it.
+    Undefined(Arc<str>),
+    None,
+    Bool(bool),
+    Int(i128),
+    /// An integer of the context beyond 128 bits: passed on, not computed with.
+    Big(Arc<str>),
+    Float(f64),
+    Text(Arc<str>),
+    /// Markup: text that `|safe` has marked. Joined with plain text, it escapes that.
+    Safe(Arc<str>),
+    List(Rc<Seq>),
+    Tuple(Rc<Seq>),
+    Dict(Rc<Dict>),
+    Iter(Rc<Iter>),
+    Namespace(Rc<RefCell<Vec<(Arc<str>, Value)>>>),
+    Macro(Rc<Macro>),
+    Loop(Rc<Loop>),
+    Method(Rc<(Value, Arc<str>)>),
+    Function(&'static str),
+    Cycler(Rc<(Vec<Value>, Cell<usize>)>),
+    Joiner(Rc<(Value, Cell<bool>)>),
+}
+
+pub struct Seq {
+    pub items: Vec<Value>,
+    extent: Extent,
+}
+
+/// Entries in order; of equal keys the last value counts, at the place of the first.
+pub struct Dict {
+    pub entries: Vec<(Value, Value)>,
+    index: HashMap<Arc<str>, usize>, // filled when there are many entries
+    extent: Extent,
+}
+const INDEXED_FROM: usize = 12;
+
+/// A generator (read once) or a view of a dict (read at will).
+pub struct Iter {
+    pub kind: &'static str,
+    pub once: bool,
+    items: RefCell<Option<Rc<Vec<Value>>>>,
+    extent: Extent,
+}
+
+pub struct Macro {
+    pub definition: Arc<ast::Macro>,
+    /// Weak, because the scope holds the macro. A macro cannot outlive its scope: it fits into no
+    /// container, and a scope outlives all that runs inside it.
+    pub scope: Weak<Scope>,
+}
+
+pub struct Loop {
+    pub items: Rc<Vec<Value>>,
+    pub index: Cell<usize>,
+    pub level: usize,
+    pub changed: RefCell<Option<Vec<Value>>>,
+    /// To go down again in a recursive loop.
+    pub recursive: Option<(Arc<ast::For>, Weak<Scope>)>,
+}
+
+pub struct Scope {
+    pub vars: RefCell<Vec<(ast::Name, Value)>>,
+    pub parent: Option<Rc<Scope>>,
+}
+
+impl Scope {
+    pub fn inside(parent: Option<Rc<Scope>>) -> Rc<Scope> {
+        Rc::new(Scope { vars: RefCell::new(Vec::new()), parent })
+    }
+    pub fn set(&self, name: ast::Name, value: Value) {
+        let mut vars = self.vars.borrow_mut();
+        match vars.iter_mut().find(|(known, _)| *known == name) {
+            Some(entry) => entry.1 = value,
+            None => vars.push((name, value)),
+        }
+    }
+    pub fn get(&self, name: ast::Name) -> Option<Value> {
+        let mut scope = self;
+        loop {
+            if let Some(entry) = scope.vars.borrow().iter().find(|(known, _)| *known == name) {
+                return Some(entry.1.clone());
+            }
+            scope = scope.parent.as_deref()?;
+        }
+    }
+}
+
+/// Extent of a container of these, or a fault.
+fn extent_over<'a>(items: impl Iterator<Item = &'a Value>) -> Res<Extent> {
+    let mut extent = Extent::default();
+    for item in items {
+        let one = item.extent()?;
+        extent.depth = extent.depth.max(one.depth);
+        extent.weight = extent.weight.saturating_add(one.weight).saturating_add(1);
+    }
+    if extent.depth >= NESTING_MAX {
+        return Err(Fault::Limit(format!("values nested deeper than {NESTING_MAX}")));
+    }
+    if extent.weight > WEIGHT_MAX {
+        return Err(Fault::Limit(format!("more than {WEIGHT_MAX} values in one")));
+    }
+    extent.depth += 1;
+    Ok(extent)
+}
+
+impl Value {
+    pub fn text(text: impl AsRef<str>) -> Value {
+        Value::Text(text.as_ref().into())
+    }
+    pub fn list(items: Vec<Value>) -> Res<Value> {
+        let extent = extent_over(items.iter())?;
+        Ok(Value::List(Rc::new(Seq { items, extent })))
+    }
+    pub fn tuple(items: Vec<Value>) -> Res<Value> {
+        let extent = extent_over(items.iter())?;
+        Ok(Value::Tuple(Rc::new(Seq { items, extent })))
+    }
+    pub fn iter(kind: &'static str, items: Vec<Value>) -> Res<Value> {
+        let extent = extent_over(items.iter())?;
+        let once = !kind.starts_with("dict_");
+        let items = RefCell::new(Some(Rc::new(items)));
+        Ok(Value::Iter(Rc::new(Iter { kind, once, items, extent })))
+    }
+    pub fn dict(entries: Vec<(Value, Value)>) -> Res<Value> {
+        let extent = extent_over(entries.iter().flat_map(|(key, value)| [key, value]))?;
+        let mut dict = Dict { entries: Vec::new(), index: HashMap::new(), extent };
+        dict.entries.reserve(entries.len());
+        if entries.len() >= INDEXED_FROM {
+            for (key, value) in entries {
+                dict.insert_indexed(key, value)?;
+            }
+        } else {
+            for (key, value) in entries {
+                let key = hashable(key)?;
+                match dict.entries.iter_mut().find(|(known, _)| known.equals(&key)) {
+                    Some(entry) => entry.1 = value,
+                    None => dict.entries.push((key, value)),
+                }
+            }
+        }
+        Ok(Value::Dict(Rc::new(dict)))
+    }
+
+    /// Things that can change or call cannot be in a container: no cycle can come to be.
+    pub fn extent(&self) -> Res<Extent> {
+        match self {
+            Value::List(seq) | Value::Tuple(seq) => Ok(seq.extent),
+            Value::Dict(dict) => Ok(dict.extent),
+            Value::Iter(iter) => Ok(iter.extent),
+            Value::Method(bound) => {
+                let inner = bound.0.extent()?;
+                Ok(Extent { depth: inner.depth.saturating_add(1), weight: inner.weight })
+            }
+            Value::Namespace(_) | Value::Macro(_) | Value::Loop(_) | Value::Cycler(_)
+            | Value::Joiner(_) => {
+                fault(format!("a {} inside a container is not supported", self.type_name()))
+            }
+            _ => Ok(Extent::default()),
+        }
+    }
+    /// For namespaces, which hold values but are never held.
+    pub fn check_held(&self) -> Res<()> {
+        extent_over(std::iter::once(self)).map(|_| ())
+    }
+
+    pub fn as_str(&self) -> Option<&str> {
+        match self {
+            Value::Text(text) | Value::Safe(text) => Some(text),
+            _ => None,
+        }
+    }
+    pub fn as_int(&self) -> Option<i128> {
+        match self {
+            Value::Int(number) => Some(*number),
+            Value::Bool(value) => Some(i128::from(*value)),
+            _ => None,
+        }
+    }
+    pub fn as_float(&self) -> Option<f64> {
+        match self {
+            Value::Float(number) => Some(*number),
+            Value::Big(digits) => digits.parse().ok(),
+            _ => self.as_int().map(|number| number as f64),
+        }
+    }
+    pub fn is_undefined(&self) -> bool {
+        matches!(self, Value::Undefined(_))
+    }
+    pub fn is_true(&self) -> bool {
+        match self {
+            Value::Undefined(_) | Value::None => false,
+            Value::Bool(value) => *value,
+            Value::Int(number) => *number != 0,
+            Value::Float(number) => *number != 0.0,
+            Value::Text(text) | Value::Safe(text) => !text.is_empty(),
+            Value::List(seq) | Value::Tuple(seq) => !seq.items.is_empty(),
+            Value::Dict(dict) => !dict.entries.is_empty(),
+            Value::Iter(iter) if !iter.once => iter.len() > 0,
+            _ => true,
+        }
+    }
+
+    /// Python's name of the type.
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            Value::Undefined(_) => "Undefined",
+            Value::None => "NoneType",
+            Value::Bool(_) => "bool",
+            Value::Int(_) | Value::Big(_) => "int",
+            Value::Float(_) => "float",
+            Value::Text(_) => "str",
+            Value::Safe(_) => "Markup",
+            Value::List(_) => "list",
+            Value::Tuple(_) => "tuple",
+            Value::Dict(_) => "dict",
+            Value::Iter(iter) => iter.kind,
+            Value::Namespace(_) => "Namespace",
+            Value::Macro(_) => "Macro",
+            Value::Loop(_) => "LoopContext",
+            Value::Method(_) => "builtin_function_or_method",
+            Value::Function(_) => "function",
+            Value::Cycler(_) => "Cycler",
+            Value::Joiner(_) => "Joiner",
+        }
+    }
+
+    pub fn equals(&self, other: &Value) -> bool {
+        use Value::*;
+        match (self, other) {
+            (Undefined(_), Undefined(_)) | (None, None) => true,
+            (Text(a) | Safe(a), Text(b) | Safe(b)) => a == b,
+            (List(a), List(b)) | (Tuple(a), Tuple(b)) => {
+                a.items.len() == b.items.len()
+                    && a.items.iter().zip(&b.items).all(|(a, b)| a.equals(b))
+            }
+            (Dict(a), Dict(b)) => {
+                a.entries.len() == b.entries.len()
+                    && a.entries.iter().all(|(k, v)| b.get(k).is_some_and(|w| v.equals(w)))
+            }
+            (Big(a), Big(b)) => a == b,
+            (Namespace(a), Namespace(b)) => Rc::ptr_eq(a, b),
+            (Macro(a), Macro(b)) => Rc::ptr_eq(a, b),
+            (Loop(a), Loop(b)) => Rc::ptr_eq(a, b),
+            (Iter(a), Iter(b)) => Rc::ptr_eq(a, b),
+            _ => match (self.as_int(), other.as_int()) {
+                (Some(a), Some(b)) => a == b,
+                _ => matches!((self.as_float(), other.as_float()), (Some(a), Some(b)) if a == b),
+            },
+        }
+    }
+}
+
+fn hashable(key: Value) -> Res<Value> {
+    match key {
+        Value::List(_) | Value::Dict(_) => {
+            type_error(format!("unhashable type: '{}'", key.type_name()))
+        }
+        _ => Ok(key),
+    }
+}
+
+impl Dict {
+    fn insert_indexed(&mut self, key: Value, value: Value) -> Res<()> {
+        let key = hashable(key)?;
+        let found = match &key {
+            Value::Text(text) | Value::Safe(text) => self.index.get(text).copied(),
+            _ => self.entries.iter().position(|(known, _)| known.equals(&key)),
+        };
+        match found {
+            Some(at) => self.entries[at].1 = value,
+            None => {
+                if let Value::Text(text) | Value::Safe(text) = &key {
+                    self.index.insert(text.clone(), self.entries.len());
+                }
+                self.entries.push((key, value));
+            }
+        }
+        Ok(())
+    }
+    pub fn get(&self, key: &Value) -> Option<&Value> {
+        match key.as_str() {
+            Some(text) => self.get_text(text),
+            None => self.entries.iter().find(|(known, _)| known.equals(key)).map(|e| &e.1),
+        }
+    }
+    pub fn get_text(&self, key: &str) -> Option<&Value> {
+        if !self.index.is_empty() {
+            return self.index.get(key).map(|at| &self.entries[*at].1);
+        }
+        self.entries.iter().find(|(known, _)| known.as_str() == Some(key)).map(|e| &e.1)
+    }
+}
+
+impl Iter {
+    pub fn len(&self) -> usize {
+        self.items.borrow().as_ref().map_or(0, |items| items.len())
+    }
+    /// All that is left; a generator is empty afterwards.
+    pub fn take(&self) -> Rc<Vec<Value>> {
+        let mut items = self.items.borrow_mut();
+        let left = if self.once { items.take() } else { items.clone() };
+        left.unwrap_or_default()
+    }
+    pub fn next(&self) -> Option<Value> {
+        let items = self.take();
+        let first = items.first().cloned();
+        if self.once && items.len() > 1 {
+            *self.items.borrow_mut() = Some(Rc::new(items[1..].to_vec()));
+        }
+        first
+    }
+}
