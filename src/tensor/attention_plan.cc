@@ -1,6 +1,7 @@
 #include "tensor/attention_plan.h"
 
 #include <algorithm>
+#include <tuple>
 
 #include "kernels/args.h"
 
@@ -31,8 +32,9 @@ void AttentionPlan::build(const AttentionBatch& batch, const KvShape& shape, int
     add_sequence(static_cast<std::int32_t>(i), shape);
   }
   split_long_tiles(shape, threads);
-  std::stable_sort(units_.begin(), units_.end(),
-                   [](const auto& a, const auto& b) { return a.cost > b.cost; });
+  std::sort(units_.begin(), units_.end(), [](const AttentionUnit& a, const AttentionUnit& b) {
+    return std::tie(b.cost, a.row, a.kv_head) < std::tie(a.cost, b.row, b.kv_head);
+  });
 }
 
 void AttentionPlan::add_sequence(std::int32_t sequence, const KvShape& shape) {

@@ -6,7 +6,7 @@
 #include "kernels/cpu/math-inl.h"
 // after math
 #include "kernels/cpu/attention-inl.h"
-#include "kernels/cpu/linear_int-inl.h"
+#include "kernels/cpu/linear_avx512-inl.h"
 #include "kernels/cpu/rope-inl.h"
 
 namespace vsurge::kernels {
@@ -14,8 +14,7 @@ namespace {
 
 void linear(const LinearArgs& a) {
   if (a.weights.kind == WeightKind::kF32) return linear_f32(a);
-  if (a.weights.kind == WeightKind::kBF16) return linear_bf16(a);
-  linear_int(a);
+  linear_dot(a);
 }
 
 constexpr KernelTable kTable{"avx512",         prepare,    linear, embed, rms_norm,

@@ -1,0 +1,300 @@
+// linear() with vpdpbusd and vdpbf16ps: register tiles of up to eight rows by two panels.
+//
+// The weights are the unsigned operand and the activations the signed one, so the offset of the
+// stored codes costs nothing: integer sums start from -offset * sum(x) instead of zero.
+#pragma once
+
+#include "kernels/cpu/linear_float-inl.h"
+
+namespace vsurge::kernels {
+namespace {
+
+#define VSURGE_INLINE __attribute__((always_inline))
+
+// Loops that the front end unrolls: with plain loops g++ 12 keeps accumulators on the stack.
+template <int I>
+struct Index {
+  constexpr operator int() const { return I; }
+};
+template <int N, class F>
+VSURGE_INLINE constexpr void each(F&& f) {
+  if constexpr (N > 0) {
+    each<N - 1>(f);
+    f(Index<N - 1>{});
+  }
+}
+
+// The tied operand in inline assembly: through the intrinsics g++ 12 copies every accumulator.
+VSURGE_INLINE inline void dot(__m512i& acc, __m512i codes, __m512i x) {
+  asm("vpdpbusd %2, %1, %0" : "+v"(acc) : "v"(codes), "v"(x));
+}
+VSURGE_INLINE inline void dot(__m512& acc, __m512i w, __m512i x) {
+  asm("vdpbf16ps %2, %1, %0" : "+v"(acc) : "v"(w), "v"(x));
+}
+VSURGE_INLINE inline __m512i broadcast4(const uint8_t* p) {
+  int v;
+  memcpy(&v, p, 4);
+  return _mm512_set1_epi32(v);
+}
+
+// Asks for the weights of the next panels a few cache lines at a time, between dot products: all at
+// once, or one beside each load, the requests do not overlap with the work.
+struct Burst {
+  const char* next;
+  int64_t lines;  // per step of 32 columns
+
+  VSURGE_INLINE inline void step() {
+    for (int64_t i = 0; i < lines; ++i) _mm_prefetch(next + i * 64, _MM_HINT_T0);
+    next += lines * 64;
+  }
+};
+
+// Inputs of one register tile: V panels by R rows, all of K.
+struct Tile {
+  const uint8_t* w;  // first panel
+  int64_t w_step;    // bytes from panel to panel
+  const uint16_t* scales;
+  const uint16_t* minima;
+  int64_t scale_step;  // values from panel to panel
+  const uint8_t* x;
+  const int32_t* starts;
+  const float* x_scales;
+  const float* x_sums;
+  int64_t groups;
+  int64_t quads;  // of columns in a group
+  int64_t pairs;  // of columns in all
+  Burst burst;
+};
+
+// Four quads of columns: acc += codes * x.
+template <bool kNibbles, int R, int V>
+VSURGE_INLINE inline void dot_quads(__m512i (&acc)[R][V], const uint8_t* w, int64_t w_step,
+                                    const uint8_t* x) {
+  if constexpr (kNibbles) {
+    const __m512i low = _mm512_set1_epi8(15);
+    each<2>([&](auto j) VSURGE_INLINE {
+      __m512i even[V], odd[V];
+      each<V>([&](auto v) VSURGE_INLINE {
+        const __m512i b = _mm512_loadu_si512(w + v * w_step + j * 64);
+        even[v] = _mm512_and_si512(b, low);
+        odd[v] = _mm512_and_si512(_mm512_srli_epi16(b, 4), low);
+      });
+      each<R>([&](auto r) VSURGE_INLINE {
+        const __m512i b = broadcast4(x + (j * 2 * R + r) * 4);
+        each<V>([&](auto v) VSURGE_INLINE { dot(acc[r][v], even[v], b); });
+      });
+      each<R>([&](auto r) VSURGE_INLINE {
+        const __m512i b = broadcast4(x + (j * 2 * R + R + r) * 4);
+        each<V>([&](auto v) VSURGE_INLINE { dot(acc[r][v], odd[v], b); });
+      });
+    });
+  } else {
+    each<4>([&](auto j) VSURGE_INLINE {
+      __m512i b[V];
+      each<V>([&](auto v) VSURGE_INLINE { b[v] = _mm512_loadu_si512(w + v * w_step + j * 64); });
+      each<R>([&](auto r) VSURGE_INLINE {
+        const __m512i xb = broadcast4(x + (j * R + r) * 4);
+        each<V>([&](auto v) VSURGE_INLINE { dot(acc[r][v], b[v], xb); });
+      });
+    });
+  }
+}
+
+// y [R][V][16] = the tile's outputs. kQuads: quads in a group, 0 = t.quads.
+template <bool kNibbles, bool kMinimum, int kQuads, int R, int V>
+void int_tile(const Tile& t, float* y) {
+  // With more cells the float sums wait in L1 while the integer sums fill the registers.
+  constexpr bool kInMemory = R * V > 8;
+  constexpr int64_t kQuadBytes = kNibbles ? 32 : 64;
+  __m512 sums[R][V];
+  each<R>([&](auto r) VSURGE_INLINE {
+    each<V>([&](auto v) VSURGE_INLINE {
+      sums[r][v] = _mm512_setzero_ps();
+      if constexpr (kInMemory) _mm512_store_ps(y + (r * V + v) * 16, _mm512_setzero_ps());
+    });
+  });
+  const int64_t quads = kQuads != 0 ? kQuads : t.quads;
+  const int64_t w_step = t.w_step, scale_step = t.scale_step;
+  const uint8_t *w = t.w, *x = t.x;
+  Burst burst = t.burst;
+  for (int64_t g = 0; g < t.groups; ++g) {
+    __m512i acc[R][V];
+    each<R>([&](auto r) VSURGE_INLINE {
+      const __m512i start = _mm512_set1_epi32(t.starts[g * R + r]);
+      each<V>([&](auto v) VSURGE_INLINE { acc[r][v] = start; });
+    });
+    for (int64_t q = 0; q < quads; q += 4) {
+      dot_quads<kNibbles, R, V>(acc, w, w_step, x);
+      w += 4 * kQuadBytes;
+      x += 16 * R;
+      if (q % 8 == 0) burst.step();
+    }
+    __m512 scale[V], minimum[V];
+    each<V>([&](auto v) VSURGE_INLINE {
+      scale[v] = vload_half(t.scales + v * scale_step + g * 16);
+      if constexpr (kMinimum) minimum[v] = vload_half(t.minima + v * scale_step + g * 16);
+    });
+    each<R>([&](auto r) VSURGE_INLINE {
+      const __m512 x_scale = _mm512_set1_ps(t.x_scales[g * R + r]);
+      const __m512 x_sum = _mm512_set1_ps(t.x_sums[g * R + r]);
+      each<V>([&](auto v) VSURGE_INLINE {
+        __m512 u = _mm512_mul_ps(_mm512_cvtepi32_ps(acc[r][v]), scale[v]);
+        if constexpr (kMinimum) u = _mm512_fmadd_ps(minimum[v], x_sum, u);
+        float* at = y + (r * V + v) * 16;
+        if constexpr (kInMemory) {
+          _mm512_store_ps(at, _mm512_fmadd_ps(u, x_scale, _mm512_load_ps(at)));
+        } else {
+          sums[r][v] = _mm512_fmadd_ps(u, x_scale, sums[r][v]);
+        }
+      });
+    });
+    // Else the compiler takes the sums into registers and spills the integers.
+    if constexpr (kInMemory) asm volatile("" ::: "memory");
+  }
+  if constexpr (!kInMemory) {
+    each<R>([&](auto r) VSURGE_INLINE {
+      each<V>([&](auto v) VSURGE_INLINE { _mm512_store_ps(y + (r * V + v) * 16, sums[r][v]); });
+    });
+  }
+}
+
+template <int R, int V>
+void bf16_tile(const Tile& t, float* y) {
+  __m512 sums[R][V];
+  each<R>([&](auto r) VSURGE_INLINE {
+    each<V>([&](auto v) VSURGE_INLINE { sums[r][v] = _mm512_setzero_ps(); });
+  });
+  const int64_t w_step = t.w_step;
+  const uint8_t *w = t.w, *x = t.x;
+  Burst burst = t.burst;
+  const auto pair = [&](int64_t j) VSURGE_INLINE {
+    __m512i b[V];
+    each<V>([&](auto v) VSURGE_INLINE { b[v] = _mm512_loadu_si512(w + v * w_step + j * 64); });
+    each<R>([&](auto r) VSURGE_INLINE {
+      const __m512i xb = broadcast4(x + (j * R + r) * 4);
+      each<V>([&](auto v) VSURGE_INLINE { dot(sums[r][v], b[v], xb); });
+    });
+  };
+  int64_t left = t.pairs;
+  for (; left >= 8; left -= 8) {
+    each<8>([&](auto j) VSURGE_INLINE { pair(j); });
+    w += 8 * 64;
+    x += 8 * 4 * R;
+    if (left % 16 >= 8) burst.step();
+  }
+  for (int64_t j = 0; j < left; ++j) pair(j);
+  each<R>([&](auto r) VSURGE_INLINE {
+    each<V>([&](auto v) VSURGE_INLINE { _mm512_store_ps(y + (r * V + v) * 16, sums[r][v]); });
+  });
+}
+
+using TileFunction = void (*)(const Tile&, float*);
+// By rows - 1: tiles of one panel (any group), of two panels with groups of 32, and with any.
+struct TileTable {
+  TileFunction one[kTileRows], two_32[kTileRows], two[kTileRows];
+};
+template <bool kNibbles, bool kMinimum>
+constexpr TileTable int_table() {
+  TileTable t{};
+  each<kTileRows>([&](auto i) {
+    constexpr int R = decltype(i){} + 1;
+    t.one[R - 1] = int_tile<kNibbles, kMinimum, 0, R, 1>;
+    t.two_32[R - 1] = int_tile<kNibbles, kMinimum, 8, R, 2>;
+    t.two[R - 1] = int_tile<kNibbles, kMinimum, 0, R, 2>;
+  });
+  return t;
+}
+constexpr TileTable bf16_table() {
+  TileTable t{};
+  each<kTileRows>([&](auto i) {
+    constexpr int R = decltype(i){} + 1;
+    t.one[R - 1] = bf16_tile<R, 1>;
+    t.two_32[R - 1] = t.two[R - 1] = bf16_tile<R, 2>;
+  });
+  return t;
+}
+constexpr TileTable kBf16Tiles = bf16_table();
+constexpr TileTable kI8Tiles = int_table<false, false>(), kI8MinTiles = int_table<false, true>();
+constexpr TileTable kI4Tiles = int_table<true, false>(), kI4MinTiles = int_table<true, true>();
+
+inline const TileTable& tiles_for(WeightKind kind) {
+  switch (kind) {
+    case WeightKind::kI8:
+      return kI8Tiles;
+    case WeightKind::kI8Min:
+      return kI8MinTiles;
+    case WeightKind::kI4:
+      return kI4Tiles;
+    case WeightKind::kI4Min:
+      return kI4MinTiles;
+    default:
+      return kBf16Tiles;
+  }
+}
+
+// The inputs of tile `index` and the panels from `panel` on.
+inline Tile make_tile(const LinearArgs& a, int64_t index, int64_t panel, int64_t bytes) {
+  const PackedMatrix& m = a.weights;
+  const int64_t r0 = tile_first_row(a.x.rows, index);
+  Tile t{};
+  t.w = m.values + panel * bytes;
+  t.w_step = bytes;
+  t.x = a.x.values + r0 * m.cols * activation_bytes(m.kind);
+  t.pairs = m.cols / 2;
+  if (m.group == 0) return t;
+  t.groups = m.cols / m.group;
+  t.quads = m.group / 4;
+  t.scale_step = t.groups * 16;
+  t.scales = m.scales + panel * t.scale_step;
+  if (m.minima != nullptr) t.minima = m.minima + panel * t.scale_step;
+  t.starts = a.x.starts + r0 * t.groups;
+  t.x_scales = a.x.scales + r0 * t.groups;
+  t.x_sums = a.x.sums + r0 * t.groups;
+  return t;
+}
+
+inline void fetch_scales(const PackedMatrix& m, int64_t panel, int64_t panel_end, int64_t count) {
+  if (m.group == 0 || panel >= panel_end) return;
+  const int64_t step = m.cols / m.group * 16;
+  for (int64_t i = 0; i < step * count; i += 32) {
+    _mm_prefetch(reinterpret_cast<const char*>(m.scales + panel * step + i), _MM_HINT_T0);
+    if (m.minima == nullptr) continue;
+    _mm_prefetch(reinterpret_cast<const char*>(m.minima + panel * step + i), _MM_HINT_T0);
+  }
+}
+
+void linear_dot(const LinearArgs& a) {
+  const PackedMatrix& m = a.weights;
+  const TileTable& table = tiles_for(m.kind);
+  const int64_t bytes = panel_bytes(m.kind, m.cols);
+  const int64_t tiles = a.tile_end - a.tile_begin;
+  const int64_t steps = (m.cols + 31) / 32 * tiles;
+  alignas(64) float y[kTileRows * 2 * 16];
+  for (int64_t panel = a.panel_begin; panel < a.panel_end;) {
+    const int64_t count = a.panel_end - panel >= 2 ? 2 : 1;
+    const int64_t next = panel + count;
+    const bool more = next < a.panel_end;
+    fetch_scales(m, next, a.panel_end, a.panel_end - next >= 2 ? 2 : 1);
+    const int64_t lines = more ? (2 * bytes / 64 + steps - 1) / steps : 0;
+    const char* ahead = reinterpret_cast<const char*>(m.values + next * bytes);
+    for (int64_t i = a.tile_begin; i < a.tile_end; ++i) {
+      const int64_t r0 = tile_first_row(a.x.rows, i);
+      const int64_t rows = tile_first_row(a.x.rows, i + 1) - r0;
+      Tile t = make_tile(a, i, panel, bytes);
+      const int64_t done = (i - a.tile_begin) * (steps / tiles) * lines * 64;
+      t.burst = {ahead + done, done < 2 * bytes ? lines : 0};
+      const TileFunction* choice =
+          count == 1 ? table.one : (m.group == 32 ? table.two_32 : table.two);
+      choice[rows - 1](t, y);
+      for (int64_t r = 0; r < rows; ++r) {
+        for (int64_t v = 0; v < count; ++v) {
+          write_outputs(a, vload(y + (r * count + v) * 16), r0 + r, panel + v);
+        }
+      }
+    }
+    panel = next;
+  }
+}
+
+}  // namespace
+}  // namespace vsurge::kernels
