@@ -24,6 +24,10 @@ if(CMAKE_CXX_COMPILER_ID MATCHES Clang)
   target_compile_options(vsurge_warnings INTERFACE -Wno-sign-conversion
                                                    -Wno-gnu-statement-expression)
 endif()
+if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+  # g++ 12 sees overlaps in std::string's operator+ that cannot be (its bug 105651).
+  target_compile_options(vsurge_warnings INTERFACE -Wno-restrict)
+endif()
 if(VSURGE_WERROR)
   target_compile_options(vsurge_warnings INTERFACE -Werror)
 endif()

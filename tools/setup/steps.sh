@@ -63,16 +63,11 @@ key_of() { cat "$@" 2>/dev/null | sha256sum | cut -c1-16; }
 
 # Prints the alternatives ("a|b") of the groups' packages of which none is installed.
 missing_packages() {
-  local group package rest have installed one found
+  local group package rest installed one found
   installed=" $(dpkg-query -W -f '${db:Status-Status} ${Package}\n' |
     sed -n 's/^installed //p' | tr '\n' ' ') "
   while read -r group package rest; do
     case " $* " in *" $group "*) ;; *) continue ;; esac
-    if [ "${package#have:}" != "$package" ]; then
-      have=${package#have:}
-      command -v "$have" >/dev/null && continue
-      package=${rest%% *}
-    fi
     found=no
     for one in ${package//|/ }; do
       case "$installed" in *" $one "*) found=yes ;; esac
@@ -205,14 +200,18 @@ step_python_packages() {
   mark_done "python-$1" "$key"
 }
 
+# The Node client of the tests; Node itself comes from the private environment where there is none
+# (Debian's npm would bring more than 300 packages).
 step_node_packages() {
   local folder=$root/tests/clients key
-  [ -f "$folder/package-lock.json" ] && command -v npm >/dev/null || return 0
+  [ -f "$folder/package-lock.json" ] || return 0
+  command -v node >/dev/null && command -v npm >/dev/null ||
+    step_python_packages node "$root/tools/setup/python-node.txt"
   key=$(key_of "$folder/package-lock.json")
   [ "$(cat "$folder/node_modules/.vsurge-stamp" 2>/dev/null)" = "$key" ] && return
   say "==> Node packages for the client tests"
   attempt node "check the network and npm's configuration" \
-    npm --prefix "$folder" ci --ignore-scripts --no-audit --no-fund
+    env "PATH=$PATH:$venv/bin" npm --prefix "$folder" ci --ignore-scripts --no-audit --no-fund
   printf '%s\n' "$key" >"$folder/node_modules/.vsurge-stamp"
 }
 
