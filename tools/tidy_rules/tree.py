@@ -63,7 +63,7 @@ class Tree:
         return [p for p in self.paths if p.endswith(CPP)]
 
 
-TEST_ENDS = ("_test.cc", "_test.h", "_fixture.cc", "_fixture.h")
+TEST_ENDS = ("_test.cc", "_test.h", "_bench.cc", "_fixture.cc", "_fixture.h")
 
 
 def is_test(path: str) -> bool:
