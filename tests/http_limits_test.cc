@@ -185,21 +185,21 @@ TEST(HttpLimits, ExpectContinue) {
 
 TEST(HttpLimits, SlowSendersAreTimedOut) {
   TestServer server([](auto& options) {
-    options.limits.header_timeout_ms = 300;
-    options.limits.body_timeout_ms = 300;
-    options.limits.keep_alive_timeout_ms = 300;
+    options.limits.header_timeout_ms = 700;
+    options.limits.body_timeout_ms = 700;
+    options.limits.keep_alive_timeout_ms = 700;
   });
   {
     Client dribble(server.port());  // each byte in time, but not the whole
     const auto begin = std::chrono::steady_clock::now();
     const auto request = get_request("/echo");
-    for (std::size_t i = 0; i < request.size() && std::chrono::steady_clock::now() - begin < 250ms;
+    for (std::size_t i = 0; i < request.size() && std::chrono::steady_clock::now() - begin < 500ms;
          ++i) {
       dribble.send(request.substr(i, 1));
       std::this_thread::sleep_for(20ms);
     }
     EXPECT_EQ(dribble.read_response().status, 408);
-    EXPECT_LT(std::chrono::steady_clock::now() - begin, 2s);
+    EXPECT_LT(std::chrono::steady_clock::now() - begin, 5s);
     EXPECT_TRUE(dribble.wait_closed(5000));
   }
   {
@@ -212,9 +212,9 @@ TEST(HttpLimits, SlowSendersAreTimedOut) {
   EXPECT_EQ(idle.get("/echo").status, 200);
   Client silent(server.port());
   bool closed = false;
-  EXPECT_EQ(idle.read_to_end(3000, &closed), "") << "an idle connection closes without an answer";
+  EXPECT_EQ(idle.read_to_end(10'000, &closed), "") << "an idle connection closes without an answer";
   EXPECT_TRUE(closed);
-  EXPECT_TRUE(silent.wait_closed(3000));
+  EXPECT_TRUE(silent.wait_closed(10'000));
   EXPECT_TRUE(eventually([&] { return server.http->connections() == 0; }, 5000));
 }
 

@@ -201,26 +201,43 @@ TEST(HttpServer, ClosesWhenAsked) {
   EXPECT_TRUE(client.wait_closed(5000));
 }
 
+struct Leaving {
+  bool hard;         // by reset instead of an orderly end
+  bool streaming;    // while an answer is under way
+  std::string more;  // bytes of a next request, not read yet
+};
+
+// A client leaves; whether its request was told so within 100 ms. It must be within 10 s.
+bool is_noticed_in_time(TestServer& server, const Leaving& leaving) {
+  const int before = server.handler.gone();
+  Client client(server.port());
+  client.send(get_request("/hold"));
+  auto held = server.handler.take();
+  if (leaving.streaming) {
+    held.responder->begin_stream(200, {});
+    held.responder->write("x");
+  }
+  client.send(leaving.more);
+  std::this_thread::sleep_for(20ms);
+  EXPECT_EQ(server.handler.gone(), before);
+  leaving.hard ? client.reset() : client.close();
+  const bool in_time = server.handler.wait_gone(before + 1, 100);
+  EXPECT_TRUE(server.handler.wait_gone(before + 1, 10'000));
+  held.responder->write("into the void");
+  held.responder->end();
+  return in_time;
+}
+
 TEST(HttpServer, NoticesAClientThatLeavesWhileItWaits) {
   TestServer server;
-  int gone = 0;
   for (const bool hard : {false, true}) {
-    for (const std::string more : {"", "GET /echo HTTP/1.1\r\n"}) {  // bytes of a next request
-      for (const bool streaming : {false, true}) {
-        Client client(server.port());
-        client.send(get_request("/hold"));
-        auto held = server.handler.take();
-        if (streaming) {
-          held.responder->begin_stream(200, {});
-          held.responder->write("x");
-        }
-        client.send(more);
-        std::this_thread::sleep_for(20ms);
-        EXPECT_EQ(server.handler.gone(), gone);
-        hard ? client.reset() : client.close();
-        EXPECT_TRUE(server.handler.wait_gone(++gone, 100)) << hard << more << streaming;
-        held.responder->write("into the void");
-        held.responder->end();
+    for (const bool streaming : {false, true}) {
+      for (const std::string more : {"", "GET /echo HTTP/1.1\r\n"}) {
+        const Leaving leaving{hard, streaming, more};
+        // A busy machine may be late, but not always.
+        EXPECT_TRUE(is_noticed_in_time(server, leaving) || is_noticed_in_time(server, leaving) ||
+                    is_noticed_in_time(server, leaving))
+            << hard << streaming << more;
       }
     }
   }

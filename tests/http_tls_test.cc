@@ -122,7 +122,7 @@ TEST(HttpsServer, NoticesAClientThatLeaves) {
     std::this_thread::sleep_for(20ms);
     EXPECT_EQ(server.handler.gone(), i);
     i < 2 ? client.socket().close() : client.socket().reset();
-    EXPECT_TRUE(server.handler.wait_gone(i + 1, 200));
+    EXPECT_TRUE(server.handler.wait_gone(i + 1, 5000));
   }
 }
 

@@ -27,7 +27,7 @@ SUBJECTS = (
 ASKS = ("Write a poem about {}.", "Tell me three facts about {}.", "What do you think of {}? {}")
 
 
-def make_requests(count, chance):
+def make_requests(model, count, chance):
     """Prompts of 10 to 600 tokens, answers of 4 to 80; half greedy, half sampled with a seed."""
     requests = []
     for number in range(count):
@@ -35,6 +35,7 @@ def make_requests(count, chance):
         padding = " ".join(chance.choices(SUBJECTS, k=chance.choice((0, 5, 40, 150))))
         content = ASKS[number % len(ASKS)].format(subject, padding)
         request = {
+            "model": model,
             "messages": [{"role": "user", "content": content}],
             "max_tokens": chance.randint(4, 80),
         }
@@ -123,8 +124,9 @@ class Tally:
             self.whole_equal += whole.text == alone.text and whole.finish == alone.finish
 
 
-def run_round(port, arguments, chance, tally):
-    requests = make_requests(arguments.streams, chance)
+def run_round(server, arguments, chance, tally):
+    port = server.port
+    requests = make_requests(server.model_name(), arguments.streams, chance)
     leaves = [chance.randint(1, 12) if chance.random() < 0.25 else None for _ in requests]
     begin = time.monotonic()
     with concurrent.futures.ThreadPoolExecutor(arguments.streams) as threads:
@@ -160,7 +162,7 @@ def main():
     tally = Tally()
     with served.Served(arguments.program, arguments.model) as server:
         for _ in range(arguments.rounds):
-            run_round(server.port, arguments, chance, tally)
+            run_round(server, arguments, chance, tally)
         pages = server.wait_idle()
         status = server.stop()
     report = Report("bytes")
