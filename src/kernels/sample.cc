@@ -2,10 +2,11 @@
 //
 // Greedy is one pass. A plain draw is two: the maximum, then weights exp((x - max) / T) with the
 // sum of every block, so that the draw walks block sums and then one block. top_k and top_p first
-// gather the few tokens that can be in the answer (both have a cheap bound that never loses one)
-// and select among them.
+// gather the few tokens that can be in the answer (both have a cheap bound that never loses one:
+// the k-th of the maxima of parts, and a power of two found by summing what is above it) and select
+// among them.
 //
-// All arithmetic runs in 16 lanes in one fixed order and without fused multiply-add, so that every
+// All arithmetic runs in 8 lanes in one fixed order and without fused multiply-add, so that every
 // build and CPU gives the same bits (compile with -ffp-contract=off); the AVX2 copy is the same
 // code for wider registers.
 #include "kernels/sample.h"
@@ -19,9 +20,9 @@
 namespace vsurge::kernels {
 namespace {
 
-constexpr int kLanes = 16;
+constexpr int kLanes = 8;
 constexpr int kBlock = 256;  // tokens; the unit of lane maxima and of sums
-constexpr int kSmallVocabulary = 64;
+constexpr int kSmallVocabulary = 1024;
 constexpr int kSortMax = 24;          // selections this small are sorted
 constexpr int kMedianRoundsMax = 40;  // then halving of the key range, which cannot degenerate
 
@@ -34,8 +35,8 @@ struct Work {
   float* logits;
   int32_t vocabulary;
   int32_t blocks;
-  uint64_t* keys;      // [vocabulary] candidates; greater key = earlier in the order of selection
-  float* weights;      // [vocabulary] not normalised, 1 for the greatest logit
+  uint64_t* keys;  // [vocabulary + 1] candidates; greater key = earlier in the order of selection
+  float* weights;  // [blocks * kBlock] not normalised, 1 for the greatest logit
   float* lane_maxes;   // [blocks][kLanes]
   double* block_sums;  // [blocks] of weights
 };
@@ -46,7 +47,7 @@ Work make_work(float* logits, int32_t vocabulary, uint64_t* scratch) {
   work.vocabulary = vocabulary;
   work.blocks = (vocabulary + kBlock - 1) / kBlock;
   work.keys = scratch;
-  work.block_sums = reinterpret_cast<double*>(scratch + vocabulary);
+  work.block_sums = reinterpret_cast<double*>(scratch + vocabulary + 1);
   work.lane_maxes = reinterpret_cast<float*>(work.block_sums + work.blocks);
   work.weights = work.lane_maxes + static_cast<ptrdiff_t>(work.blocks) * kLanes;
   return work;
@@ -85,14 +86,12 @@ VSURGE_INLINE void exp_lanes(Floats& x) {
 
 // Sets what the mask forbids to -inf; `words` covers kBlock tokens.
 VSURGE_INLINE void forbid(float* values, const uint32_t* words) {
-  constexpr Words kBit = {1U << 0,  1U << 1,  1U << 2,  1U << 3, 1U << 4,  1U << 5,
-                          1U << 6,  1U << 7,  1U << 8,  1U << 9, 1U << 10, 1U << 11,
-                          1U << 12, 1U << 13, 1U << 14, 1U << 15};
+  constexpr Words kBit = {1U << 0, 1U << 1, 1U << 2, 1U << 3, 1U << 4, 1U << 5, 1U << 6, 1U << 7};
   for (int i = 0; i < kBlock; i += kLanes) {
-    const uint32_t half = words[i / 32] >> (i % 32);
+    const uint32_t part = words[i / 32] >> (i % 32);
     Floats v;
     load(v, values + i);
-    const Words chosen = kBit & half;
+    const Words chosen = kBit & part;
     v = chosen != 0U ? v : Floats{} - INFINITY;
     store(values + i, v);
   }
@@ -177,8 +176,61 @@ VSURGE_INLINE double weigh_rows(const Work& work, float max, float scale, float 
   for (float& value : values) value = -INFINITY;
   memcpy(values, work.logits + whole * kBlock, static_cast<size_t>(rest) * sizeof(float));
   work.block_sums[whole] = weigh_block(values, max, scale, least, weights);
-  memcpy(work.weights + whole * kBlock, weights, static_cast<size_t>(rest) * sizeof(float));
+  memcpy(work.weights + whole * kBlock, weights, sizeof weights);
   return total + work.block_sums[whole];
+}
+
+// Greater logit first, then lower id, as one number.
+uint64_t key_of(float logit, int32_t token) {
+  const float plain = logit + 0.0F;  // -0 becomes +0
+  uint32_t bits;
+  memcpy(&bits, &plain, sizeof bits);
+  bits = (bits & 0x80000000U) != 0 ? ~bits : bits | 0x80000000U;
+  return (static_cast<uint64_t>(bits) << 32) | (0xffffffffU - static_cast<uint32_t>(token));
+}
+int32_t token_of(uint64_t key) {
+  return static_cast<int32_t>(0xffffffffU - (key & 0xffffffffU));
+}
+
+// The sum of the weights that are at least `least`.
+VSURGE_INLINE double mass_rows(const Work& work, float least) {
+  double total = 0;
+  for (int32_t b = 0; b < work.blocks; ++b) {
+    const float* weights = work.weights + b * kBlock;
+    Floats sum = {};
+    for (int i = 0; i < kBlock; i += kLanes) {
+      Floats v;
+      load(v, weights + i);
+      sum += v >= least ? v : Floats{};
+    }
+    for (int lane = 0; lane < kLanes; ++lane) total += static_cast<double>(sum[lane]);
+  }
+  return total;
+}
+
+// Appends to the `count` candidates every token with a weight in [least, below); the new count.
+VSURGE_INLINE int32_t gather_rows(const Work& work, float least, float below, int32_t count) {
+  constexpr int kPart = 4 * kLanes;
+  for (int32_t first = 0; first < work.blocks * kBlock; first += kPart) {
+    Ints found = {};
+    for (int i = 0; i < kPart; i += kLanes) {
+      Floats v;
+      load(v, work.weights + first + i);
+      found |= (v >= least) & (v < below);
+    }
+    uint64_t words[kLanes / 2];
+    memcpy(words, &found, sizeof words);
+    uint64_t any = 0;
+    for (const uint64_t word : words) any |= word;
+    if (any == 0) continue;
+    const int32_t end = first + kPart < work.vocabulary ? first + kPart : work.vocabulary;
+    for (int32_t i = first; i < end; ++i) {
+      const float weight = work.weights[i];
+      work.keys[count] = key_of(work.logits[i], i);
+      count += (weight >= least ? 1 : 0) & (weight < below ? 1 : 0);
+    }
+  }
+  return count;
 }
 
 bool scan_base(const Work& work, const uint32_t* allowed) {
@@ -187,6 +239,12 @@ bool scan_base(const Work& work, const uint32_t* allowed) {
 double weigh_base(const Work& work, float max, float scale, float least) {
   return weigh_rows(work, max, scale, least);
 }
+double mass_base(const Work& work, float least) {
+  return mass_rows(work, least);
+}
+int32_t gather_base(const Work& work, float least, float below, int32_t count) {
+  return gather_rows(work, least, below, count);
+}
 #if defined(__x86_64__)
 __attribute__((target("avx2"))) bool scan_avx2(const Work& work, const uint32_t* allowed) {
   return scan_rows(work, allowed);
@@ -194,6 +252,13 @@ __attribute__((target("avx2"))) bool scan_avx2(const Work& work, const uint32_t*
 __attribute__((target("avx2"))) double weigh_avx2(const Work& work, float max, float scale,
                                                   float least) {
   return weigh_rows(work, max, scale, least);
+}
+__attribute__((target("avx2"))) double mass_avx2(const Work& work, float least) {
+  return mass_rows(work, least);
+}
+__attribute__((target("avx2"))) int32_t gather_avx2(const Work& work, float least, float below,
+                                                    int32_t count) {
+  return gather_rows(work, least, below, count);
 }
 bool wide() {
   return __builtin_cpu_supports("avx2") != 0;
@@ -204,7 +269,19 @@ bool scan(const Work& work, const uint32_t* allowed) {
 double weigh(const Work& work, float max, float scale, float least) {
   return wide() ? weigh_avx2(work, max, scale, least) : weigh_base(work, max, scale, least);
 }
+double mass(const Work& work, float least) {
+  return wide() ? mass_avx2(work, least) : mass_base(work, least);
+}
+int32_t gather_weights(const Work& work, float least, float below, int32_t count) {
+  return wide() ? gather_avx2(work, least, below, count) : gather_base(work, least, below, count);
+}
 #else
+double mass(const Work& work, float least) {
+  return mass_base(work, least);
+}
+int32_t gather_weights(const Work& work, float least) {
+  return gather_base(work, least);
+}
 bool scan(const Work& work, const uint32_t* allowed) {
   return scan_base(work, allowed);
 }
@@ -233,18 +310,6 @@ int32_t lowest_with(const Work& work, float value) {
     }
   }
   return -1;
-}
-
-// Greater logit first, then lower id, as one number.
-uint64_t key_of(float logit, int32_t token) {
-  const float plain = logit + 0.0F;  // -0 becomes +0
-  uint32_t bits;
-  memcpy(&bits, &plain, sizeof bits);
-  bits = (bits & 0x80000000U) != 0 ? ~bits : bits | 0x80000000U;
-  return (static_cast<uint64_t>(bits) << 32) | (0xffffffffU - static_cast<uint32_t>(token));
-}
-int32_t token_of(uint64_t key) {
-  return static_cast<int32_t>(0xffffffffU - (key & 0xffffffffU));
 }
 
 // Moves keys >= pivot to the front of [first, last); returns where the others begin.
@@ -331,17 +396,20 @@ int32_t gather_logits(const Work& work, float least) {
   return count;
 }
 
-int32_t gather_weights(const Work& work, float least) {
-  int32_t count = 0;
-  for (int32_t b = 0; b < work.blocks; ++b) {
-    // A block that sums to less holds no weight that is at least `least`.
-    if (work.block_sums[b] < static_cast<double>(least) * 0.99) continue;
-    for (int32_t i = b * kBlock; i < block_end(work, b); ++i) {
-      work.keys[count] = key_of(work.logits[i], i);
-      count += work.weights[i] >= least && work.weights[i] > 0 ? 1 : 0;
+// A power of two such that the weights from it upwards sum to `target`, and those from twice it do
+// not (or the least weight there is). With a little more than `target`, for rounding.
+float bound_of_mass(const Work& work, double target) {
+  int low = 0;
+  int high = 126;  // smaller weights are 0
+  while (low < high) {
+    const int middle = (low + high) / 2;
+    if (mass(work, ldexpf(1.0F, -middle)) >= target * (1 + 1e-6)) {
+      high = middle;
+    } else {
+      low = middle + 1;
     }
   }
-  return count;
+  return ldexpf(1.0F, -low);
 }
 
 // A value that at least `k` logits reach: the k-th greatest of the maxima of disjoint parts.
@@ -424,6 +492,19 @@ int32_t draw_any(const Work& work, double total, double uniform) {
   return last;
 }
 
+// The fewest and greatest candidates whose weights reach `target`; how many they are.
+int32_t keep_mass(const Work& work, double target) {
+  const float bound = bound_of_mass(work, target);
+  const int32_t sure = gather_weights(work, 2 * bound, INFINITY, 0);
+  double have = 0;
+  for (int32_t i = 0; i < sure; ++i) {
+    have += static_cast<double>(work.weights[token_of(work.keys[i])]);
+  }
+  if (have >= target) return keep_greatest(work.keys, sure, work.weights, target);
+  const int32_t all = gather_weights(work, bound, 2 * bound, sure);
+  return sure + keep_greatest(work.keys + sure, all - sure, work.weights, target - have);
+}
+
 int32_t draw(const Work& work, const SampleRow& row, float max) {
   const float scale = 1.0F / row.temperature;
   const double uniform = static_cast<double>(random_bits(row.seed, row.position) >> 11) * 0x1p-53;
@@ -439,20 +520,15 @@ int32_t draw(const Work& work, const SampleRow& row, float max) {
   }
   if (!some) return draw_any(work, weigh(work, max, scale, row.min_p), uniform);
   const double total = weigh(work, max, scale, 0.0F);
-  // All tokens lighter than this weigh less than the tail that top_p may drop: none of them is
-  // needed to reach top_p. A little less, for rounding.
-  const double tail = (1.0 - static_cast<double>(row.top_p)) * total;
-  const int32_t count = gather_weights(work, static_cast<float>(tail / work.vocabulary * 0.99));
-  const int32_t kept =
-      keep_greatest(work.keys, count, work.weights, static_cast<double>(row.top_p) * total);
-  return draw_candidate(work, kept, row.min_p, uniform);
+  const double target = static_cast<double>(row.top_p) * total;
+  return draw_candidate(work, keep_mass(work, target), row.min_p, uniform);
 }
 
 }  // namespace
 
 SampleResult sample_row(float* logits, int32_t vocabulary, const SampleRow& row,
                         uint64_t* scratch) {
-  uint64_t small[2 * kSmallVocabulary];
+  uint64_t small[2 * kSmallVocabulary];  // for the padding of blocks
   if (vocabulary < kSmallVocabulary) scratch = small;
   const Work work = make_work(logits, vocabulary, scratch);
   if (!scan(work, row.allowed_tokens)) return {-1, SampleStatus::kNotFinite};
