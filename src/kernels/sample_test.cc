@@ -49,8 +49,8 @@ std::vector<double> reference(const std::vector<float>& logits, const SampleRow&
   const std::size_t n = logits.size();
   std::vector<std::size_t> order(n);
   std::iota(order.begin(), order.end(), std::size_t{0});
-  std::stable_sort(order.begin(), order.end(),
-                   [&](auto a, auto b) { return logits[a] > logits[b]; });
+  std::sort(order.begin(), order.end(),
+            [&](auto a, auto b) { return logits[a] != logits[b] ? logits[a] > logits[b] : a < b; });
   std::erase_if(order, [&](std::size_t i) {
     return row.allowed_tokens != nullptr && ((row.allowed_tokens[i / 32] >> (i % 32)) & 1U) == 0;
   });
