@@ -60,7 +60,9 @@ bool ConfigObject::null(std::string_view key) const {
 std::unexpected<base::Error> ConfigObject::wrong(std::string_view key,
                                                  std::string_view expected) const {
   const boost::json::value* value = object_->if_contains(key);
-  const std::string found = value == nullptr ? "nothing" : boost::json::serialize(*value);
+  const std::string found = value == nullptr     ? "nothing"
+                            : value->is_double() ? fmt::format("{}", value->get_double())
+                                                 : boost::json::serialize(*value);
   return base::fail(base::ErrorCode::kBadModel, "{}: {}/{}: expected {}, found {}", *file_,
                     pointer_, key, expected,
                     base::shorten(base::escape_for_line(found), kFoundBytesMax));

@@ -52,6 +52,13 @@ base::Result<const Family*> by_gguf(const GgufFile& file) {
   return file.wrong(kKey, list(&Family::gguf));
 }
 
+// The last word on RoPE is its own: what is left is a combination of numbers.
+base::Status check_rope(const DecoderSpec& spec, const std::string& file) {
+  base::Status status = validate(spec.rope);
+  if (status) return status;
+  return base::fail(status.error().code, "{}: {}", file, status.error().message);
+}
+
 }  // namespace
 
 std::span<const Family> families() {
@@ -63,25 +70,30 @@ base::Result<const Family*> family_of(const Checkpoint& checkpoint) {
   return by_config(checkpoint.config()->root());
 }
 
-base::Result<DecoderSpec> read_spec(const Checkpoint& checkpoint) {
-  const Family& family = *VSURGE_TRY(family_of(checkpoint));
+base::Result<DecoderSpec> spec_of_config(const Config& config, const Config* generation) {
+  const ConfigObject root = config.root();
+  const Family& family = *VSURGE_TRY(by_config(root));
   DecoderSpec spec;
   spec.family = family.model_type;
-  if (checkpoint.gguf() != nullptr) {
-    VSURGE_TRY(read_shared_gguf(checkpoint, family.gguf, spec));
-    VSURGE_TRY(family.from_gguf(checkpoint, spec));
-    spec.generation = VSURGE_TRY(read_generation(*checkpoint.gguf(), spec.vocabulary));
-  } else {
-    const ConfigObject config = checkpoint.config()->root();
-    VSURGE_TRY(read_shared_config(config, family.head_dim, spec));
-    VSURGE_TRY(family.from_config(config, spec));
-    spec.generation =
-        VSURGE_TRY(read_generation(config, checkpoint.generation_config(), spec.vocabulary));
+  VSURGE_TRY(read_shared_config(root, family.head_dim, spec));
+  VSURGE_TRY(family.from_config(root, spec));
+  VSURGE_TRY(check_rope(spec, config.file()));
+  spec.generation = VSURGE_TRY(read_generation(root, generation, spec.vocabulary));
+  return spec;
+}
+
+base::Result<DecoderSpec> read_spec(const Checkpoint& checkpoint) {
+  if (checkpoint.gguf() == nullptr) {
+    return spec_of_config(*checkpoint.config(), checkpoint.generation_config());
   }
-  if (base::Status rope = validate(spec.rope); !rope) {
-    return base::fail(rope.error().code, "{}: {}", checkpoint.path().string(),
-                      rope.error().message);
-  }
+  const GgufFile& file = *checkpoint.gguf();
+  const Family& family = *VSURGE_TRY(by_gguf(file));
+  DecoderSpec spec;
+  spec.family = family.model_type;
+  VSURGE_TRY(read_shared_gguf(checkpoint, family.gguf, spec));
+  VSURGE_TRY(family.from_gguf(checkpoint, spec));
+  VSURGE_TRY(check_rope(spec, file.name()));
+  spec.generation = VSURGE_TRY(read_generation(file, spec.vocabulary));
   return spec;
 }
 

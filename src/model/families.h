@@ -15,4 +15,7 @@ std::span<const Family> families();
 // there is none, with the list of those there are.
 base::Result<const Family*> family_of(const Checkpoint& checkpoint);
 
+// The part of read_spec() that needs no tensors. `generation` may be nullptr.
+base::Result<DecoderSpec> spec_of_config(const Config& config, const Config* generation);
+
 }  // namespace vsurge::model

@@ -264,7 +264,7 @@ std::string formats_text(const DecoderWeights& weights) {
   for (const LayerWeights& layer : weights.layers) {
     for (const auto* weight : {&layer.qkv, &layer.o, &layer.gate_up, &layer.down}) count(*weight);
   }
-  std::ranges::stable_sort(formats, std::ranges::greater{}, [](const auto& f) { return f.second; });
+  std::ranges::sort(formats, std::ranges::greater{}, [](const auto& f) { return f.second; });
   std::string text;
   for (const auto& [name, bytes] : formats) text += (text.empty() ? "" : ", ") + name;
   return text;
