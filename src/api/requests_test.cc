@@ -4,10 +4,12 @@
 #include <boost/json/array.hpp>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
+#include <fstream>
 
 #include "api/chat_request.h"
 #include "api/completion_request.h"
 #include "api/fields.h"
+#include "api/routes.h"
 
 namespace vsurge::api {
 namespace {
@@ -81,6 +83,28 @@ TEST(Fields, TableHasNoFieldTwice) {
       found += other.name == field.name && (other.endpoints & field.endpoints) != 0 ? 1 : 0;
     }
     EXPECT_EQ(found, 1) << field.name;
+  }
+}
+
+TEST(Fields, AreInTheDocumentation) {
+  std::ifstream file(std::string(VSURGE_SOURCE_DIR) + "/docs/API.md");
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  ASSERT_FALSE(text.empty());
+  const std::size_t refused = text.find("## Fields that are known and refused");
+  ASSERT_NE(refused, std::string::npos);
+  for (const Field& field : field_table()) {
+    const std::size_t at = text.find(fmt::format("`{}`", field.name));
+    EXPECT_NE(at, std::string::npos) << field.name;
+    if (field.works()) {
+      EXPECT_LT(at, refused) << field.name;
+    } else {
+      EXPECT_NE(text.find(fmt::format("`{}`", field.name), refused), std::string::npos)
+          << field.name;
+    }
+  }
+  for (const Route& route : route_table()) {
+    EXPECT_NE(text.find(fmt::format("| {} | `{}` |", route.method, route.path)), std::string::npos)
+        << route.path;
   }
 }
 

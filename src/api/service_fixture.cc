@@ -1,5 +1,6 @@
 #include "api/service_fixture.h"
 
+#include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
 
@@ -274,6 +275,48 @@ void ServiceFixture::wait_idle() {
     return metrics.requests_running == 0 && metrics.requests_waiting == 0 &&
            metrics.pages_used == 0;
   });
+}
+
+std::string chat_body(std::string_view members) {
+  return fmt::format(R"({{"model":"tiny","messages":[{{"role":"user","content":"hi"}}]{}{}}})",
+                     members.empty() ? "" : ",", members);
+}
+
+std::string completion_body(std::string_view members) {
+  return fmt::format(R"({{"model":"tiny","prompt":"hi"{}{}}})", members.empty() ? "" : ",",
+                     members);
+}
+
+Stream events_of(const std::string& body) {
+  Stream out;
+  std::size_t at = 0;
+  while (at < body.size()) {
+    const std::size_t end = body.find("\n\n", at);
+    if (end == std::string::npos || body.compare(at, 6, "data: ") != 0 || out.done) {
+      ADD_FAILURE() << "not an event: " << body.substr(at);
+      return out;
+    }
+    const std::string data = body.substr(at + 6, end - at - 6);
+    EXPECT_EQ(data.find('\n'), std::string::npos);
+    if (data == "[DONE]") {
+      out.done = true;
+    } else {
+      out.chunks.push_back(json::parse(data));
+    }
+    at = end + 2;
+  }
+  return out;
+}
+
+json::value error_of(const TestResponder& responder, int status) {
+  EXPECT_EQ(responder.status(), status) << responder.body();
+  EXPECT_EQ(responder.header("Content-Type"), "application/json");
+  EXPECT_FALSE(responder.header("X-Request-ID").empty());
+  const json::value error = json::parse(responder.body()).at("error");
+  for (const char* key : {"message", "type", "param", "code"}) {
+    EXPECT_TRUE(error.as_object().contains(key)) << key;
+  }
+  return error;
 }
 
 }  // namespace vsurge::api::testing

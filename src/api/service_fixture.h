@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <boost/json/value.hpp>
 #include <chrono>
 #include <condition_variable>
 #include <deque>
@@ -123,5 +124,51 @@ class ServiceFixture {
   engine::Engine engine;
   Service service;
 };
+
+inline constexpr const char* kChat = "/v1/chat/completions";
+inline constexpr const char* kCompletions = "/v1/completions";
+
+// Bodies that say hi; `members` are added: "\"stream\":true".
+std::string chat_body(std::string_view members = "");
+std::string completion_body(std::string_view members = "");
+
+// What a client makes of a stream.
+struct Stream {
+  std::vector<boost::json::value> chunks;
+  bool done = false;
+
+  std::string text(std::size_t index = 0) const {
+    std::string out;
+    for (const boost::json::value& chunk : chunks) {
+      const boost::json::value* choices = chunk.as_object().if_contains("choices");
+      if (choices == nullptr) continue;
+      for (const boost::json::value& choice : choices->as_array()) {
+        if (choice.at("index").to_number<std::size_t>() != index) continue;
+        const boost::json::object& object = choice.as_object();
+        const boost::json::value* delta = object.if_contains("delta");
+        const boost::json::value* piece = delta == nullptr
+                                              ? object.if_contains("text")
+                                              : delta->as_object().if_contains("content");
+        if (piece != nullptr) out += piece->as_string();
+      }
+    }
+    return out;
+  }
+  std::string finish(std::size_t index = 0) const {
+    for (const boost::json::value& chunk : chunks) {
+      for (const boost::json::value& choice : chunk.at("choices").as_array()) {
+        if (choice.at("index").to_number<std::size_t>() == index &&
+            choice.at("finish_reason").is_string()) {
+          return std::string(choice.at("finish_reason").as_string());
+        }
+      }
+    }
+    return {};
+  }
+};
+
+Stream events_of(const std::string& body);
+// The error object of an answer that must have this status.
+boost::json::value error_of(const TestResponder& responder, int status);
 
 }  // namespace vsurge::api::testing

@@ -1,0 +1,117 @@
+// What may go wrong between the first byte of a request and the last of its answer.
+#include "api/exchange.h"
+
+#include <gtest/gtest.h>
+
+#include "api/service_fixture.h"
+
+namespace vsurge::api {
+namespace {
+
+namespace json = boost::json;
+using testing::bytes_of;
+using testing::chat_body;
+using testing::error_of;
+using testing::events_of;
+using testing::kChat;
+using testing::ServiceFixture;
+using testing::Stream;
+using testing::TestResponder;
+
+// Failures of the model.
+
+TEST(Exchange, FailureBeforeTheFirstTokenIsAStatus) {
+  ServiceFixture fixture;
+  fixture.runner.script = bytes_of("abc");
+  fixture.runner.fail_at = 0;
+  for (const char* members : {"", R"("stream":true)"}) {
+    const json::value error = error_of(*fixture.answer(kChat, chat_body(members)), 500);
+    EXPECT_EQ(error.at("type").as_string(), "server_error");
+    EXPECT_EQ(error.at("code").as_string(), "numerical_error");
+  }
+}
+
+TEST(Exchange, FailureInAStreamIsAnEvent) {
+  ServiceFixture fixture;
+  fixture.runner.script = bytes_of("abc");
+  fixture.runner.fail_at = 2;
+  const auto answer = fixture.answer(kChat, chat_body(R"("stream":true)"));
+  EXPECT_EQ(answer->status(), 200);
+  EXPECT_TRUE(answer->ended());
+  const Stream stream = events_of(answer->body());
+  EXPECT_FALSE(stream.done);
+  EXPECT_EQ(stream.chunks.back().at("error").at("code").as_string(), "numerical_error");
+  EXPECT_EQ(stream.text(), "ab");
+  fixture.wait_idle();
+}
+
+TEST(Exchange, EngineStopsInAStream) {
+  ServiceFixture fixture;
+  fixture.runner.script = bytes_of("abc");
+  fixture.runner.endless = true;
+  fixture.runner.step_delay_us = 1000;
+  const auto answer = fixture.post(kChat, chat_body(R"("stream":true)"));
+  fixture.executor.run_until([&] { return answer->writes().size() > 2; });
+  fixture.engine.stop();
+  fixture.finish(*answer);
+  const Stream stream = events_of(answer->body());
+  EXPECT_FALSE(stream.done);
+  EXPECT_EQ(stream.chunks.back().at("error").at("code").as_string(), "shutting_down");
+}
+
+// Clients that leave.
+
+TEST(Exchange, ClientLeavesWhileItIsAnswered) {
+  for (const char* members : {R"("stream":true)", ""}) {
+    ServiceFixture fixture;
+    fixture.runner.script = bytes_of("abc");
+    fixture.runner.endless = true;
+    fixture.runner.step_delay_us = 200;
+    const auto answer = fixture.post(kChat, chat_body(members));
+    fixture.executor.run_until([&] { return fixture.engine.metrics().generation_tokens > 3; });
+    answer->leave();
+    fixture.wait_idle();
+    EXPECT_EQ(fixture.engine.metrics().requests_cancelled, 1u);
+    EXPECT_FALSE(answer->finished());
+  }
+}
+
+TEST(Exchange, ClientLeavesTheQueue) {
+  ServiceFixture fixture;
+  fixture.runner.script = bytes_of("abc");
+  fixture.engine.pause();
+  const auto leaver = fixture.post(kChat, chat_body());
+  const auto stayer = fixture.post(kChat, chat_body());
+  fixture.executor.run_until([&] { return fixture.engine.metrics().requests_waiting == 2; });
+  leaver->leave();
+  fixture.executor.run_until([&] { return fixture.engine.metrics().requests_waiting == 1; });
+  fixture.engine.resume();
+  fixture.finish(*stayer);
+  EXPECT_EQ(stayer->status(), 200);
+  EXPECT_FALSE(leaver->finished());
+  fixture.wait_idle();
+}
+
+TEST(Exchange, ClientLeavesBeforeItsTextIsRead) {
+  ServiceFixture fixture;
+  fixture.runner.script = bytes_of("abc");
+  const auto leaver = fixture.post(kChat, chat_body());
+  leaver->leave();
+  const auto stayer = fixture.answer(kChat, chat_body());
+  EXPECT_EQ(stayer->status(), 200);
+  EXPECT_FALSE(leaver->finished());
+  fixture.wait_idle();
+  EXPECT_EQ(fixture.engine.metrics().requests_finished, 1u);
+  EXPECT_EQ(leaver.use_count(), 1);
+}
+
+TEST(Exchange, NothingKeepsAnAnswersResponderAlive) {
+  ServiceFixture fixture;
+  fixture.runner.script = bytes_of("abc");
+  const auto answer = fixture.answer(kChat, chat_body());
+  fixture.wait_idle();
+  fixture.executor.run_until([&] { return answer.use_count() == 1; });
+}
+
+}  // namespace
+}  // namespace vsurge::api
