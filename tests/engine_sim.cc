@@ -22,6 +22,15 @@ bool PagePoolPeer::lose(PagePool& pool) {
 
 namespace sim {
 
+namespace {
+
+// Tickets are submitted in their order.
+bool in_order(const Sequence& a, const Sequence& b) {
+  return a.priority != b.priority ? a.priority < b.priority : a.ticket < b.ticket;
+}
+
+}  // namespace
+
 template <class... Args>
 void Simulation::report(const char* format, Args... args) {
   if (fault_.empty()) fault_ = fmt::format(fmt::runtime(format), args...);
@@ -204,6 +213,29 @@ void Simulation::check_plan(const StepPlan& plan) {
   if (sequences > options_.max_concurrent_decodes) report("{} sequences at once", sequences);
   if (plan.empty() != (alive() == 0)) report("an empty step and {} sequences", alive());
   check_admission(plan);
+  check_reserve(plan);
+}
+
+// Who is admitted leaves the pages that running sequences may ask for in the next step.
+void Simulation::check_reserve(const StepPlan& plan) {
+  bool admitted = false;
+  int growth = 0;
+  const auto& running = SchedulerPeer::running(*scheduler_);
+  for (const PlannedSequence& planned : plan.sequences) {
+    admitted |= planned.first == 0;
+    if (!planned.wants_token) continue;
+    const auto found = std::find_if(running.begin(), running.end(),
+                                    [&](const Sequence* s) { return s->ticket == planned.ticket; });
+    if (found == running.end()) return report("ticket {} is planned, not running", planned.ticket);
+    const Sequence& s = **found;
+    const bool grows = s.length() + 1 < s.tokens_max;
+    const auto held = static_cast<int>(s.pages.size()) * options_.page_size;
+    growth += grows && s.length() + 1 > held ? 1 : 0;
+  }
+  if (admitted && scheduler_->pool().free() < growth) {
+    report("step {}: admitted with {} pages free, {} needed next", plan.step,
+           scheduler_->pool().free(), growth);
+  }
 }
 
 // Nobody overtakes one who waits before him: who starts now goes before all who still wait.
@@ -227,13 +259,18 @@ void Simulation::check_state() {
     story.last_preempted = true;
     ++seen_.last_preemptions;
   }
+  const Sequence* before = nullptr;
+  for (const Sequence* s : SchedulerPeer::waiting(*scheduler_)) {
+    if (before != nullptr && !in_order(*before, *s)) report("ticket {} lost its place", s->ticket);
+    before = s;
+  }
   const auto& running = SchedulerPeer::running(*scheduler_);
   for (std::size_t i = 0; i < running.size(); ++i) {
     const Sequence& s = *running[i];
     if (s.computed < 0 || s.computed >= s.length()) report("ticket {}: computed", s.ticket);
     if (s.preemptions > Scheduler::kPreemptionsMax) report("ticket {}: preempted", s.ticket);
     if (s.ended) report("ticket {} runs after its end", s.ticket);
-    if (i > 0 && !goes_before(*running[i - 1], s)) report("running out of order");
+    if (i > 0 && !in_order(*running[i - 1], s)) report("ticket {} runs out of order", s.ticket);
     if (s.tokens != oracle_.story(s.ticket).tokens) report("ticket {}: tokens", s.ticket);
   }
   const EngineMetrics metrics = scheduler_->metrics();

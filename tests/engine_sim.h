@@ -74,6 +74,7 @@ class Simulation {
   void take_end(const Event& event, Story& story);
   void check_plan(const StepPlan& plan);
   void check_admission(const StepPlan& plan);
+  void check_reserve(const StepPlan& plan);
   void check_state();
   void check_pages();
   int alive() const { return static_cast<int>(SchedulerPeer::alive(*scheduler_)); }
