@@ -7,6 +7,12 @@ get_property(libraries GLOBAL PROPERTY VSURGE_LIBRARIES)
 get_property(external GLOBAL PROPERTY VSURGE_EXTERNAL_LIBRARIES)
 list(REMOVE_DUPLICATES external)
 
+# The compiler's own ar: the plain one tries every plugin of the machine on Rust's objects.
+set(archiver ${CMAKE_CXX_COMPILER_AR})
+if(NOT archiver)
+  set(archiver ${CMAKE_AR})
+endif()
+
 # One archive, so that a consumer links one thing; ar's own language is the portable way to merge.
 set(merged ${CMAKE_BINARY_DIR}/libvsurge.a)
 set(script "CREATE ${merged}\n")
@@ -17,7 +23,7 @@ string(APPEND script "ADDLIB ${text_bridge_archive}\nSAVE\nEND\n")
 file(GENERATE OUTPUT ${CMAKE_BINARY_DIR}/merge.mri CONTENT "${script}")
 add_custom_command(OUTPUT ${merged}
                    COMMAND ${CMAKE_COMMAND} -E rm -f ${merged}
-                   COMMAND ${CMAKE_AR} -M < ${CMAKE_BINARY_DIR}/merge.mri
+                   COMMAND ${archiver} -M < ${CMAKE_BINARY_DIR}/merge.mri
                    DEPENDS ${libraries} text_bridge_build ${text_bridge_archive}
                    COMMENT "merge libvsurge.a" VERBATIM)
 add_custom_target(vsurge_archive ALL DEPENDS ${merged})

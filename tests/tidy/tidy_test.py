@@ -180,6 +180,10 @@ class TidyTest(unittest.TestCase):
 
     def test_columns(self):
         self.fault("src/base/c.cc", "// " + "x" * 98 + "\n", "columns: 101 columns, at most 100")
+        self.fault("docs/a.py", '"""' + "x" * 98 + '\ny"""\n', "docs/a.py:1: columns: 101")
+        self.fault("docs/a.py", "x = '" + "x" * 98 + "'\n", "docs/a.py:1: columns: 104")
+        self.write("docs/a.py", 'x = """\n' + "x" * 101 + '\n"""\n')
+        self.expect_clean()
 
     # Words
 
