@@ -10,6 +10,8 @@ import threading
 import time
 import urllib.request
 
+# Enough for the tests, and little enough memory for several servers beside each other.
+SMALL = ("--max-model-len", "2048", "--max-num-seqs", "32")
 SKIP = 77  # exit status that ctest reads as "skipped"
 
 
@@ -28,7 +30,7 @@ class Served:
     """A running `vsurge serve` on a free port of this machine; a context manager."""
 
     def __init__(self, program, model, options=(), patience_s=120):
-        command = [program, "serve", str(model), "--port", "0", *options]
+        command = [program, "serve", str(model), "--port", "0", *SMALL, *options]
         self.lines = []
         self.url = None
         self._ready = threading.Event()
