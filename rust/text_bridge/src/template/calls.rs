@@ -4,7 +4,7 @@ use super::eval::Render;
 use super::ops;
 use super::value::{fault, type_error, Fault, Loop, Res, Value};
 use super::{methods, strftime};
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -134,11 +134,10 @@ impl Render<'_> {
                     }
                 }
                 for (key, value) in args.named {
-                    value.check_held()?;
                     vars.retain(|(known, _)| *known != key);
                     vars.push((key, value));
                 }
-                Ok(Value::Namespace(Rc::new(RefCell::new(vars))))
+                Value::namespace(vars)
             }
             "cycler" if args.list.is_empty() => {
                 fault("RuntimeError: at least one item has to be provided")
@@ -186,8 +185,8 @@ impl Render<'_> {
     pub fn attribute(&mut self, value: &Value, name: &Arc<str>) -> Res<Value> {
         ops::defined(value)?;
         match value {
-            Value::Namespace(vars) => {
-                let found = vars.borrow().iter().find(|(known, _)| known == name).cloned();
+            Value::Namespace(namespace) => {
+                let found = namespace.vars.borrow().iter().find(|(known, _)| known == name).cloned();
                 let absent = || ops::missing_attribute(value, name);
                 return Ok(found.map_or_else(absent, |entry| entry.1));
             }

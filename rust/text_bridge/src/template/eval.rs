@@ -161,13 +161,13 @@ impl<'t> Render<'t> {
                 Ok(())
             }
             Target::Attribute(name, attribute) => {
-                let Some(Value::Namespace(vars)) = self.scope.get(*name) else {
+                let Some(Value::Namespace(namespace)) = self.scope.get(*name) else {
                     return fault(
                         "TemplateRuntimeError: cannot assign attribute on non-namespace object",
                     );
                 };
                 value.check_held()?;
-                let mut vars = vars.borrow_mut();
+                let mut vars = namespace.vars.borrow_mut();
                 match vars.iter_mut().find(|(known, _)| known == attribute) {
                     Some(entry) => entry.1 = value,
                     None => vars.push((attribute.clone(), value)),

@@ -18,6 +18,8 @@ struct Spec {
 }
 /// Of width and precision; the length of the text is bounded by the budget.
 const NUMBER_MAX: usize = 1_000_000;
+/// Of a float's digits: Rust's own formatting panics above 65535.
+const PRECISION_MAX: usize = 10_000;
 
 fn number(chars: &mut Peekable<Chars>) -> Res<Option<usize>> {
     let mut found = None;
@@ -83,16 +85,19 @@ fn general_form(value: f64, precision: usize) -> String {
     trim(format!("{value:.*}", (precision as i32 - 1 - exponent).max(0) as usize))
 }
 
-fn float_form(value: f64, kind: char, precision: Option<usize>) -> String {
+fn float_form(value: f64, kind: char, precision: Option<usize>) -> Res<String> {
     if !value.is_finite() {
-        return float_repr(value);
+        return Ok(float_repr(value));
     }
     let precision = precision.unwrap_or(6);
-    match kind {
+    if precision > PRECISION_MAX {
+        return fault("OverflowError: precision too large");
+    }
+    Ok(match kind {
         'f' | 'F' => format!("{value:.precision$}"),
         'e' | 'E' => exponent_form(value, precision),
         _ => general_form(value, precision),
-    }
+    })
 }
 
 fn integer_form(value: i128, kind: char, alternate: bool) -> String {
@@ -150,7 +155,7 @@ fn one(
         'f' | 'F' | 'e' | 'E' | 'g' | 'G' => match value.as_float() {
             Some(number) => {
                 budget.room(out.len(), spec.precision.unwrap_or(6) + 400)?;
-                let body = signed(float_form(number, kind, spec.precision), spec);
+                let body = signed(float_form(number, kind, spec.precision)?, spec);
                 pad(out, &body, spec, true, budget)
             }
             None => type_error(format!("must be real number, not {}", value.type_name())),
@@ -326,7 +331,7 @@ fn field_text(
         ("", 'b', Some(number)) => body = integer_form(number, 'b', raw.alternate),
         ("", '%', _) if numeric => {
             let percent = value.as_float().unwrap_or(0.0) * 100.0;
-            body = float_form(percent, 'f', raw.precision) + "%";
+            body = float_form(percent, 'f', raw.precision)? + "%";
         }
         _ => one(&mut body, kind, &raw, value, false, budget)?,
     }

@@ -56,13 +56,18 @@ impl Render<'_> {
             },
             _ => {
                 args.list.clear();
-                fault(format!("TemplateAssertionError: No filter named '{name}'."))
+                fault(format!("TemplateRuntimeError: No filter named '{name}' found."))
             }
         }
     }
 
     fn all(&mut self, value: &Value) -> Res<Vec<Value>> {
         Ok(ops::iterate(value, &mut self.budget)?.to_vec())
+    }
+
+    /// map and select take whatever is false, such as none, for an empty list.
+    fn all_or_nothing(&mut self, value: &Value) -> Res<Vec<Value>> {
+        if value.is_true() { self.all(value) } else { Ok(Vec::new()) }
     }
 
     fn reverse(&mut self, value: &Value) -> Res<Value> {
@@ -118,7 +123,7 @@ impl Render<'_> {
     }
 
     fn map(&mut self, value: &Value, mut args: Args) -> Res<Value> {
-        let items = self.all(value)?;
+        let items = self.all_or_nothing(value)?;
         let mut made = Vec::with_capacity(items.len());
         if args.list.is_empty() {
             let Some(attribute) = args.take_named("attribute") else {
@@ -140,7 +145,7 @@ impl Render<'_> {
     }
 
     fn select(&mut self, name: &str, value: &Value, mut args: Args) -> Res<Value> {
-        let items = self.all(value)?;
+        let items = self.all_or_nothing(value)?;
         let attribute = match name.ends_with("attr") {
             true if args.list.is_empty() => {
                 return fault("FilterArgumentError: Missing parameter for attribute name")

@@ -172,7 +172,7 @@ pub fn split<'a>(text: &'a str, separator: Option<&str>, most: i128) -> Res<Vec<
             while !rest.is_empty() {
                 let end = if parts.len() < most { rest.find(is_space) } else { None };
                 let Some(end) = end else {
-                    parts.push(if parts.len() < most { rest } else { strip(rest, None, false, true) });
+                    parts.push(rest);
                     break;
                 };
                 parts.push(&rest[..end]);
@@ -193,7 +193,7 @@ fn split_right<'a>(text: &'a str, separator: Option<&str>, most: i128) -> Res<Ve
             while !rest.is_empty() {
                 let gap = if parts.len() < most { rest.rfind(is_space) } else { None };
                 let Some(gap) = gap else {
-                    parts.push(if parts.len() < most { rest } else { strip(rest, None, true, false) });
+                    parts.push(rest);
                     break;
                 };
                 let next = rest[gap..].chars().next().map_or(1, char::len_utf8);

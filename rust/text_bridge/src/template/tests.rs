@@ -102,7 +102,8 @@ fn deep_sources_are_refused() {
 }
 
 #[test]
-fn a_container_holds_no_namespace() {
+fn a_namespace_holds_no_namespace() {
     assert!(text("{% set ns = namespace() %}{% set ns.x = [ns] %}").starts_with('!'));
     assert!(text("{% set ns = namespace() %}{% set ns.x = ns %}").starts_with('!'));
+    assert_eq!(text("{% set a = namespace(x=1) %}{{ namespace(b=a).b.x }}"), "1");
 }

@@ -166,7 +166,7 @@ impl Dump {
                 '\t' => out.push_str("\\t"),
                 '\u{8}' => out.push_str("\\b"),
                 '\u{c}' => out.push_str("\\f"),
-                c if (c as u32) < 0x20 || (self.ascii && c as u32 > 0x7f) => {
+                c if (c as u32) < 0x20 || (self.ascii && c as u32 >= 0x7f) => {
                     for unit in c.encode_utf16(&mut [0; 2]) {
                         let _ = write!(out, "\\u{unit:04x}");
                     }

@@ -17,6 +17,8 @@ const WEIGHT_MAX: u64 = 50_000_000;
 pub struct Extent {
     depth: u16,
     pub weight: u64,
+    /// Something in it can change or call: it cannot be assigned to a namespace.
+    live: bool,
 }
 
 /// Why a render ends early.
@@ -56,7 +58,7 @@ pub enum Value {
     Tuple(Rc<Seq>),
     Dict(Rc<Dict>),
     Iter(Rc<Iter>),
-    Namespace(Rc<RefCell<Vec<(Arc<str>, Value)>>>),
+    Namespace(Rc<Namespace>),
     Macro(Rc<Macro>),
     Loop(Rc<Loop>),
     Method(Rc<(Value, Arc<str>)>),
@@ -86,10 +88,15 @@ pub struct Iter {
     extent: Extent,
 }
 
+/// A new one may hold others; later assignments may not, so that no cycle can come to be.
+pub struct Namespace {
+    pub vars: RefCell<Vec<(Arc<str>, Value)>>,
+    extent: Extent,
+}
+
 pub struct Macro {
     pub definition: Arc<ast::Macro>,
-    /// Weak, because the scope holds the macro. A macro cannot outlive its scope: it fits into no
-    /// container, and a scope outlives all that runs inside it.
+    /// Weak, because the scope holds the macro; a scope outlives all that runs inside it.
     pub scope: Weak<Scope>,
 }
 
@@ -135,6 +142,7 @@ fn extent_over<'a>(items: impl Iterator<Item = &'a Value>) -> Res<Extent> {
     for item in items {
         let one = item.extent()?;
         extent.depth = extent.depth.max(one.depth);
+        extent.live |= one.live;
         extent.weight = extent.weight.saturating_add(one.weight).saturating_add(1);
     }
     if extent.depth >= NESTING_MAX {
@@ -165,6 +173,10 @@ impl Value {
         let items = RefCell::new(Some(Rc::new(items)));
         Ok(Value::Iter(Rc::new(Iter { kind, once, items, extent })))
     }
+    pub fn namespace(vars: Vec<(Arc<str>, Value)>) -> Res<Value> {
+        let extent = extent_over(vars.iter().map(|(_, value)| value))?;
+        Ok(Value::Namespace(Rc::new(Namespace { vars: RefCell::new(vars), extent })))
+    }
     pub fn dict(entries: Vec<(Value, Value)>) -> Res<Value> {
         let extent = extent_over(entries.iter().flat_map(|(key, value)| [key, value]))?;
         let mut dict = Dict { entries: Vec::new(), index: HashMap::new(), extent };
@@ -185,7 +197,6 @@ impl Value {
         Ok(Value::Dict(Rc::new(dict)))
     }
 
-    /// Things that can change or call cannot be in a container: no cycle can come to be.
     pub fn extent(&self) -> Res<Extent> {
         match self {
             Value::List(seq) | Value::Tuple(seq) => Ok(seq.extent),
@@ -193,18 +204,20 @@ impl Value {
             Value::Iter(iter) => Ok(iter.extent),
             Value::Method(bound) => {
                 let inner = bound.0.extent()?;
-                Ok(Extent { depth: inner.depth.saturating_add(1), weight: inner.weight })
+                Ok(Extent { depth: inner.depth.saturating_add(1), ..inner })
             }
-            Value::Namespace(_) | Value::Macro(_) | Value::Loop(_) | Value::Cycler(_)
-            | Value::Joiner(_) => {
-                fault(format!("a {} inside a container is not supported", self.type_name()))
-            }
+            // What is in it is not walked through: it stands for itself.
+            Value::Namespace(ns) => Ok(Extent { depth: ns.extent.depth, weight: 0, live: true }),
+            Value::Macro(_) | Value::Loop(_) | Value::Cycler(_) | Value::Joiner(_) => Ok(Extent { live: true, ..Extent::default() }),
             _ => Ok(Extent::default()),
         }
     }
-    /// For namespaces, which hold values but are never held.
+    /// For what is assigned to things that live on.
     pub fn check_held(&self) -> Res<()> {
-        extent_over(std::iter::once(self)).map(|_| ())
+        if extent_over(std::iter::once(self))?.live {
+            return fault(format!("this {} cannot be kept", self.type_name()));
+        }
+        Ok(())
     }
 
     pub fn as_str(&self) -> Option<&str> {

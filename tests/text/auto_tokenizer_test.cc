@@ -1,0 +1,160 @@
+// What a folder says about text, in all the ways it may say it.
+#include "text/auto_tokenizer.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "base/test_data.h"
+#include "tests/text/test_support.h"
+
+namespace vsurge::text {
+namespace {
+
+namespace fs = std::filesystem;
+
+class AutoTokenizerFolder : public testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = fs::path(testing::TempDir()) / ("text_" + std::to_string(getpid()));
+    fs::remove_all(folder_);
+    fs::create_directories(folder_ / "additional_chat_templates");
+    GgufVocabulary vocabulary;
+    write("tokenizer.json", R"({"version":"1.0","truncation":null,"padding":null,"added_tokens":
+      [{"id":2,"content":"<s>","single_word":false,"lstrip":false,"rstrip":false,
+        "normalized":false,"special":true},
+       {"id":3,"content":"</s>","single_word":false,"lstrip":false,"rstrip":false,
+        "normalized":false,"special":true}],
+      "normalizer":null,"pre_tokenizer":null,"post_processor":null,"decoder":null,
+      "model":{"type":"BPE","vocab":{"a":0,"b":1},"merges":[]}})");
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+
+  void write(const std::string& name, std::string_view text) {
+    std::ofstream(folder_ / name, std::ios::binary) << text;
+  }
+  TextAssets load() {
+    auto assets = load_text_assets(folder_);
+    EXPECT_TRUE(assets) << assets.error().message;
+    return std::move(*assets);
+  }
+  std::string error() {
+    const auto assets = load_text_assets(folder_);
+    if (assets) return "";
+    EXPECT_EQ(assets.error().code, base::ErrorCode::kBadModel) << assets.error().message;
+    return assets.error().message;
+  }
+
+  fs::path folder_;
+};
+
+TEST_F(AutoTokenizerFolder, TokenizerAlone) {
+  const auto assets = load();
+  EXPECT_FALSE(assets.chat_template);
+  EXPECT_FALSE(assets.bos);
+  EXPECT_EQ(assets.tokenizer.vocabulary(), 4);
+  EXPECT_TRUE(assets.tokenizer.is_special(2));
+  EXPECT_FALSE(assets.tokenizer.is_special(0));
+  EXPECT_EQ(assets.tokenizer.token_of(1), "b");
+  EXPECT_EQ(assets.tokenizer.token_of(99), std::nullopt);
+  EXPECT_EQ(assets.tokenizer.id_of("zz"), std::nullopt);
+}
+
+TEST_F(AutoTokenizerFolder, SpecialTokensAsTextAndAsObjects) {
+  write("special_tokens_map.json", R"({"bos_token": "old", "pad_token": {"content": "</s>"}})");
+  write("tokenizer_config.json",
+        R"({"bos_token": {"__type": "AddedToken", "content": "<s>"}, "eos_token": "</s>",
+            "unk_token": null, "model_max_length": 4096})");
+  const auto assets = load();
+  EXPECT_EQ(assets.bos, 2);
+  EXPECT_EQ(assets.eos, 3);
+  EXPECT_EQ(assets.padding, 3);
+  EXPECT_EQ(assets.special_tokens.at("bos_token"), "<s>");
+  EXPECT_FALSE(assets.special_tokens.contains("unk_token"));
+  EXPECT_EQ(assets.model_length_max, 4096);
+}
+
+TEST_F(AutoTokenizerFolder, TemplateAsText) {
+  write("tokenizer_config.json", R"({"chat_template": "A{{ 1 + 1 }}", "model_max_length": 1e30})");
+  const auto assets = load();
+  ASSERT_TRUE(assets.chat_template);
+  EXPECT_EQ(assets.chat_template->render("{}", 0), "A2");
+  EXPECT_EQ(assets.chat_template->source(), "A{{ 1 + 1 }}");
+  EXPECT_EQ(assets.model_length_max, 0);
+}
+
+TEST_F(AutoTokenizerFolder, TemplatesAsListAndFiles) {
+  write("tokenizer_config.json", R"({"chat_template": [
+      {"name": "default", "template": "D"}, {"name": "tool_use", "template": "T"}]})");
+  auto assets = load();
+  EXPECT_EQ(assets.chat_template->render("{}", 0), "D");
+  EXPECT_EQ(assets.named_templates.at("tool_use").render("{}", 0), "T");
+  write("chat_template.jinja", "F\n");
+  write("additional_chat_templates/rag.jinja", "R");
+  assets = load();
+  EXPECT_EQ(assets.chat_template->render("{}", 0), "F");
+  EXPECT_EQ(assets.named_templates.at("rag").render("{}", 0), "R");
+  EXPECT_EQ(assets.named_templates.at("tool_use").render("{}", 0), "T");
+}
+
+TEST_F(AutoTokenizerFolder, FaultsAreNamed) {
+  write("tokenizer_config.json", "{");
+  EXPECT_NE(error().find("tokenizer_config.json"), std::string::npos);
+  write("tokenizer_config.json", "[]");
+  EXPECT_NE(error().find("expected an object"), std::string::npos);
+  write("tokenizer_config.json", R"({"bos_token": 5})");
+  EXPECT_NE(error().find("bos_token"), std::string::npos);
+  write("tokenizer_config.json", R"({"chat_template": [{"name": "x"}]})");
+  EXPECT_NE(error().find("chat_template"), std::string::npos);
+  write("tokenizer_config.json", R"({"chat_template": "{% if %}"})");
+  EXPECT_NE(error().find("template 'default'"), std::string::npos);
+  std::string deep = R"({"a":)";
+  deep.append(100'000, '[');
+  write("tokenizer_config.json", deep);
+  EXPECT_NE(error(), "");
+  fs::remove(folder_ / "tokenizer_config.json");
+  write("tokenizer.json", "{\"model\": {}}");
+  EXPECT_NE(error().find("tokenizer.json"), std::string::npos);
+  fs::remove(folder_ / "tokenizer.json");
+  EXPECT_NE(error(), "");
+}
+
+TEST(AutoTokenizer, Qwen3Folder) {
+  if (!base::test_data_path("tokenizers/qwen3")) {
+    GTEST_SKIP() << base::test_data_missing("tokenizers/qwen3");
+  }
+  const auto assets = load_text_assets(base::test_data_root() / "tokenizers/qwen3");
+  ASSERT_TRUE(assets) << assets.error().message;
+  ASSERT_TRUE(assets->chat_template);
+  EXPECT_EQ(assets->eos, 151645);
+  const auto text = assets->chat_template->render(
+      R"({"messages": [{"role": "user", "content": "hi"}], "add_generation_prompt": true})", 0);
+  ASSERT_TRUE(text) << text.error().message;
+  EXPECT_EQ(*text, "<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n");
+  EXPECT_EQ(assets->tokenizer.encode(*text, true).value().front(), 151644);
+}
+
+TEST(Tokenizer, LongRunsTakeLinearTime) {
+  if (!base::test_data_path("tokenizers")) GTEST_SKIP() << base::test_data_missing("tokenizers");
+  for (const std::string name : {"gpt2", "qwen3", "llama-2-spm"}) {
+    const auto& tokenizer = test::shared_tokenizer(name);
+    for (const std::string part : {"A", " ", "\n", "_", "us", "日", "\t ", "1"}) {
+      std::string text;
+      while (text.size() < 200'000) text += part;
+      const auto ids = tokenizer.encode(text, false);
+      ASSERT_TRUE(ids) << ids.error().message;
+      ASSERT_EQ(*tokenizer.decode(*ids, false), text) << name << " '" << part << "'";
+    }
+  }
+}
+
+TEST(Tokenizer, RefusesWhatIsNotText) {
+  if (!base::test_data_path("tokenizers")) GTEST_SKIP() << base::test_data_missing("tokenizers");
+  const auto& tokenizer = test::shared_tokenizer("gpt2");
+  EXPECT_EQ(tokenizer.encode("a\xff", false).error().code, base::ErrorCode::kInvalidRequest);
+  EXPECT_EQ(tokenizer.decode(tokenizer.encode(std::string("a\0b", 3), false).value(), false),
+            std::string("a\0b", 3));
+}
+
+}  // namespace
+}  // namespace vsurge::text
