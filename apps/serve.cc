@@ -19,6 +19,8 @@ struct ServeOptions {
 
 void add_server_options(OptionSet& set, ServeOptions& options) {
   options.fire.host = "127.0.0.1";  // the library keeps the original's 0.0.0.0
+  // With the original's 1 a burst of short prompts would be read one a step.
+  options.model.surge.max_concurrent_prefill = 8;
   set.add("--host", options.fire.host, "address to listen on")->capture_default_str();
   set.add("--port", options.fire.port, "0 = any free one")->capture_default_str();
   set.add("--ssl-keyfile", options.fire.ssl_keyfile, "PEM key, for HTTPS");
