@@ -55,8 +55,11 @@ static constexpr int32_t code_offset(WeightKind kind) {
 //   starts  [K/group][h]  -code_offset * sum of the group's values: where integer sums begin
 //   sums    [K/group][h]  sum of the group's values
 //   scales  [K/group][h]  max |x| / 127
+// With two planes a row of x is two rows here, high and low: x = scale * (256 high + low), scale =
+// max |x| / 32512, both int8. The high row's scale holds the 256; linear() adds the two results.
 struct ActivationTiles {
-  int64_t rows;
+  int64_t rows;    // rows of x * planes
+  int32_t planes;  // 1, or 2 (integer kinds only)
   int64_t cols;
   int32_t group;
   uint8_t* values;
@@ -77,7 +80,7 @@ struct PrepareArgs {
 struct LinearArgs {
   PackedMatrix weights;
   ActivationTiles x;
-  float* out;  // [rows of x, N], rows out_stride apart
+  float* out;  // [rows of x / planes, N], rows out_stride apart
   int64_t out_stride;
   const float* bias;  // [N] or nullptr
   bool accumulate;    // out += instead of out =

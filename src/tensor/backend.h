@@ -69,6 +69,9 @@ struct RopeSpec {
 struct LinearSpec {
   const float* bias = nullptr;  // [rows of W]
   bool accumulate = false;
+  // Integer weights: activations in 16 bits instead of 8, at twice the multiplications (hardly
+  // slower for few rows, which wait for memory). No effect on float weights.
+  bool precise = false;
 };
 
 class Backend {

@@ -46,6 +46,7 @@ constexpr std::int64_t kSerialValues = 1 << 13;
 // Columns of activations that one thread prepares at a time.
 constexpr std::int64_t kPrepareCols = 1024;
 constexpr std::int64_t kGroupMin = 16;
+constexpr std::int64_t kPlanesMax = 2;
 // Split attention tiles of so many full-length sequences may be in flight at once.
 constexpr std::int64_t kSplitSequences = 8;
 
@@ -74,11 +75,10 @@ CpuBackend::ScratchSizes CpuBackend::scratch_sizes(const StepShape& shape) const
   const std::int64_t attention = kernels::attend_scratch_floats(lines, shape.head_dim);
   ScratchSizes sizes{};
   sizes.values = inputs * sizeof(float);
-  sizes.groups = inputs / kGroupMin * 3 * sizeof(float);
+  sizes.groups = inputs / kGroupMin * kPlanesMax * 3 * sizeof(float);
   sizes.partials = static_cast<std::size_t>(partials) * sizeof(float);
   sizes.attention = threads * static_cast<std::size_t>(attention) * sizeof(float);
-  sizes.sampling =
-      threads * static_cast<std::size_t>(shape.vocabulary) * 2 * sizeof(std::uint64_t);
+  sizes.sampling = threads * static_cast<std::size_t>(shape.vocabulary) * 2 * sizeof(std::uint64_t);
   return sizes;
 }
 
@@ -127,14 +127,16 @@ void CpuBackend::do_embed(const Weight& table, std::span<const std::int32_t> tok
   });
 }
 
-kernels::ActivationTiles CpuBackend::prepare(const Tensor& x, const Weight& w) {
-  const auto total = static_cast<std::size_t>(x.rows * x.cols);
+kernels::ActivationTiles CpuBackend::prepare(const Tensor& x, const Weight& w, int planes) {
+  const std::int64_t rows = x.rows * planes;
+  const auto total = static_cast<std::size_t>(rows * x.cols);
   const std::int64_t group = w.format.group;
   kernels::PrepareArgs args{};
   args.x = x.row<float>(0);
   args.x_stride = x.row_stride;
   args.kind = w.format.kind;
-  args.tiles.rows = x.rows;
+  args.tiles.rows = rows;
+  args.tiles.planes = planes;
   args.tiles.cols = x.cols;
   args.tiles.group = w.format.group;
   need(values_, total * static_cast<std::size_t>(kernels::activation_bytes(args.kind)));
@@ -147,9 +149,9 @@ kernels::ActivationTiles CpuBackend::prepare(const Tensor& x, const Weight& w) {
     args.tiles.scales = args.tiles.sums + groups;
   }
   // Rows of one tile share cache lines, so threads divide tiles and columns, never rows.
-  const std::int64_t tiles = kernels::tile_count(x.rows);
+  const std::int64_t tiles = kernels::tile_count(rows);
   const std::int64_t strips = ceil_div(x.cols, kPrepareCols);
-  const bool serial = x.rows * x.cols <= kSerialValues;
+  const bool serial = rows * x.cols <= kSerialValues;
   pool_.parallel_for(tiles * strips, serial ? tiles * strips : 1,
                      [&](std::int64_t begin, std::int64_t end, int) {
                        for (std::int64_t i = begin; i < end; ++i) {
@@ -167,12 +169,12 @@ kernels::ActivationTiles CpuBackend::prepare(const Tensor& x, const Weight& w) {
 void CpuBackend::do_linear(Tensor x, const Weight& w, Tensor out, const LinearSpec& spec) {
   kernels::LinearArgs args{};
   args.weights = view_of(w);
-  args.x = prepare(x, w);
+  args.x = prepare(x, w, spec.precise && kernels::is_integer(w.format.kind) ? 2 : 1);
   args.out = out.row<float>(0);
   args.out_stride = out.row_stride;
   args.bias = spec.bias;
   args.accumulate = spec.accumulate;
-  args.tile_end = kernels::tile_count(x.rows);
+  args.tile_end = kernels::tile_count(args.x.rows);
   const std::int64_t panels = ceil_div(w.rows, kPanelRows);
   // Pairs of panels share their activations.
   std::int64_t grain = std::max<std::int64_t>(2, panels / (pool_.size() * 8) / 2 * 2);

@@ -36,7 +36,7 @@ class CpuBackend final : public Backend {
   };
   ScratchSizes scratch_sizes(const StepShape& shape) const;
   // Activations of x in the form that `w` multiplies, in the reserved scratch.
-  kernels::ActivationTiles prepare(const Tensor& x, const Weight& w);
+  kernels::ActivationTiles prepare(const Tensor& x, const Weight& w, int planes);
   // Calls fn(begin, end) over rows, on all threads when there are enough of them.
   template <class F>
   void for_rows(std::int64_t rows, F&& fn);

@@ -125,29 +125,43 @@ inline void prepare_float_row(const float* x, WeightKind kind, uint8_t* tile, in
   for (int64_t k = k0; k < k1; ++k) out[k / 2 * h * 2 + k % 2] = float_to_bf16(x[k]);
 }
 
-// The same for integers: round(x * 127 / max|x|) per group.
+// Sixteen values as int8 at q; returns their sum. Plane -1 is the only one, 0 the high, 1 the low.
+inline uint32_t store_plane(int8_t* q, Vf scaled, int plane) {
+  if (plane >= 0) {
+    const Vf whole = vround(scaled);
+    // The half makes ties impossible, so that low lies in -128..127.
+    const Vf high = vround(vmul(vadd(whole, vset(0.5f)), vset(1.0f / 256)));
+    scaled = plane == 0 ? high : vfma(high, vset(-256.0f), whole);
+  }
+  return static_cast<uint32_t>(vstore_int8(q, scaled, 16));
+}
+
+// The same for integers: round(x * 127 / max|x|) per group, or a plane of round(x * 32512 /
+// max|x|).
 inline void prepare_integer_row(const float* x, const PrepareArgs& a, int64_t r0, int64_t h,
                                 int64_t r) {
   const ActivationTiles& t = a.tiles;
   const int64_t group = t.group;
-  const int32_t offset = code_offset(a.kind);
+  const int plane = t.planes == 1 ? -1 : static_cast<int>((r0 + r) % 2);
+  const float steps = t.planes == 1 ? 127.0f : 32512.0f;
+  const auto offset = static_cast<uint32_t>(code_offset(a.kind));
   int8_t* out = reinterpret_cast<int8_t*>(t.values) + r0 * t.cols + r * 4;
   for (int64_t g = a.col_begin / group; g < a.col_end / group; ++g) {
     Vf m = vset(0);
     for (int64_t i = 0; i < group; i += 16) m = vmax(m, vabs(vload(x + g * group + i)));
     const float top = vreduce_max(m);
-    const Vf inverse = vset(top == 0 ? 0.0f : 127.0f / top);
-    int32_t sum = 0;
+    const Vf inverse = vset(top == 0 ? 0.0f : steps / top);
+    uint32_t sum = 0;  // wraps when x is not finite; the scale says so then
     for (int64_t i = 0; i < group; i += 16) {
       int8_t q[16];
-      sum += vstore_int8(q, vmul(vload(x + g * group + i), inverse), 16);
+      sum += store_plane(q, vmul(vload(x + g * group + i), inverse), plane);
       int8_t* to = out + (g * group + i) * h;
       for (int j = 0; j < 4; ++j) memcpy(to + j * h * 4, q + j * 4, 4);
     }
     const int64_t at = r0 * (t.cols / group) + g * h + r;
-    t.starts[at] = -offset * sum;
-    t.sums[at] = static_cast<float>(sum);
-    t.scales[at] = top / 127.0f;
+    t.starts[at] = static_cast<int32_t>(0u - offset * sum);
+    t.sums[at] = static_cast<float>(static_cast<int32_t>(sum));
+    t.scales[at] = plane == 0 ? top / steps * 256.0f : top / steps;
   }
 }
 
@@ -158,7 +172,7 @@ void prepare(const PrepareArgs& a) {
     const int64_t r0 = tile_first_row(t.rows, tile);
     const int64_t h = tile_first_row(t.rows, tile + 1) - r0;
     for (int64_t r = 0; r < h; ++r) {
-      const float* x = a.x + (r0 + r) * a.x_stride;
+      const float* x = a.x + (r0 + r) / t.planes * a.x_stride;
       if (floats) {
         uint8_t* at = t.values + r0 * t.cols * activation_bytes(a.kind);
         prepare_float_row(x, a.kind, at, h, r, a.col_begin, a.col_end);
