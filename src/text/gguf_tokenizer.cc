@@ -185,6 +185,7 @@ struct Merge {
   std::size_t left, right;
   float score;
   std::size_t left_length, right_length;  // in characters
+  std::size_t order = 0;                  // the earlier one comes first among equals
 };
 
 // SentencePiece joins the pair whose union scores best; as a list of merges that is every way to
@@ -214,9 +215,10 @@ json::array score_merges(const GgufVocabulary& vocabulary, const Vocabulary& ind
                 return std::pair(a.left, a.right) < std::pair(b.left, b.right);
               });
   }
-  std::stable_sort(merges.begin(), merges.end(), [](const Merge& a, const Merge& b) {
-    return std::tuple(a.score, a.left_length, a.right_length) >
-           std::tuple(b.score, b.left_length, b.right_length);
+  for (std::size_t i = 0; i < merges.size(); ++i) merges[i].order = i;
+  std::sort(merges.begin(), merges.end(), [](const Merge& a, const Merge& b) {
+    return std::tuple(-a.score, b.left_length, b.right_length, a.order) <
+           std::tuple(-b.score, a.left_length, a.right_length, b.order);
   });
   json::array result;
   result.reserve(merges.size());

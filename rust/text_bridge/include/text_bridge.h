@@ -48,18 +48,22 @@ int tb_tokenizer_new(const uint8_t* json, size_t size, uint32_t vocabulary_max, 
                      tb_bytes* error);
 void tb_tokenizer_free(tb_tokenizer* tokenizer);
 uint32_t tb_tokenizer_vocabulary(const tb_tokenizer* tokenizer); /* highest id + 1 */
-int64_t tb_tokenizer_id_of(const tb_tokenizer* tokenizer, const uint8_t* token, size_t size); /* -1: none */
+int64_t tb_tokenizer_id_of(const tb_tokenizer* tokenizer, const uint8_t* token,
+                           size_t size); /* -1: none */
 bool tb_tokenizer_is_special(const tb_tokenizer* tokenizer, uint32_t id);
 /* The entry as the vocabulary writes it; TB_ERROR when there is none. */
-int tb_tokenizer_token_of(const tb_tokenizer* tokenizer, uint32_t id, tb_bytes* out, tb_bytes* error);
+int tb_tokenizer_token_of(const tb_tokenizer* tokenizer, uint32_t id, tb_bytes* out,
+                          tb_bytes* error);
 int tb_tokenizer_encode(const tb_tokenizer* tokenizer, const uint8_t* text, size_t size,
                         bool add_special, tb_ids* out, tb_bytes* error);
 int tb_tokenizer_decode(const tb_tokenizer* tokenizer, const uint32_t* ids, size_t count,
                         bool skip_special, tb_bytes* out, tb_bytes* error);
 
-/* Ids one by one. All that push and finish give, in order, equals tb_tokenizer_decode of all ids. */
+/* Ids one by one. All that push and finish give, in order, equals tb_tokenizer_decode of all ids.
+ */
 typedef struct tb_stream tb_stream;
-int tb_stream_new(const tb_tokenizer* tokenizer, bool skip_special, tb_stream** out, tb_bytes* error);
+int tb_stream_new(const tb_tokenizer* tokenizer, bool skip_special, tb_stream** out,
+                  tb_bytes* error);
 void tb_stream_free(tb_stream* stream);
 int tb_stream_push(tb_stream* stream, uint32_t id, tb_bytes* out, tb_bytes* error);
 int tb_stream_finish(tb_stream* stream, tb_bytes* out, tb_bytes* error); /* then it is as new */
@@ -67,9 +71,9 @@ int tb_stream_finish(tb_stream* stream, tb_bytes* out, tb_bytes* error); /* then
 /* --- chat templates ----------------------------------------------------------------------- */
 typedef struct tb_template tb_template;
 typedef struct tb_template_limits {
-  uint64_t fuel;              /* steps of one render */
-  uint64_t output_bytes_max;  /* of the text, and of any one string while rendering */
-  uint64_t memory_bytes_max;  /* held by one render at any moment */
+  uint64_t fuel;             /* steps of one render */
+  uint64_t output_bytes_max; /* of the text, and of any one string while rendering */
+  uint64_t memory_bytes_max; /* held by one render at any moment */
   uint64_t time_ms_max;
 } tb_template_limits;
 int tb_template_new(const uint8_t* source, size_t size, const tb_template_limits* limits,
@@ -85,8 +89,8 @@ enum tb_grammar_kind {
   TB_JSON_SCHEMA = 0,
   TB_REGEX = 1,
   TB_LARK = 2,
-  TB_CHOICE = 3,      /* source: JSON array of strings */
-  TB_JSON_OBJECT = 4  /* any JSON object; source is not read */
+  TB_CHOICE = 3,     /* source: JSON array of strings */
+  TB_JSON_OBJECT = 4 /* any JSON object; source is not read */
 };
 typedef struct tb_grammar_factory tb_grammar_factory;
 typedef struct tb_matcher tb_matcher;

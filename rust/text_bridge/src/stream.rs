@@ -17,8 +17,14 @@ use tokenizers::Tokenizer;
 enum TokenStep {
     Replace(String, String),
     /// `replacement` becomes a space; in the first token it vanishes when `drop_first`.
-    Metaspace { replacement: char, drop_first: bool },
-    Strip { content: char, start: usize },
+    Metaspace {
+        replacement: char,
+        drop_first: bool,
+    },
+    Strip {
+        content: char,
+        start: usize,
+    },
 }
 
 /// What a decoder does, as far as it can be done token by token.
@@ -26,7 +32,11 @@ enum TokenStep {
 enum Plan {
     /// Tokens spell bytes in GPT-2's alphabet.
     ByteLevel,
-    Text { steps: Vec<TokenStep>, byte_fallback: bool, strip_head: Option<(char, usize)> },
+    Text {
+        steps: Vec<TokenStep>,
+        byte_fallback: bool,
+        strip_head: Option<(char, usize)>,
+    },
     /// No decoder: tokens with a space between.
     Joined,
     /// Anything else: everything is decoded at the end.
@@ -128,11 +138,11 @@ pub struct TbStream {
     tokenizer: Arc<Tokenizer>,
     skip_special: bool,
     plan: Plan,
-    seen: usize,          // tokens that took part
-    bytes: Vec<u8>,       // an unfinished character (ByteLevel) or byte run (ByteFallback)
-    stripped: usize,      // of strip_head
-    head_over: bool,      // strip_head has met another character
-    ids: Vec<u32>,        // Plan::Whole alone
+    seen: usize,     // tokens that took part
+    bytes: Vec<u8>,  // an unfinished character (ByteLevel) or byte run (ByteFallback)
+    stripped: usize, // of strip_head
+    head_over: bool, // strip_head has met another character
+    ids: Vec<u32>,   // Plan::Whole alone
 }
 
 impl TbStream {
@@ -209,7 +219,9 @@ impl TbStream {
         for step in steps {
             token = match step {
                 TokenStep::Replace(from, to) => token.replace(from.as_str(), to),
-                TokenStep::Metaspace { replacement, drop_first } if *drop_first && self.seen == 1 => {
+                TokenStep::Metaspace { replacement, drop_first }
+                    if *drop_first && self.seen == 1 =>
+                {
                     token.replace(*replacement, "")
                 }
                 TokenStep::Metaspace { replacement, .. } => token.replace(*replacement, " "),

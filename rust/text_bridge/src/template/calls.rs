@@ -115,15 +115,18 @@ impl Render<'_> {
                         for pair in ops::iterate(other, &mut self.budget)?.iter() {
                             let pair = ops::iterate(pair, &mut self.budget)?;
                             let [key, value] = pair.as_slice() else {
-                                return fault("ValueError: dictionary update sequence element has \
-                                              a wrong length; 2 is required");
+                                return fault(
+                                    "ValueError: dictionary update sequence element has \
+                                              a wrong length; 2 is required",
+                                );
                             };
                             entries.push((key.clone(), value.clone()));
                         }
                     }
                     None => {}
                 }
-                entries.extend(args.named.into_iter().map(|(key, value)| (Value::Text(key), value)));
+                entries
+                    .extend(args.named.into_iter().map(|(key, value)| (Value::Text(key), value)));
                 Value::dict(entries)
             }
             "namespace" => {
@@ -186,7 +189,8 @@ impl Render<'_> {
         ops::defined(value)?;
         match value {
             Value::Namespace(namespace) => {
-                let found = namespace.vars.borrow().iter().find(|(known, _)| known == name).cloned();
+                let found =
+                    namespace.vars.borrow().iter().find(|(known, _)| known == name).cloned();
                 let absent = || ops::missing_attribute(value, name);
                 return Ok(found.map_or_else(absent, |entry| entry.1));
             }

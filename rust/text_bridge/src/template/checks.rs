@@ -1,10 +1,10 @@
 //! jinja2's tests: `value is name`.
 
+use super::ast::Comparison;
 use super::calls::Args;
 use super::eval::Render;
 use super::ops;
 use super::value::{fault, type_error, Res, Value};
-use super::ast::Comparison;
 
 impl Render<'_> {
     #[inline(never)]
@@ -29,18 +29,32 @@ impl Render<'_> {
             "mapping" => matches!(value, Value::Dict(_)),
             "iterable" => matches!(
                 value,
-                Value::Undefined(_) | Value::Text(_) | Value::Safe(_) | Value::List(_)
-                    | Value::Tuple(_) | Value::Dict(_) | Value::Iter(_) | Value::Loop(_)
+                Value::Undefined(_)
+                    | Value::Text(_)
+                    | Value::Safe(_)
+                    | Value::List(_)
+                    | Value::Tuple(_)
+                    | Value::Dict(_)
+                    | Value::Iter(_)
+                    | Value::Loop(_)
             ),
             "sequence" => matches!(
                 value,
-                Value::Undefined(_) | Value::Text(_) | Value::Safe(_) | Value::List(_)
-                    | Value::Tuple(_) | Value::Dict(_)
+                Value::Undefined(_)
+                    | Value::Text(_)
+                    | Value::Safe(_)
+                    | Value::List(_)
+                    | Value::Tuple(_)
+                    | Value::Dict(_)
             ),
             "callable" => matches!(
                 value,
-                Value::Macro(_) | Value::Method(_) | Value::Function(_) | Value::Loop(_)
-                    | Value::Joiner(_) | Value::Undefined(_)
+                Value::Macro(_)
+                    | Value::Method(_)
+                    | Value::Function(_)
+                    | Value::Loop(_)
+                    | Value::Joiner(_)
+                    | Value::Undefined(_)
             ),
             "sameas" => match other {
                 Some(other) => same(value, other),
@@ -94,8 +108,39 @@ fn same(a: &Value, b: &Value) -> bool {
 }
 
 pub const NAMES: [&str; 35] = [
-    "defined", "undefined", "none", "boolean", "true", "false", "integer", "float", "number",
-    "string", "mapping", "iterable", "sequence", "callable", "sameas", "escaped", "lower", "upper",
-    "odd", "even", "divisibleby", "eq", "equalto", "==", "ne", "!=", "lt", "lessthan", "le", "gt",
-    "greaterthan", "ge", "in", "filter", "test",
+    "defined",
+    "undefined",
+    "none",
+    "boolean",
+    "true",
+    "false",
+    "integer",
+    "float",
+    "number",
+    "string",
+    "mapping",
+    "iterable",
+    "sequence",
+    "callable",
+    "sameas",
+    "escaped",
+    "lower",
+    "upper",
+    "odd",
+    "even",
+    "divisibleby",
+    "eq",
+    "equalto",
+    "==",
+    "ne",
+    "!=",
+    "lt",
+    "lessthan",
+    "le",
+    "gt",
+    "greaterthan",
+    "ge",
+    "in",
+    "filter",
+    "test",
 ];

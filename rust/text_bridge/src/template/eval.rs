@@ -177,8 +177,12 @@ impl<'t> Render<'t> {
             Target::Unpack(targets) => {
                 if !matches!(
                     value,
-                    Value::List(_) | Value::Tuple(_) | Value::Dict(_) | Value::Iter(_)
-                        | Value::Text(_) | Value::Safe(_)
+                    Value::List(_)
+                        | Value::Tuple(_)
+                        | Value::Dict(_)
+                        | Value::Iter(_)
+                        | Value::Text(_)
+                        | Value::Safe(_)
                 ) {
                     let name = value.type_name();
                     return type_error(format!("cannot unpack non-iterable {name} object"));
@@ -445,7 +449,9 @@ impl<'t> Render<'t> {
                     }
                     other => {
                         let name = other.type_name();
-                        return type_error(format!("argument after ** must be a mapping, not {name}"));
+                        return type_error(format!(
+                            "argument after ** must be a mapping, not {name}"
+                        ));
                     }
                 },
             }
@@ -486,7 +492,9 @@ impl<'t> Render<'t> {
                     ));
                 }
                 (Some(value), None) | (None, Some(value)) => value,
-                (None, None) if n >= no_default => self.expr(&definition.defaults[n - no_default])?,
+                (None, None) if n >= no_default => {
+                    self.expr(&definition.defaults[n - no_default])?
+                }
                 (None, None) => {
                     Value::Undefined(format!("parameter '{text}' was not provided").into())
                 }
@@ -503,8 +511,10 @@ impl<'t> Render<'t> {
             let absent = || Value::Undefined("No caller defined".into());
             set(self, "caller", caller.unwrap_or_else(absent));
         } else if caller.is_some() {
-            return type_error(format!("macro '{called}' was invoked with two values for the \
-                                       special caller argument."));
+            return type_error(format!(
+                "macro '{called}' was invoked with two values for the \
+                                       special caller argument."
+            ));
         }
         if definition.reads_kwargs {
             let named = std::mem::take(&mut args.named);

@@ -8,12 +8,58 @@ use super::text::{repr, to_str, Dump};
 use super::value::{fault, type_error, Res, Value};
 
 pub const NAMES: [&str; 52] = [
-    "abs", "attr", "batch", "capitalize", "center", "count", "d", "default", "dictsort", "e",
-    "escape", "filesizeformat", "first", "float", "forceescape", "format", "groupby", "indent",
-    "int", "items", "join", "last", "length", "list", "lower", "map", "max", "min", "pprint",
-    "reject", "rejectattr", "replace", "reverse", "round", "safe", "select", "selectattr",
-    "slice", "sort", "string", "striptags", "sum", "title", "tojson", "trim", "truncate",
-    "unique", "upper", "urlencode", "wordcount", "wordwrap", "xmlattr",
+    "abs",
+    "attr",
+    "batch",
+    "capitalize",
+    "center",
+    "count",
+    "d",
+    "default",
+    "dictsort",
+    "e",
+    "escape",
+    "filesizeformat",
+    "first",
+    "float",
+    "forceescape",
+    "format",
+    "groupby",
+    "indent",
+    "int",
+    "items",
+    "join",
+    "last",
+    "length",
+    "list",
+    "lower",
+    "map",
+    "max",
+    "min",
+    "pprint",
+    "reject",
+    "rejectattr",
+    "replace",
+    "reverse",
+    "round",
+    "safe",
+    "select",
+    "selectattr",
+    "slice",
+    "sort",
+    "string",
+    "striptags",
+    "sum",
+    "title",
+    "tojson",
+    "trim",
+    "truncate",
+    "unique",
+    "upper",
+    "urlencode",
+    "wordcount",
+    "wordwrap",
+    "xmlattr",
 ];
 
 /// Text of the same kind as the value was: what the markupsafe class does.
@@ -173,8 +219,10 @@ impl Render<'_> {
 
     fn format_filter(&mut self, value: &Value, args: &Args) -> Res<Value> {
         if !args.list.is_empty() && !args.named.is_empty() {
-            return fault("FilterArgumentError: can't handle positional and keyword arguments at \
-                          the same time");
+            return fault(
+                "FilterArgumentError: can't handle positional and keyword arguments at \
+                          the same time",
+            );
         }
         let values = match args.named.is_empty() {
             true => Value::tuple(args.list.clone())?,

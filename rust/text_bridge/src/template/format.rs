@@ -71,8 +71,7 @@ fn exponent_form(value: f64, precision: usize) -> String {
 fn general_form(value: f64, precision: usize) -> String {
     let precision = precision.max(1);
     let scientific = format!("{value:.*e}", precision - 1);
-    let exponent: i32 =
-        scientific.split_once('e').and_then(|(_, e)| e.parse().ok()).unwrap_or(0);
+    let exponent: i32 = scientific.split_once('e').and_then(|(_, e)| e.parse().ok()).unwrap_or(0);
     let trim = |text: String| match text.contains('.') {
         true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
         false => text,
@@ -165,12 +164,21 @@ fn one(
                 Some(c) => pad(out, c.encode_utf8(&mut [0; 4]), spec, false, budget),
                 None => fault("OverflowError: %c arg not in range(0x110000)"),
             },
-            (None, Some(text)) if text.chars().count() == 1 => {
-                pad(out, text, spec, false, budget)
-            }
+            (None, Some(text)) if text.chars().count() == 1 => pad(out, text, spec, false, budget),
             _ => type_error("%c requires int or char"),
         },
         other => fault(format!("ValueError: unsupported format character '{other}'")),
+    }
+}
+
+fn flags(chars: &mut Peekable<Chars>, spec: &mut Spec) {
+    while let Some(flag) = chars.next_if(|c| "-+ #0".contains(*c)) {
+        match flag {
+            '-' => spec.left = true,
+            '0' => spec.zero = true,
+            '#' => spec.alternate = true,
+            sign => spec.sign = Some(if spec.sign == Some('+') { '+' } else { sign }),
+        }
     }
 }
 
@@ -201,14 +209,7 @@ pub fn percent(pattern: &str, safe: bool, args: &Value, budget: &mut Budget) -> 
             }
             by_key = true;
         }
-        while let Some(flag) = chars.next_if(|c| "-+ #0".contains(*c)) {
-            match flag {
-                '-' => spec.left = true,
-                '0' => spec.zero = true,
-                '#' => spec.alternate = true,
-                sign => spec.sign = Some(if spec.sign == Some('+') { '+' } else { sign }),
-            }
-        }
+        flags(&mut chars, &mut spec);
         let mut next = || -> Res<&Value> {
             used += 1;
             match list.get(used - 1) {

@@ -49,7 +49,8 @@ impl Render<'_> {
                     let key = key.into();
                     let found = self.attribute(&value, &key)?;
                     // Attributes alone, never items.
-                    let is_item = matches!(&value, Value::Dict(_)) && !methods::exists(&value, &key);
+                    let is_item =
+                        matches!(&value, Value::Dict(_)) && !methods::exists(&value, &key);
                     Ok(if is_item { ops::missing_attribute(&value, &key) } else { found })
                 }
                 None => type_error("attr wants a name"),
@@ -67,7 +68,11 @@ impl Render<'_> {
 
     /// map and select take whatever is false, such as none, for an empty list.
     fn all_or_nothing(&mut self, value: &Value) -> Res<Vec<Value>> {
-        if value.is_true() { self.all(value) } else { Ok(Vec::new()) }
+        if value.is_true() {
+            self.all(value)
+        } else {
+            Ok(Vec::new())
+        }
     }
 
     fn reverse(&mut self, value: &Value) -> Res<Value> {

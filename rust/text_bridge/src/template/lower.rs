@@ -269,9 +269,7 @@ impl Lowering {
                 base: Some(self.expr(&one.expr)?),
                 args: self.args(&one.args)?,
             })),
-            parsed::Expr::GetAttr(one) => {
-                Expr::Attribute(self.boxed(&one.expr)?, one.name.into())
-            }
+            parsed::Expr::GetAttr(one) => Expr::Attribute(self.boxed(&one.expr)?, one.name.into()),
             parsed::Expr::GetItem(one) => {
                 Expr::Item(Box::new((self.expr(&one.expr)?, self.expr(&one.subscript_expr)?)))
             }

@@ -7,16 +7,52 @@ use super::ops::{self, escape};
 use super::value::{fault, type_error, Res, Value};
 
 const OF_TEXT: [&str; 43] = [
-    "capitalize", "casefold", "center", "count", "endswith", "expandtabs", "find", "format",
-    "index", "isalnum", "isalpha", "isascii", "isdecimal", "isdigit", "isidentifier", "islower",
-    "isnumeric", "isprintable", "isspace", "istitle", "isupper", "join", "ljust", "lower",
-    "lstrip", "partition", "removeprefix", "removesuffix", "replace", "rfind", "rindex", "rjust",
-    "rpartition", "rsplit", "rstrip", "split", "splitlines", "startswith", "strip", "swapcase",
-    "title", "upper", "zfill",
+    "capitalize",
+    "casefold",
+    "center",
+    "count",
+    "endswith",
+    "expandtabs",
+    "find",
+    "format",
+    "index",
+    "isalnum",
+    "isalpha",
+    "isascii",
+    "isdecimal",
+    "isdigit",
+    "isidentifier",
+    "islower",
+    "isnumeric",
+    "isprintable",
+    "isspace",
+    "istitle",
+    "isupper",
+    "join",
+    "ljust",
+    "lower",
+    "lstrip",
+    "partition",
+    "removeprefix",
+    "removesuffix",
+    "replace",
+    "rfind",
+    "rindex",
+    "rjust",
+    "rpartition",
+    "rsplit",
+    "rstrip",
+    "split",
+    "splitlines",
+    "startswith",
+    "strip",
+    "swapcase",
+    "title",
+    "upper",
+    "zfill",
 ];
-const OF_DICT: [&str; 10] = [
-    "get", "items", "keys", "values", "copy", "clear", "pop", "popitem", "setdefault", "update",
-];
+const OF_DICT: [&str; 10] =
+    ["get", "items", "keys", "values", "copy", "clear", "pop", "popitem", "setdefault", "update"];
 const OF_LIST: [&str; 11] = [
     "count", "index", "copy", "append", "clear", "extend", "insert", "pop", "remove", "reverse",
     "sort",
@@ -80,8 +116,7 @@ pub fn call(value: &Value, name: &str, args: Args, budget: &mut Budget) -> Res<V
             args.list.iter().try_for_each(Value::check_held)?;
             let mut last = state.changed.borrow_mut();
             let same = last.as_ref().is_some_and(|old| {
-                old.len() == args.list.len()
-                    && old.iter().zip(&args.list).all(|(a, b)| a.equals(b))
+                old.len() == args.list.len() && old.iter().zip(&args.list).all(|(a, b)| a.equals(b))
             });
             *last = Some(args.list);
             Ok(Value::Bool(!same))
@@ -92,9 +127,7 @@ pub fn call(value: &Value, name: &str, args: Args, budget: &mut Budget) -> Res<V
 
 fn unsafe_method(value: &Value, name: &str) -> Res<Value> {
     let class = value.type_name();
-    fault(format!(
-        "SecurityError: access to attribute '{name}' of '{class}' object is unsafe."
-    ))
+    fault(format!("SecurityError: access to attribute '{name}' of '{class}' object is unsafe."))
 }
 
 pub fn view(kind: &str, dict: &super::value::Dict) -> Res<Value> {
@@ -103,8 +136,9 @@ pub fn view(kind: &str, dict: &super::value::Dict) -> Res<Value> {
         "keys" => Value::iter("dict_keys", entries.map(|entry| entry.0.clone()).collect()),
         "values" => Value::iter("dict_values", entries.map(|entry| entry.1.clone()).collect()),
         _ => {
-            let pairs: Res<Vec<_>> =
-                entries.map(|(key, value)| Value::tuple(vec![key.clone(), value.clone()])).collect();
+            let pairs: Res<Vec<_>> = entries
+                .map(|(key, value)| Value::tuple(vec![key.clone(), value.clone()]))
+                .collect();
             Value::iter("dict_items", pairs?)
         }
     }
@@ -119,7 +153,11 @@ pub fn is_space(c: char) -> bool {
 pub fn strip<'a>(text: &'a str, chars: Option<&str>, left: bool, right: bool) -> &'a str {
     let hit = |c: char| chars.map_or_else(|| is_space(c), |set| set.contains(c));
     let text = if left { text.trim_start_matches(hit) } else { text };
-    if right { text.trim_end_matches(hit) } else { text }
+    if right {
+        text.trim_end_matches(hit)
+    } else {
+        text
+    }
 }
 
 pub fn capitalize(text: &str) -> String {
@@ -146,8 +184,11 @@ fn title(text: &str) -> String {
 
 pub fn split_lines(text: &str, keep: bool) -> Vec<&str> {
     let ends = |c: char| {
-        matches!(c, '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{1c}'..='\u{1e}' | '\u{85}' | '\u{2028}'
-            | '\u{2029}')
+        matches!(
+            c,
+            '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{1c}'
+                ..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}'
+        )
     };
     let (mut lines, mut rest) = (Vec::new(), text);
     while let Some(at) = rest.find(ends) {
@@ -276,9 +317,7 @@ fn affix(text: &str, name: &str, args: &Args) -> Res<bool> {
             None => {
                 ops::defined(part)?;
                 let found = part.type_name();
-                type_error(format!(
-                    "{name} first arg must be str or a tuple of str, not {found}"
-                ))
+                type_error(format!("{name} first arg must be str or a tuple of str, not {found}"))
             }
         },
         None => type_error(format!("{name} expected at least 1 argument, got 0")),
@@ -297,8 +336,7 @@ fn predicate(text: &str, name: &str) -> bool {
         "isspace" => all(is_space),
         "isprintable" => text.chars().all(|c| !c.is_control()),
         "isidentifier" => {
-            all(|c| c.is_alphanumeric() || c == '_')
-                && !text.starts_with(|c: char| c.is_numeric())
+            all(|c| c.is_alphanumeric() || c == '_') && !text.starts_with(|c: char| c.is_numeric())
         }
         "islower" => text.chars().any(cased) && !text.chars().any(char::is_uppercase),
         "isupper" => text.chars().any(cased) && !text.chars().any(char::is_lowercase),
@@ -343,13 +381,7 @@ fn split_method(
     Value::list(parts(found, safe, budget)?)
 }
 
-fn text_method(
-    text: &str,
-    safe: bool,
-    name: &str,
-    args: Args,
-    budget: &mut Budget,
-) -> Res<Value> {
+fn text_method(text: &str, safe: bool, name: &str, args: Args, budget: &mut Budget) -> Res<Value> {
     budget.spend(text.len().saturating_mul(3))?;
     if name.starts_with("is") {
         return Ok(Value::Bool(predicate(text, name)));

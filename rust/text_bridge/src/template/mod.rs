@@ -21,7 +21,9 @@ mod ops;
 mod text;
 mod value;
 
-use crate::{guard, release, text_view, view, Failure, Outcome, TbBytes, TB_ERROR, TB_LIMIT, TB_RAISED};
+use crate::{
+    guard, release, text_view, view, Failure, Outcome, TbBytes, TB_ERROR, TB_LIMIT, TB_RAISED,
+};
 use budget::{Budget, Limits};
 use std::os::raw::c_int;
 use value::{fault, Fault, Res, Scope};

@@ -158,33 +158,42 @@ fn arithmetic(op: Operator, left: &Value, right: &Value) -> Res<Value> {
 }
 
 fn integers(op: Operator, a: i128, b: i128) -> Res<Value> {
-    let made = match op {
-        Operator::Add => a.checked_add(b),
-        Operator::Sub => a.checked_sub(b),
-        Operator::Mul => a.checked_mul(b),
-        Operator::Div | Operator::FloorDiv | Operator::Rem if b == 0 => {
-            return fault(match op {
-                Operator::Div => "ZeroDivisionError: division by zero",
-                Operator::Rem => "ZeroDivisionError: integer modulo by zero",
-                _ => "ZeroDivisionError: integer division or modulo by zero",
-            });
-        }
-        Operator::Div => return Ok(Value::Float(a as f64 / b as f64)),
-        Operator::FloorDiv => a.checked_div(b).map(|quotient| {
-            let inexact = a.wrapping_rem(b) != 0;
-            if inexact && (a < 0) != (b < 0) { quotient - 1 } else { quotient }
-        }),
-        Operator::Rem => a.checked_rem(b).map(|rest| {
-            if rest != 0 && (rest < 0) != (b < 0) { rest + b } else { rest }
-        }),
-        Operator::Pow if b < 0 => return floats(op, a as f64, b as f64),
-        Operator::Pow => match u32::try_from(b) {
-            Ok(power) => a.checked_pow(power),
-            Err(_) if (-1..=1).contains(&a) => Some(if b % 2 == 0 { a * a } else { a }),
-            Err(_) => None,
-        },
-        Operator::Concat | Operator::And | Operator::Or => None,
-    };
+    let made =
+        match op {
+            Operator::Add => a.checked_add(b),
+            Operator::Sub => a.checked_sub(b),
+            Operator::Mul => a.checked_mul(b),
+            Operator::Div | Operator::FloorDiv | Operator::Rem if b == 0 => {
+                return fault(match op {
+                    Operator::Div => "ZeroDivisionError: division by zero",
+                    Operator::Rem => "ZeroDivisionError: integer modulo by zero",
+                    _ => "ZeroDivisionError: integer division or modulo by zero",
+                });
+            }
+            Operator::Div => return Ok(Value::Float(a as f64 / b as f64)),
+            Operator::FloorDiv => a.checked_div(b).map(|quotient| {
+                let inexact = a.wrapping_rem(b) != 0;
+                if inexact && (a < 0) != (b < 0) {
+                    quotient - 1
+                } else {
+                    quotient
+                }
+            }),
+            Operator::Rem => a.checked_rem(b).map(|rest| {
+                if rest != 0 && (rest < 0) != (b < 0) {
+                    rest + b
+                } else {
+                    rest
+                }
+            }),
+            Operator::Pow if b < 0 => return floats(op, a as f64, b as f64),
+            Operator::Pow => match u32::try_from(b) {
+                Ok(power) => a.checked_pow(power),
+                Err(_) if (-1..=1).contains(&a) => Some(if b % 2 == 0 { a * a } else { a }),
+                Err(_) => None,
+            },
+            Operator::Concat | Operator::And | Operator::Or => None,
+        };
     match made {
         Some(number) => Ok(Value::Int(number)),
         None => fault("OverflowError: integers beyond 128 bits are not computed with"),
@@ -206,7 +215,11 @@ fn floats(op: Operator, a: f64, b: f64) -> Res<Value> {
         Operator::Rem if zero => return fault("ZeroDivisionError: float modulo"),
         Operator::Rem => {
             let rest = a % b;
-            if rest != 0.0 && (rest < 0.0) != (b < 0.0) { rest + b } else { rest }
+            if rest != 0.0 && (rest < 0.0) != (b < 0.0) {
+                rest + b
+            } else {
+                rest
+            }
         }
         Operator::Pow if a == 0.0 && b < 0.0 => {
             return fault("ZeroDivisionError: 0.0 cannot be raised to a negative power")
@@ -438,8 +451,6 @@ pub fn slice(value: &Value, bounds: [Value; 3], budget: &mut Budget) -> Res<Valu
             }
         }
         // jinja2 looks for an item first and gives undefined when there is none
-        other => Ok(Value::Undefined(
-            format!("{} has no element slice", shown_type(other)).into(),
-        )),
+        other => Ok(Value::Undefined(format!("{} has no element slice", shown_type(other)).into())),
     }
 }

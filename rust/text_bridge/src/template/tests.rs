@@ -35,11 +35,15 @@ fn renders_as_python_does() {
         ("{{ ('<' | safe) + '<' }}", "<&lt;"),
         ("{{ [1, 2.0, none, true, 'x\"'] }}", "[1, 2.0, None, True, 'x\"']"),
         ("{{ {'a': (1,)} | tojson }}", "{\"a\": [1]}"),
-        ("{{ -7 // 2 }} {{ -7 % 3 }} {{ 7 / 2 }} {{ 2 ** 100 }}",
-         "-4 2 3.5 1267650600228229401496703205376"),
+        (
+            "{{ -7 // 2 }} {{ -7 % 3 }} {{ 7 / 2 }} {{ 2 ** 100 }}",
+            "-4 2 3.5 1267650600228229401496703205376",
+        ),
         ("{% for x in none %}{% endfor %}", "! TypeError: 'NoneType' object is not iterable"),
-        ("{{ [1] | map('string') | tojson }}",
-         "! TypeError: Object of type generator is not JSON serializable"),
+        (
+            "{{ [1] | map('string') | tojson }}",
+            "! TypeError: Object of type generator is not JSON serializable",
+        ),
         ("{{ x.y }}", "! UndefinedError: 'x' is undefined"),
         ("{{ strftime_now('%Y-%m-%d') }}", "2026-01-02"),
         ("{{ raise_exception('no') }}", "! no"),
@@ -62,17 +66,23 @@ fn big_integers_pass_through() {
 fn bombs_end_at_a_limit() {
     for source in [
         "{{ 'a' * 10**9 }}",
-        "{% set ns = namespace(s='aaaaaaaa') %}{% for i in range(60) %}{% set ns.s = ns.s ~ ns.s %}{% endfor %}",
-        "{% set s %}{% for i in range(99999) %}0123456789012345678901234567890123456789{% endfor %}{% endset %}",
+        "{% set ns = namespace(s='aaaaaaaa') %}\
+         {% for i in range(60) %}{% set ns.s = ns.s ~ ns.s %}{% endfor %}",
+        "{% set s %}\
+         {% for i in range(99999) %}0123456789012345678901234567890123456789{% endfor %}\
+         {% endset %}",
         "{{ (['aaaaaaaaaaaaaaaaaaaa'] * 9999999) | join }}",
         "{{ range(99999) | map('string') | join('x' * 10000) }}",
         "{{ '%999999d' % 1 ~ '%999999d' % 1 ~ '%999999d' % 1 }}",
         "{{ ('a' * 1000).replace('a', 'b' * 10000) }}",
         "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
         "{% macro a() %}{{ b() }}{% endmacro %}{% macro b() %}{{ a() }}{% endmacro %}{{ a() }}",
-        "{% set ns = namespace(l=[]) %}{% for i in range(99999) %}{% set ns.l = [ns.l] %}{% endfor %}",
-        "{% set ns = namespace(l=[1]) %}{% for i in range(60) %}{% set ns.l = [ns.l, ns.l] %}{% endfor %}",
-        "{% set ns = namespace(l=[1]) %}{% for i in range(60) %}{% set ns.l = ns.l + ns.l %}{% endfor %}",
+        "{% set ns = namespace(l=[]) %}\
+         {% for i in range(99999) %}{% set ns.l = [ns.l] %}{% endfor %}",
+        "{% set ns = namespace(l=[1]) %}\
+         {% for i in range(60) %}{% set ns.l = [ns.l, ns.l] %}{% endfor %}",
+        "{% set ns = namespace(l=[1]) %}\
+         {% for i in range(60) %}{% set ns.l = ns.l + ns.l %}{% endfor %}",
         "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}",
         "{{ 'x' | center(99999999) }}",
         "{{ 'x' | indent(99999999, true) }}",

@@ -208,7 +208,9 @@ impl Value {
             }
             // What is in it is not walked through: it stands for itself.
             Value::Namespace(ns) => Ok(Extent { depth: ns.extent.depth, weight: 0, live: true }),
-            Value::Macro(_) | Value::Loop(_) | Value::Cycler(_) | Value::Joiner(_) => Ok(Extent { live: true, ..Extent::default() }),
+            Value::Macro(_) | Value::Loop(_) | Value::Cycler(_) | Value::Joiner(_) => {
+                Ok(Extent { live: true, ..Extent::default() })
+            }
             _ => Ok(Extent::default()),
         }
     }
