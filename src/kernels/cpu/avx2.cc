@@ -5,7 +5,7 @@
 #include "kernels/cpu/math-inl.h"
 // after math
 #include "kernels/cpu/attention-inl.h"
-#include "kernels/cpu/linear_int-inl.h"
+#include "kernels/cpu/linear_avx2-inl.h"
 #include "kernels/cpu/rope-inl.h"
 
 namespace vsurge::kernels {
@@ -14,7 +14,9 @@ namespace {
 void linear(const LinearArgs& a) {
   if (a.weights.kind == WeightKind::kF32) return linear_f32(a);
   if (a.weights.kind == WeightKind::kBF16) return linear_bf16(a);
-  linear_int(a);
+  const bool nibbles = a.weights.kind == WeightKind::kI4 || a.weights.kind == WeightKind::kI4Min;
+  if (nibbles) return linear_bytes<true>(a);
+  linear_bytes<false>(a);
 }
 
 constexpr KernelTable kTable{"avx2",           prepare,    linear, embed, rms_norm,
