@@ -86,7 +86,6 @@ TEST(TemplateLimits, DeepSourcesAreRefused) {
       "{% if x %}" + repeated("{% elif x %}", 80'000) + "{% endif %}",
       repeated("x", base::TemplateLimits{}.source_bytes_max + 1),
   };
-  // Also on a thread with a small stack, as a worker may have.
   for (const auto& source : sources) {
     EXPECT_NE(error_of(source), "") << source.substr(0, 60);
   }
