@@ -1,7 +1,6 @@
 #include "model/decoder.h"
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
 
 namespace vsurge::model {
@@ -34,24 +33,6 @@ Tensor rows_of(const Tensor& t, std::int64_t first, std::int64_t count) {
   return {reinterpret_cast<std::byte*>(t.row<float>(first)), t.dtype, count, t.cols, t.row_stride};
 }
 
-struct RowParts {
-  const float* x;
-  float* coarse;
-  float* rest;
-};
-
-// One group: coarse is x at 127 levels to either side of zero, rest what is missing.
-void split(const RowParts& row, std::int64_t first, int group) {
-  float most = 0;
-  for (std::int64_t i = first; i < first + group; ++i) most = std::max(most, std::abs(row.x[i]));
-  const float step = most / 127;
-  const float inverse = most > 0 ? 127 / most : 0;
-  for (std::int64_t i = first; i < first + group; ++i) {
-    row.coarse[i] = step * std::nearbyint(row.x[i] * inverse);
-    row.rest[i] = row.x[i] - row.coarse[i];
-  }
-}
-
 const float* data_or_null(const std::vector<float>& values) {
   return values.empty() ? nullptr : values.data();
 }
@@ -79,10 +60,10 @@ tensor::KvShape Decoder::kv_shape(int page_size, int pages, DType kv_dtype) cons
 }
 
 tensor::Backend::StepShape Decoder::step_shape(const StepLimits& limits) const {
-  return {.tokens_max = 2 * limits.tokens_max,  // linear_in_two_parts
+  return {.tokens_max = limits.tokens_max,
           .sequences_max = limits.sequences_max,
           .context_max = limits.context_max,
-          .inputs_max = widest_input(spec_),
+          .inputs_max = std::max({spec_.hidden, spec_.heads * spec_.head_dim, spec_.intermediate}),
           .heads = spec_.heads,
           .head_dim = spec_.head_dim};
 }
@@ -92,7 +73,8 @@ std::int64_t Decoder::page_bytes(int page_size, DType kv_dtype) const {
 }
 
 std::int64_t Decoder::step_bytes(const StepLimits& limits) const {
-  return static_cast<std::int64_t>(activation_bytes(spec_, limits));
+  return static_cast<std::int64_t>(activation_bytes(spec_, limits) +
+                                   backend_.scratch_bytes(step_shape(limits)));
 }
 
 base::Status Decoder::reserve(const StepLimits& limits) {
@@ -108,6 +90,11 @@ base::Status Decoder::reserve(const StepLimits& limits) {
 }
 
 // --- a step
+//
+// Where the weights are integers, 8 bits a group for the activations would move the answers ten
+// times as far from float as bfloat16 does: outliers leave their neighbours few levels. Hence
+// `precise`, everywhere but at the output of attention, which is tame (measured by
+// `./dev bench quality`).
 
 Tensor Decoder::forward(const Batch& batch) {
   check(batch);
@@ -152,7 +139,7 @@ void Decoder::attend(int layer, const Batch& batch, const Activations& a) {
   const LayerWeights& w = weights_.layers[static_cast<std::size_t>(layer)];
   const std::int64_t query_width = std::int64_t{spec_.heads} * spec_.head_dim;
   backend_.rms_norm(a.residual, w.attention_norm, spec_.norm_eps, a.normed);
-  linear_in_two_parts(a.normed, w.qkv, a.qkv, {.bias = data_or_null(w.qkv_bias)});
+  backend_.linear(a.normed, w.qkv, a.qkv, {.bias = data_or_null(w.qkv_bias), .precise = true});
   rotate_and_store(layer, batch, a);
   backend_.attention(a.qkv.columns(0, query_width), kv_,
                      {.layer = layer,
@@ -180,52 +167,18 @@ void Decoder::rotate_and_store(int layer, const Batch& batch, const Activations&
 void Decoder::feed_forward(int layer, const Activations& a) {
   const LayerWeights& w = weights_.layers[static_cast<std::size_t>(layer)];
   backend_.rms_norm(a.residual, w.mlp_norm, spec_.norm_eps, a.normed);
-  linear_in_two_parts(a.normed, w.gate_up, a.gate_up, {.bias = data_or_null(w.gate_up_bias)});
+  backend_.linear(a.normed, w.gate_up, a.gate_up,
+                  {.bias = data_or_null(w.gate_up_bias), .precise = true});
   backend_.gated_activation(a.gate_up, spec_.activation, a.gated);
-  linear_in_two_parts(a.gated, w.down, a.residual,
-                      {.bias = data_or_null(w.down_bias), .accumulate = true});
-}
-
-// out = x W^T. Integer weights meet activations of 8 bits a group, and outliers leave their
-// neighbours few of those levels: on SmolLM2-135M that alone moves the answers 10 times as far from
-// float as bfloat16 does (docs/PERFORMANCE.md). So an input is taken as the sum of two parts, what
-// 8 bits can say of it and the rest, which gets 8 bits of its own. The input of `o` needs no such
-// care.
-void Decoder::linear_in_two_parts(Tensor x, const tensor::Weight& w, Tensor out,
-                                  const tensor::LinearSpec& spec) {
-  if (!kernels::is_integer(w.format.kind)) return backend_.linear(x, w, out, spec);
-  const std::int64_t rows = x.rows;
-  // both parts as rows of one product, so that the weights are read once
-  const Tensor parts = activations_.parts.head(2 * rows).columns(0, x.cols);
-  const Tensor products =
-      Tensor::view(activations_.products.row<float>(0), DType::kF32, 2 * rows, out.cols);
-  const auto for_rows = [&](auto&& work) {
-    constexpr std::int64_t kGrain = 4;
-    backend_.pool().parallel_for(rows, kGrain, [&](std::int64_t begin, std::int64_t end, int) {
-      for (std::int64_t row = begin; row < end; ++row) work(row);
-    });
-  };
-  for_rows([&](std::int64_t row) {
-    const RowParts to{x.row<float>(row), parts.row<float>(row), parts.row<float>(rows + row)};
-    for (std::int64_t i = 0; i < x.cols; i += w.format.group) split(to, i, w.format.group);
-  });
-  backend_.linear(parts, w, products);
-  for_rows([&](std::int64_t row) {
-    const float *coarse = products.row<float>(row), *rest = products.row<float>(rows + row);
-    float* to = out.row<float>(row);
-    for (std::int64_t i = 0; i < out.cols; ++i) {
-      float sum = coarse[i] + rest[i];
-      if (spec.bias != nullptr) sum += spec.bias[i];
-      to[i] = spec.accumulate ? to[i] + sum : sum;
-    }
-  });
+  backend_.linear(a.gated, w.down, a.residual,
+                  {.bias = data_or_null(w.down_bias), .accumulate = true, .precise = true});
 }
 
 // logits = Head norm(residual), of the wanted rows alone
 Tensor Decoder::read_out(std::span<const std::int32_t> rows, const Activations& a) {
   backend_.gather_rows(a.residual, rows, a.last);
   backend_.rms_norm(a.last, weights_.final_norm, spec_.norm_eps, a.last);
-  linear_in_two_parts(a.last, weights_.output(), a.logits, {});
+  backend_.linear(a.last, weights_.output(), a.logits, {.precise = true});
   return a.logits;
 }
 

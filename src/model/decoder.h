@@ -31,8 +31,6 @@ class Decoder final : public Model {
   void attend(int layer, const Batch& batch, const Activations& a);
   void rotate_and_store(int layer, const Batch& batch, const Activations& a);
   void feed_forward(int layer, const Activations& a);
-  void linear_in_two_parts(tensor::Tensor x, const tensor::Weight& w, tensor::Tensor out,
-                           const tensor::LinearSpec& spec);
   tensor::Tensor read_out(std::span<const std::int32_t> rows, const Activations& a);
 
   DecoderSpec spec_;

@@ -48,11 +48,6 @@ Activations place(const DecoderSpec& spec, const StepLimits& limits, Arena& aren
   a.gate_up = arena.matrix(tokens, 2 * std::int64_t{spec.intermediate});
   a.gated = arena.matrix(tokens, spec.intermediate);
   arena.rewind(std::max(arena.used(), attention_end));
-  a.parts = arena.matrix(2 * tokens, widest_input(spec));
-  const std::int64_t widest_output =
-      std::max({query + 2 * key, 2 * std::int64_t{spec.intermediate}, std::int64_t{spec.hidden}});
-  a.products =
-      arena.matrix(1, 2 * std::max(tokens * widest_output, rows * std::int64_t{spec.vocabulary}));
   a.last = arena.matrix(rows, spec.hidden);
   a.logits = arena.matrix(rows, spec.vocabulary);
   return a;
@@ -71,14 +66,8 @@ Activations Activations::head(std::int64_t tokens, std::int64_t logit_rows) cons
           .attended = attended.head(tokens),
           .gate_up = gate_up.head(tokens),
           .gated = gated.head(tokens),
-          .parts = parts.head(2 * tokens),
-          .products = products,
           .last = last.head(logit_rows),
           .logits = logits.head(logit_rows)};
-}
-
-int widest_input(const DecoderSpec& spec) {
-  return std::max({spec.hidden, spec.heads * spec.head_dim, spec.intermediate});
 }
 
 std::size_t activation_bytes(const DecoderSpec& spec, const StepLimits& limits) {

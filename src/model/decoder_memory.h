@@ -22,8 +22,6 @@ struct Activations {
   tensor::Tensor attended;  // [tokens, heads head_dim]
   tensor::Tensor gate_up;   // [tokens, 2 intermediate]
   tensor::Tensor gated;     // [tokens, intermediate]
-  tensor::Tensor parts;     // [2 tokens, widest input]: see linear_in_two_parts
-  tensor::Tensor products;  // what linear makes of them, of any shape: [1, largest]
   tensor::Tensor last;      // [logit_rows, hidden]
   tensor::Tensor logits;    // [logit_rows, vocabulary]
 
@@ -31,8 +29,6 @@ struct Activations {
   Activations head(std::int64_t tokens, std::int64_t logit_rows) const;
 };
 
-// Columns of the widest input of a linear.
-int widest_input(const DecoderSpec& spec);
 // Bytes needed for the largest step.
 std::size_t activation_bytes(const DecoderSpec& spec, const StepLimits& limits);
 // Places them from `base` on, which has activation_bytes().

@@ -17,8 +17,8 @@ namespace vsurge::model {
 
 // Facts about a loaded model.
 struct ModelInfo {
-  std::string family;        // model_type: "llama", "qwen3", ...
-  std::string weight_format; // of the layers, for people: "int4 g32 with minimum"
+  std::string family;         // model_type: "llama", "qwen3", ...
+  std::string weight_format;  // of the layers, for people: "int4 g32 with minimum"
   std::int64_t parameters = 0;
   std::int64_t weight_bytes = 0;  // packed
   int vocabulary = 0;             // width of the logits
