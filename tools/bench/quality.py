@@ -12,7 +12,14 @@ lose at most 1.2 times as much. Needs torch (CPU), transformers and gguf in the 
 environment.
 """
 
-import argparse, json, math, os, pathlib, subprocess, sys
+import argparse
+import math
+import os
+import pathlib
+import subprocess
+import sys
+
+from report import Report, add_arguments
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 KL_LIMIT, TOP_LIMIT, BF16_LIMIT = 0.005, 0.97, 1.2
@@ -35,7 +42,7 @@ def arguments():
     p.add_argument("--isa", default="")
     p.add_argument("--threads", type=int, default=0)
     p.add_argument("--bf16-peer", action="store_true")
-    p.add_argument("--json", type=pathlib.Path)
+    add_arguments(p)
     a = p.parse_args()
     a.build = pathlib.Path(os.environ.get("VSURGE_BUILD") or ROOT / "build/release")
     for path in (a.model, a.text):
@@ -115,62 +122,25 @@ class Sums:
             self.predicted += len(following)
 
 
-def row(metric, ours, unit, **more):
-    empty = dict.fromkeys(("peer", "peer_value", "limit", "ratio", "must", "aim", "holds"))
-    return dict(metric=metric, ours=ours, unit=unit) | empty | more
-
-
-def rows_of(sums, peer, bf16):
+def report_of(a, sums, peer, bf16):
+    report = Report(
+        f"quality: {a.model.name}, {sums.positions} tokens of {a.text.name} in windows of "
+        f"{a.window}, weights {a.weights}, against {peer} float32"
+    )
     kl, same = sums.kl / sums.positions, sums.same / sums.positions
     ppl, ppl_reference = (math.exp(x / sums.predicted) for x in (sums.nll, sums.nll_reference))
-    rows = [
-        row(
-            "mean KL divergence",
-            kl,
-            "nat",
-            limit=KL_LIMIT,
-            must=f"<= {KL_LIMIT}",
-            holds=kl <= KL_LIMIT,
-        ),
-        row(
-            "same top token",
-            same,
-            "share",
-            limit=TOP_LIMIT,
-            must=f">= {TOP_LIMIT}",
-            holds=same >= TOP_LIMIT,
-        ),
-        row("largest KL divergence", sums.kl_max, "nat"),
-        row(
-            "perplexity",
-            ppl,
-            "",
-            peer=peer + " float32",
-            peer_value=ppl_reference,
-            ratio=ppl / ppl_reference,
-        ),
-    ]
+    report.add("mean KL divergence", kl, "nat", limit=KL_LIMIT, must=1.0, better="lower")
+    report.add("same top token", same, "share", limit=TOP_LIMIT, must=1.0)
+    report.add("largest KL divergence", sums.kl_max, "nat")
+    report.add("perplexity", ppl, "", peer=f"{peer} float32", peer_value=ppl_reference)
     if bf16:
+        name = f"{peer} bfloat16"
         other = bf16.kl / bf16.positions
-        rows.append(
-            row(
-                "KL beside bfloat16",
-                kl,
-                "nat",
-                peer=peer + " bfloat16",
-                peer_value=other,
-                ratio=kl / other,
-                limit=BF16_LIMIT,
-                must=f"<= {BF16_LIMIT} x",
-                holds=kl <= BF16_LIMIT * other,
-            )
-        )
-        rows.append(
-            row(
-                "same top token, peer", bf16.same / bf16.positions, "share", peer=peer + " bfloat16"
-            )
-        )
-    return rows
+        report.add("mean KL divergence, beside bfloat16", kl, "nat", peer=name, peer_value=other,
+                   must=BF16_LIMIT, better="lower")
+        report.add("same top token, beside bfloat16", same, "share", peer=name,
+                   peer_value=bf16.same / bf16.positions)
+    return report
 
 
 def measure(a, torch, reference):
@@ -195,25 +165,14 @@ def measure(a, torch, reference):
 
 def main():
     a = arguments()
-    import torch
-    import quality_reference as reference
-
+    try:
+        import torch
+        import quality_reference as reference
+    except ImportError as error:
+        sys.exit(f"quality: {error}; tools/setup/oracle.sh installs torch, transformers and gguf")
     sums, bf16 = measure(a, torch, reference)
-    rows = rows_of(sums, f"transformers {reference.transformers.__version__}", bf16)
-    print(
-        f"{a.model.name}, {sums.positions} tokens of {a.text.name} in windows of {a.window}, "
-        f"weights {a.weights}"
-    )
-    print(f"{'metric':24}{'ours':>12}{'reference':>12}  {'must':10}{'holds'}")
-    for r in rows:
-        value = "" if r["peer_value"] is None else f"{r['peer_value']:.5g}"
-        print(
-            f"{r['metric']:24}{r['ours']:12.5g}{value:>12}  {r['must'] or '':10}"
-            f"{'' if r['holds'] is None else 'yes' if r['holds'] else 'NO'}"
-        )
-    if a.json:
-        a.json.write_text(json.dumps(rows, indent=1) + "\n")
-    sys.exit(0 if all(r["holds"] is not False for r in rows) else 1)
+    peer = f"transformers {reference.transformers.__version__}"
+    sys.exit(report_of(a, sums, peer, bf16).finish(a.json))
 
 
 if __name__ == "__main__":
