@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs torch (without CUDA), transformers and gguf into the private Python environment: the
-# references of tools/oracle and of `./dev bench quality`. Some hundred MB; the tests need none of it.
+# references of tools/oracle and `./dev bench quality`. Some hundred MB; the tests need none of it.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 cache=${VSURGE_CACHE:-$HOME/.cache/vsurge}
