@@ -159,8 +159,9 @@ void Engine::State::loop() {
         scheduler.add(arrival.ticket, std::move(arrival.request));
       }
       for (const Ticket ticket : departures) scheduler.cancel(ticket);
-      publish(turn == Turn::kRun ? step() : hold());
-      remember();
+      const std::span<const Event> events = turn == Turn::kRun ? step() : hold();
+      remember();  // who hears of an end finds it in the metrics
+      publish(events);
     }
     end_all(FinishReason::kCancelled, kNoError);
   } catch (const std::exception& error) {
@@ -223,8 +224,9 @@ void Engine::State::end_all(FinishReason reason, const base::Error& error) {
   scheduler.abort_all(reason, error);  // drops a plan in hand, too
   for (Submission& arrival : arrivals) scheduler.add(arrival.ticket, std::move(arrival.request));
   scheduler.abort_all(reason, error);
-  publish(scheduler.flush());
+  const std::span<const Event> events = scheduler.flush();
   remember();
+  publish(events);
 }
 
 void Engine::State::fail(const char* what) {

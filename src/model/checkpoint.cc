@@ -84,7 +84,8 @@ const std::string& Checkpoint::file_name(const TensorInfo& tensor) const {
 
 base::Status Checkpoint::add_safetensors(const std::string& name) {
   const fs::path path = VSURGE_TRY(file_of(path_, name));
-  File file{name, VSURGE_TRY(base::MappedFile::open(path))};
+  base::MappedFile mapping = VSURGE_TRY(base::MappedFile::open(path));
+  File file{name, std::move(mapping)};
   auto tensors = VSURGE_TRY(parse_safetensors((path_ / name).string(), file.mapping.bytes()));
   if (tensors_.size() + tensors.size() > base::CheckpointLimits{}.tensors_max) {
     return fail(ErrorCode::kBadModel, "{}: expected at most {} tensors in all, found more",

@@ -112,7 +112,8 @@ base::Status read_config_templates(const json::object& config, const fs::path& p
 base::Status read_template_files(const fs::path& folder, std::vector<TemplateSource>& sources) {
   const auto size_max = base::TemplateLimits{}.source_bytes_max;
   if (const auto path = folder / "chat_template.jinja"; is_file(path)) {
-    set_source(sources, "default", VSURGE_TRY(base::read_text_file(path, size_max)));
+    std::string source = VSURGE_TRY(base::read_text_file(path, size_max));
+    set_source(sources, "default", std::move(source));
   } else if (const auto old = folder / "chat_template.json"; is_file(old)) {
     VSURGE_TRY(read_config_templates(VSURGE_TRY(read_object(old)), old, sources));
   }
@@ -126,7 +127,8 @@ base::Status read_template_files(const fs::path& folder, std::vector<TemplateSou
   }
   std::sort(more.begin(), more.end());
   for (const auto& path : more) {
-    set_source(sources, path.stem().string(), VSURGE_TRY(base::read_text_file(path, size_max)));
+    std::string source = VSURGE_TRY(base::read_text_file(path, size_max));
+    set_source(sources, path.stem().string(), std::move(source));
   }
   return {};
 }
