@@ -89,7 +89,7 @@ const ErrorInfo& error_info(ErrorCode code);
       ::vsurge::base::check_failed(__FILE__, __LINE__, #cond, ::fmt::format("" __VA_ARGS__)); \
   } while (false)
 
-// auto x = VSURGE_TRY(f());  VSURGE_TRY(g());  Gives the value, or returns the error. May be nested,
+// auto x = VSURGE_TRY(f());  VSURGE_TRY(g());  Gives the value or returns the error. May be nested,
 // but not stand beside owning parts of one expression: g++ 12 leaks those on the way out.
 #define VSURGE_TRY(expr) VSURGE_TRY_NUMBERED(__COUNTER__, expr)
 #define VSURGE_TRY_NUMBERED(number, expr) VSURGE_TRY_NAMED(number, expr)
