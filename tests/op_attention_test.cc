@@ -1,6 +1,7 @@
 // Attention over the paged cache at every level: against a reference in double, against the scalar
 // level byte by byte, and one token at a time against whole prompts, on any pages and threads.
 #include <algorithm>
+#include <limits>
 #include <numeric>
 
 #include "tests/op_testing.h"
@@ -251,6 +252,26 @@ TEST(Attention, OtherSequencesDoNotMatter) {
               "");
     EXPECT_EQ(difference(b_out.data(), b_alone.data(), static_cast<std::int64_t>(b_out.size())),
               "");
+  }
+}
+
+// A row without a finite score must not answer with what an earlier row left in the scratch.
+TEST(Attention, BadQueriesGiveNoAnswer) {
+  Random random(4);
+  const Shape s{4, 2, 64, 16, DType::kF32, 0, 0.0F};
+  const Prompt good = random_prompt(s, 40, random);
+  for (const float bad : {std::numeric_limits<float>::quiet_NaN(), 1e30F}) {
+    Prompt p = random_prompt(s, 1, random);
+    std::fill_n(p.qkv.begin(), s.head_dim, bad);                            // of query head 0
+    std::fill_n(p.qkv.begin() + s.heads * s.head_dim, s.head_dim, -1e30F);  // of key head 0
+    for (const IsaLevel level : levels()) {
+      Runner runner(s, level, 1, 8);
+      runner.run(good, good.tokens);
+      const std::vector<float> got = runner.run(p, 1);
+      for (int i = 0; i < s.head_dim; ++i) {
+        EXPECT_FALSE(std::isfinite(got[static_cast<std::size_t>(i)])) << bad << " " << i;
+      }
+    }
   }
 }
 

@@ -38,6 +38,7 @@ void EventRouter::remove(engine::Ticket ticket) {
 // its nodes, and remove() is only for tickets that have no events.
 void EventRouter::publish(std::span<const engine::Event> events) {
   std::vector<State::Entry*>& touched = state_->touched;
+  touched.clear();  // a receiver of the last step may have thrown
   {
     const std::lock_guard lock(state_->mutex);
     for (const engine::Event& event : events) {

@@ -10,6 +10,7 @@
 #include <fstream>
 #include <optional>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -119,8 +120,14 @@ struct ThreadPool::State {
 ThreadPool::ThreadPool(int threads) : state_(std::make_unique<State>()) {
   CHECK(threads >= 1);
   state_->size = threads;
+  state_->threads.reserve(static_cast<std::size_t>(threads - 1));
   for (int i = 1; i < threads; ++i) {
-    state_->threads.emplace_back([state = state_.get(), i] { state->work(i); });
+    try {
+      state_->threads.emplace_back([state = state_.get(), i] { state->work(i); });
+    } catch (const std::system_error&) {  // no more threads to be had: go on with those there are
+      state_->size = i;
+      break;
+    }
   }
 }
 

@@ -2,11 +2,13 @@
 
 #include <condition_variable>
 #include <deque>
+#include <exception>
 #include <mutex>
 #include <thread>
 #include <vector>
 
 #include "base/error.h"
+#include "base/log.h"
 
 namespace vsurge::base {
 
@@ -28,7 +30,11 @@ struct WorkerPool::State {
         job = std::move(jobs.front());
         jobs.pop_front();
       }
-      job();
+      try {
+        job();
+      } catch (const std::exception& error) {  // of a library, out of memory most likely
+        log_error("a worker's job ended early: {}", error.what());
+      }
     }
   }
 };

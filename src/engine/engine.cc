@@ -336,6 +336,7 @@ base::Status Engine::submit(Ticket ticket, Request request) {
 
 void Engine::cancel(Ticket ticket) {
   const std::lock_guard lock(state_->mutex);
+  if (state_->stopping) return;  // all end anyway, and nobody would read it
   state_->cancels.push_back(ticket);
   state_->wake.notify_all();
 }

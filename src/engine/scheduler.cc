@@ -195,10 +195,11 @@ bool Scheduler::admit_next(Left& left) {
   const int soon = pages_for(for_good ? last : std::min(s.length() + 1, last));
   if (pool_.free() < soon + left.pages_next_step) return false;
 
-  waiting_.erase(waiting_.begin());
-  waiting_tokens_ -= s.tokens.size();
+  // What may throw comes first, so that a sequence is always either waiting or running.
   s.tokens.reserve(static_cast<std::size_t>(s.tokens_max));
   s.pages.reserve(static_cast<std::size_t>(pages_for(last)));
+  waiting_.erase(waiting_.begin());
+  waiting_tokens_ -= s.tokens.size();
   const int pages = for_good ? soon : pages_for(s.length());
   while (static_cast<int>(s.pages.size()) < pages) s.pages.push_back(pool_.allocate());
   running_.insert(std::upper_bound(running_.begin(), running_.end(), &s, ByOrder{}), &s);
@@ -349,7 +350,7 @@ void Scheduler::abort_all(FinishReason reason, const base::Error& error) {
   plan_.sequences.clear();
   planned_.clear();
   while (!sequences_.empty()) {
-    Sequence& s = running_.empty() ? **waiting_.begin() : *running_.back();
+    Sequence& s = *sequences_.begin()->second;
     Event event = end_event(reason);
     if (reason == FinishReason::kError) event.error = error;
     remove(s, std::move(event));

@@ -279,8 +279,8 @@ int32_t gather_weights(const Work& work, float least, float below, int32_t count
 double mass(const Work& work, float least) {
   return mass_base(work, least);
 }
-int32_t gather_weights(const Work& work, float least) {
-  return gather_base(work, least);
+int32_t gather_weights(const Work& work, float least, float below, int32_t count) {
+  return gather_base(work, least, below, count);
 }
 bool scan(const Work& work, const uint32_t* allowed) {
   return scan_base(work, allowed);

@@ -65,7 +65,8 @@ tensor::Backend::StepShape Decoder::step_shape(const StepLimits& limits) const {
           .context_max = limits.context_max,
           .inputs_max = std::max({spec_.hidden, spec_.heads * spec_.head_dim, spec_.intermediate}),
           .heads = spec_.heads,
-          .head_dim = spec_.head_dim};
+          .head_dim = spec_.head_dim,
+          .vocabulary = spec_.vocabulary};
 }
 
 std::int64_t Decoder::page_bytes(int page_size, DType kv_dtype) const {

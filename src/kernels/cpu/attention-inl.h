@@ -250,7 +250,8 @@ inline void merge_partial(float* merged, const float* chunk, int64_t padded) {
 }
 
 inline void finish_line(const float* merged, int64_t dim, float* out) {
-  const Vf inverse = vset(1.0f / merged[1]);
+  // No score above -inf, or only NaN: the lines hold nothing. The row must not look like an answer.
+  const Vf inverse = vset(merged[0] == kEmpty ? __builtin_nanf("") : 1.0f / merged[1]);
   for (int64_t i = 0; i < dim; i += 16) {
     // + 0 makes a negative zero positive: adding p = 0 terms may have done so for some tiles only
     const Vf y = vadd(vmul(vload(merged + 2 + i), inverse), vset(0));

@@ -22,7 +22,7 @@ constexpr IntegerRange kVocabulary = {.min = 1, .max = 1 << 24};
 constexpr IntegerRange kLayers = {
     .min = 1, .max = static_cast<std::int64_t>(base::CheckpointLimits{}.layers_max)};
 constexpr NumberRange kEps = {.min = 1e-12, .max = 0.1};
-constexpr std::int64_t kHeadDimMax = 1024;
+constexpr std::int64_t kHeadDimMax = 256;  // what the attention kernels do
 
 // The reader and its way to name keys: ConfigObject, or GgufFile with a prefix.
 template <class Reader>
