@@ -148,6 +148,28 @@ TEST(Tokenizer, LongRunsTakeLinearTime) {
   }
 }
 
+// Twelve replacements of one letter by ten would make a terabyte of it.
+TEST(Tokenizer, RefusesStepsThatBlowTextUp) {
+  const auto tokenizer_with = [](int steps) {
+    std::string chain;
+    for (int i = 0; i < steps; ++i) {
+      chain += i == 0 ? "" : ",";
+      chain += R"({"type":"Replace","pattern":{"String":"a"},"content":"aaaaaaaaaa"})";
+    }
+    return text::Tokenizer::from_json(
+        R"({"version":"1.0","truncation":null,"padding":null,"added_tokens":[],"normalizer":)"
+        R"({"type":"Sequence","normalizers":[)" +
+        chain +
+        R"(]},"pre_tokenizer":null,"post_processor":null,"decoder":null,"model":{"type":"BPE",)"
+        R"("vocab":{"a":0},"merges":[]}})");
+  };
+  EXPECT_TRUE(tokenizer_with(1).has_value());
+  const auto bomb = tokenizer_with(12);
+  ASSERT_FALSE(bomb.has_value());
+  EXPECT_EQ(bomb.error().code, base::ErrorCode::kBadModel);
+  EXPECT_NE(bomb.error().message.find("times longer"), std::string::npos) << bomb.error().message;
+}
+
 TEST(Tokenizer, RefusesWhatIsNotText) {
   if (!base::test_data_path("tokenizers")) GTEST_SKIP() << base::test_data_missing("tokenizers");
   const auto& tokenizer = test::shared_tokenizer("gpt2");

@@ -1,9 +1,13 @@
 //! Tokenizer: load, encode, decode.
 
 use crate::{guard, quietly, refuse, release, text_view, view, Outcome, TbBytes, TbIds};
+use serde_json::Value;
 use std::os::raw::c_int;
 use std::sync::Arc;
 use tokenizers::Tokenizer;
+
+/// How many times longer a file's steps may make a text. Real ones stay below 16.
+const GROWTH_MAX: f64 = 64.0;
 
 pub struct TbTokenizer {
     pub inner: Arc<Tokenizer>,
@@ -11,8 +15,43 @@ pub struct TbTokenizer {
     pub vocabulary: u32,
 }
 
+/// How many times longer the steps of a normalizer or decoder can make a text, at most: a chain of
+/// replacements by longer texts would take all memory for a prompt of one letter.
+fn growth(steps: &Value) -> f64 {
+    let text_of = |value: Option<&Value>| value.and_then(Value::as_str).map_or(0, str::len) as f64;
+    match steps {
+        Value::Array(items) => items.iter().map(growth).product(),
+        Value::Object(fields) => {
+            let own = match fields.get("type").and_then(Value::as_str) {
+                Some("Replace") => {
+                    let content = text_of(fields.get("content"));
+                    // A regular expression may match nothing, before every byte.
+                    match text_of(fields.get("pattern").and_then(|p| p.get("String"))) {
+                        0.0 => 1.0 + content,
+                        found => (content / found).max(1.0),
+                    }
+                }
+                Some("Prepend") => 1.0 + text_of(fields.get("prepend")),
+                _ => 1.0,
+            };
+            own * fields.values().map(growth).product::<f64>()
+        }
+        _ => 1.0,
+    }
+}
+
+fn check_growth(what: &str, steps: Value) -> Outcome<()> {
+    let times = growth(&steps);
+    if times > GROWTH_MAX {
+        return refuse(format!("the {what} can make a text {times:.0} times longer"));
+    }
+    Ok(())
+}
+
 fn load(json: &[u8], vocabulary_max: u32) -> Outcome<TbTokenizer> {
     let mut inner = Tokenizer::from_bytes(json)?;
+    check_growth("normalizer", serde_json::to_value(inner.get_normalizer())?)?;
+    check_growth("decoder", serde_json::to_value(inner.get_decoder())?)?;
     // What a file says about cutting and filling is for batches of training data.
     inner.with_truncation(None)?;
     inner.with_padding(None);
