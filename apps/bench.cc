@@ -1,5 +1,7 @@
 // vsurge_bench: speed of one model in this process, as JSON; tools/bench compares it with others.
 
+#include <sys/mman.h>
+
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
@@ -49,6 +51,7 @@ double read_bandwidth(int threads, std::int64_t total) {
   std::vector<void*> buffers;
   for (int t = 0; t < threads; ++t) {
     void* buffer = std::aligned_alloc(kBlock, bytes);
+    ::madvise(buffer, bytes, MADV_HUGEPAGE);  // as the weights are
     std::fill_n(static_cast<std::uint64_t*>(buffer), bytes / 8, std::uint64_t{1});
     buffers.push_back(buffer);
   }
