@@ -6,15 +6,17 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "kernels/sample.h"
 
 namespace vsurge::engine {
 
 using TokenId = std::int32_t;
-using Ticket = std::uint64_t;  // names a sequence from submit to its end; never reused
+using Ticket = std::uint64_t;  // names a request from submit to its end; never reused
 
 // Masks for constrained output; implemented in text. One sequence, engine thread only.
 class TokenConstraint {
@@ -25,16 +27,62 @@ class TokenConstraint {
   virtual base::Status accept(TokenId token) = 0;
 };
 
-// Ranges are checked at the door (api, facade) and again in Engine::submit.
+// "Don't repeat yourself": a token that would go on with a repetition of at least allowed_length
+// tokens loses multiplier * base^(length - allowed_length) from its logit. (p-e-w, in
+// oobabooga/text-generation-webui PR 5677.)
+struct DryParams {
+  float multiplier = 0.0F;  // [0, 100]; 0 = off
+  float base = 1.75F;       // [1, 10]
+  int allowed_length = 2;   // >= 1
+  int range = 0;            // tokens looked back on; 0 = all
+  std::vector<TokenId> sequence_breakers;
+};
+
+// "Exclude top choices": with this probability, of the tokens at least as likely as threshold all
+// but the least likely are dropped. (p-e-w, text-generation-webui PR 6335.)
+struct XtcParams {
+  float probability = 0.0F;  // [0, 1]; 0 = off
+  float threshold = 0.1F;    // [0, 0.5]; above 0.5 at most one token could qualify
+};
+
+// After so many tokens of reasoning the token that ends it is forced.
+struct ThinkingBudget {
+  int tokens = 0;            // >= 0, counted from the start of reasoning
+  TokenId begin_token = -1;  // opens reasoning; -1 = only `open` does
+  TokenId end_token = -1;    // closes it
+  bool open = false;         // the prompt has opened it
+};
+
+// Ranges are checked at the door (api, facade) and again in Engine::submit. The order in which they
+// apply is kernels/sample.h's and docs/ENGINE.md's.
 struct SamplingParams {
-  float temperature = 1.0F;           // [0, 2]; 0 = greedy
-  float top_p = 1.0F;                 // (0, 1]
-  float min_p = 0.0F;                 // [0, 1]
-  int top_k = 0;                      // 0 = off
+  float temperature = 1.0F;   // [0, 2]; 0 = greedy
+  float top_p = 1.0F;         // (0, 1]
+  float min_p = 0.0F;         // [0, 1]
+  float typical_p = 1.0F;     // (0, 1]; 1 = off
+  float top_n_sigma = 0.0F;   // >= 0; 0 = off
+  int top_k = 0;              // 0 = off
+  float repetition_penalty = 1.0F;  // (0, 10]; prompt and answer
+  float presence_penalty = 0.0F;    // [-2, 2]; answer only
+  float frequency_penalty = 0.0F;   // [-2, 2]; answer only
+  DryParams dry;
+  XtcParams xtc;
+  std::vector<std::pair<TokenId, float>> logit_bias;  // [-100, 100] each
+  std::vector<std::vector<TokenId>> bad_words;        // sequences that never come out
+  std::vector<TokenId> allowed_token_ids;             // empty = all
+  std::vector<TokenId> suppress_tokens;
   std::optional<std::uint64_t> seed;  // absent: drawn per request from the engine's seed
+  int min_tokens = 0;                 // no stop token before so many
   std::optional<int> max_tokens;      // absent: what fits the context
   std::vector<TokenId> stop_token_ids;
   bool ignore_eos = false;
+  int n = 1;  // choices; choice i > 0 draws with a seed made of `seed` and i
+  // Alternatives told with each token, [0, 20]; absent: no logarithms at all. From the
+  // distribution of the model itself: before every parameter above.
+  std::optional<int> logprobs;
+  std::optional<int> prompt_logprobs;  // the same for each token of the prompt but the first
+  std::optional<ThinkingBudget> thinking;
+  int speculative_tokens = 0;  // guessed per step by prompt lookup, [0, 16]; never changes the answer
 };
 
 struct Request {
@@ -42,8 +90,12 @@ struct Request {
   SamplingParams sampling;
   int priority = 0;                           // lower first
   std::string client;                         // for fairness and logs; may be empty
-  std::optional<base::Nanoseconds> deadline;  // on the engine's clock
-  std::unique_ptr<TokenConstraint> constraint;
+  std::string cache_namespace;                // prefixes are shared within one alone
+  bool use_prefix_cache = true;
+  std::optional<base::Nanoseconds> queue_deadline;  // to be started by; on the engine's clock
+  std::optional<base::Nanoseconds> deadline;        // to have ended by
+  // One per choice, or none.
+  std::vector<std::unique_ptr<TokenConstraint>> constraints;
 };
 
 enum class FinishReason : std::uint8_t {
@@ -55,26 +107,42 @@ enum class FinishReason : std::uint8_t {
 
 struct Usage {
   int prompt_tokens = 0;
-  int cached_tokens = 0;      // of the prompt, found in the prefix cache
-  int completion_tokens = 0;  // sampled so far, an end-of-text or stop token included
+  int cached_tokens = 0;      // of the prompt, found in the prefix cache when it was first read
+  int completion_tokens = 0;  // of this choice: sampled so far, an end-of-text or stop token included
 };
 
-// One token, or the end. Each ticket gets any number of tokens and then exactly one end.
+// What the model gave a token, and the likeliest at its place.
+struct Logprobs {
+  float logprob = 0;  // natural; of the token of the event
+  int rank = 0;       // tokens with a greater logit, plus 1
+  std::vector<kernels::TopLogprob> top;  // descending, ties by lower id
+};
+
+enum class EventKind : std::uint8_t { kPromptLogprobs, kToken, kEnd };
+
+// Each choice of a ticket gets its prompt's logprobs (choice 0 only, if asked for; position by
+// position), any number of tokens and then exactly one end.
 struct Event {
   Ticket ticket = 0;
-  bool is_end = false;
-  TokenId token = 0;                          // when !is_end
-  FinishReason reason = FinishReason::kStop;  // when is_end
+  int choice = 0;
+  EventKind kind = EventKind::kToken;
+  bool is_last = false;                       // when kEnd: no choice of the ticket is left
+  TokenId token = 0;                          // unless kEnd
+  FinishReason reason = FinishReason::kStop;  // when kEnd
   TokenId stop_token = -1;                    // when kStop: the token that ended it
   Usage usage;                                // up to and with this event
+  std::unique_ptr<Logprobs> logprobs;         // unless kEnd, if asked for
   base::Error error;                          // when kError
+
+  bool is_end() const { return kind == EventKind::kEnd; }
 };
 
-// Called on the engine thread, once per step; must not block. Tokens of one ticket are in order.
+// Called on the engine thread, once per step; must not block. Events of one choice are in order.
+// The sink may move from the events.
 class EventSink {
  public:
   virtual ~EventSink() = default;
-  virtual void publish(std::span<const Event> events) = 0;
+  virtual void publish(std::span<Event> events) = 0;
 };
 
 }  // namespace vsurge::engine

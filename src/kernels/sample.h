@@ -5,6 +5,21 @@
 
 namespace vsurge::kernels {
 
+// One token's logit before it is used: x' = penalised(x + bias) - subtract, where penalised(y) =
+// y / repetition for y > 0, else y * repetition. subtract = INFINITY bans the token.
+struct LogitEdit {
+  int32_t token;
+  float bias;
+  float repetition;  // 1 = none
+  float subtract;
+};
+
+struct TopLogprob {
+  int32_t token;
+  float logprob;
+};
+constexpr int kTopLogprobsMax = 20;
+
 // What decides a row. Random numbers are counter-based, from (seed, position), so a row's token
 // depends on nothing else: not on other rows, threads or the instruction set.
 struct SampleRow {
@@ -15,6 +30,17 @@ struct SampleRow {
   uint64_t seed;
   uint64_t position;               // of the token that is drawn
   const uint32_t* allowed_tokens;  // bit i of word i / 32 = token i may be drawn; nullptr = all
+
+  float typical_p = 1;        // (0, 1]; 1 = off
+  float top_n_sigma = 0;      // keeps logits >= max - n * standard deviation; 0 = off
+  float xtc_probability = 0;  // 0 = off
+  float xtc_threshold = 0.1F;
+  const LogitEdit* edits = nullptr;  // each token at most once
+  int32_t edits_count = 0;
+  const LogitEdit* step_edits = nullptr;  // after `edits`; each token at most once
+  int32_t step_edits_count = 0;
+  int32_t logprobs = -1;       // alternatives wanted, 0..kTopLogprobsMax; -1 = no logarithms
+  int32_t scored_token = -1;   // >= 0: nothing is drawn, this is the token (prompt_logprobs)
 };
 constexpr float kGreedyTemperature = 1e-5F;
 
@@ -27,6 +53,10 @@ enum class SampleStatus : uint8_t {
 struct SampleResult {
   int32_t token;  // -1 unless kOk
   SampleStatus status;
+  int32_t rank = 0;       // with logprobs: tokens with a greater logit, plus 1
+  float logprob = 0;      // with logprobs: of the logits as they came in
+  int32_t top_count = 0;  // SampleRow::logprobs, less for a small vocabulary
+  TopLogprob top[kTopLogprobsMax] = {};  // descending, ties by lowest id
 };
 
 // logits [vocabulary] may be changed; scratch [2 * vocabulary] 8-byte elements.
