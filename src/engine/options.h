@@ -2,10 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "base/limits.h"
 #include "engine/request.h"
+#include "engine/step_cost.h"
 
 namespace vsurge::engine {
 
@@ -17,14 +20,36 @@ struct EngineOptions {
   int context_max = 0;              // tokens of prompt plus answer, >= 2
   int page_size = 16;               // tokens
   int pages = 0;
+  int window = 0;      // keys a query sees in every layer, itself included; 0 = all before it
   int vocabulary = 0;
+  int logit_rows_max = 0;  // of one step; 0 = max_concurrent_decodes
   std::vector<TokenId> eos_tokens;
   std::uint64_t seed = 894;  // for requests that bring none
+
+  // While others decode, prompts get as much of a step as keeps it within this time. 0 = within
+  // step_stretch times what the step takes without them. Needs `cost`.
+  base::Nanoseconds target_step = 0;
+  double step_stretch = 2.0;
+  StepCost cost;
+
+  bool prefix_cache = true;
+  int prefix_hash_bits = 64;  // fewer only to force collisions in tests, 1..64
+
+  // Shares of clients that compete, by Request::client; 1 unless named.
+  std::unordered_map<std::string, double> client_weights;
+  int passes_max = 64;  // how often a client's first waiting request may be passed by later ones
+
   base::EngineLimits limits;
 };
 
 // kUsage when a value is out of range or one sequence of two tokens would not fit.
 base::Status check_options(const EngineOptions& options);
+
+// Sequences that run at once.
+int running_max(const EngineOptions& options);
+
+// Rows of logits that one step may ask for.
+int logit_rows_max(const EngineOptions& options);
 
 // Tokens one sequence may have: the context, or what all pages hold when that is less.
 int sequence_tokens_max(const EngineOptions& options);
@@ -32,5 +57,9 @@ int sequence_tokens_max(const EngineOptions& options);
 // All that makes a request impossible, whatever the load: bad tokens or ranges (kInvalidRequest,
 // with param), or a prompt or answer that can never fit (kContextLengthExceeded). Any thread.
 base::Status check_request(const EngineOptions& options, const Request& request);
+
+// The seed of one choice of a request.
+std::uint64_t choice_seed(const EngineOptions& options, Ticket ticket,
+                          const SamplingParams& sampling, int choice);
 
 }  // namespace vsurge::engine

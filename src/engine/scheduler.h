@@ -1,107 +1,160 @@
 // Scheduler: decides what each step computes. Pure: no thread, no clock, no tensor.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <set>
 #include <span>
+#include <tuple>
 #include <unordered_map>
-#include <utility>
 #include <vector>
 
 #include "engine/metrics.h"
 #include "engine/options.h"
 #include "engine/page_pool.h"
+#include "engine/prefix_cache.h"
 #include "engine/request.h"
 #include "engine/sequence.h"
 #include "engine/step_runner.h"
+#include "engine/waiting_queue.h"
 
 namespace vsurge::engine {
 
 // One step is plan -> run -> commit. Between plan and commit nothing else may be called but
-// abort_all.
+// abort_all. docs/ENGINE.md tells the whole of it; in short:
 //
-// Order: priority, then arrival. Running sequences come first: each that decodes has a token of the
-// step's budget for certain, prompts share the rest in order, then waiting ones are admitted
-// strictly in order. Admission takes the pages of all tokens a sequence has and leaves what running
-// ones can need in the next step, so only decoding ever runs out of pages. Then the last in order
-// gives back its pages and goes back to its place among the waiting, to be computed again. That
-// happens to a sequence at most kPreemptionsMax times: the last admission takes all pages that it
-// can ever need, and keeps them.
+// Running sequences come first: each that decodes has a token of the step's budget for certain,
+// prompts share the rest in order, as far as the step stays within its time. Then waiting ones are
+// admitted strictly in the order of the WaitingQueue. Admission takes the pages of all tokens a
+// sequence has, but for those found in the prefix cache, and leaves what running ones can need in
+// the next step, so only decoding ever runs out of pages. Then the last in order gives back its
+// pages and waits again, to be computed again. That happens to a sequence at most kPreemptionsMax
+// times: the last admission takes all pages that it can ever need, and keeps them.
 class Scheduler {
  public:
   static constexpr int kPreemptionsMax = 3;
+  static constexpr int kGuessesMax = 16;
+  // A prompt gets at least so many tokens of a step, however long that takes.
+  static constexpr int kChunkMin = 16;
 
   // options must pass check_options.
   explicit Scheduler(const EngineOptions& options);
   ~Scheduler();
 
-  // The request must have passed check_request, the ticket be new.
-  void add(Ticket ticket, Request request);
-  // Frees everything at once; unknown tickets are ignored.
+  // The request must have passed check_request, the ticket be new. If it throws (memory), nothing
+  // has changed.
+  void add(Ticket ticket, Request request, base::Nanoseconds now);
+  // Frees everything at once; unknown tickets and choices are ignored.
   void cancel(Ticket ticket);
+  void cancel(Ticket ticket, int choice);
   // Ends what is past its deadline; plan does so itself.
   void expire(base::Nanoseconds now);
 
   // What to compute now; empty when nothing waits or runs. Valid until commit.
   const StepPlan& plan(base::Nanoseconds now);
-  // Takes the result of the plan in hand (one entry per planned sequence). Returns all events since
-  // the last call, valid until the next.
-  std::span<const Event> commit(const StepResult& result);
-  // Events of add, cancel and expire without a step.
-  std::span<const Event> flush();
+  // Takes the result of the plan in hand. Returns all events since the last call, valid until the
+  // next.
+  std::span<Event> commit(const StepResult& result, base::Nanoseconds now);
+  // Events of cancel and expire without a step.
+  std::span<Event> flush();
 
   // Ends everything, and drops the plan in hand: kCancelled, or kError with `error`.
   void abort_all(FinishReason reason, const base::Error& error);
 
-  bool idle() const { return sequences_.empty(); }
-  std::size_t waiting_requests() const { return waiting_.size(); }
-  std::size_t waiting_tokens() const { return waiting_tokens_; }
+  // Nothing computed so far is shared with anyone who comes later.
+  void clear_prefix_cache();
+  // Steps take so long from now on.
+  void set_cost(const StepCost& cost) { cost_ = cost; }
+
+  bool idle() const { return groups_.empty(); }
+  std::size_t waiting_requests() const { return queue_.requests() + held_; }
+  std::size_t waiting_tokens() const { return queue_.tokens(); }
   std::optional<base::Nanoseconds> next_deadline() const;
   // The fields a scheduler knows.
-  EngineMetrics metrics() const;
+  const EngineMetrics& metrics();
   const PagePool& pool() const { return pool_; }
+  const PrefixCache& prefix_cache() const { return cache_; }
 
  private:
   friend struct SchedulerPeer;  // tests look inside and plant faults
 
-  struct ByOrder {
-    bool operator()(const Sequence* a, const Sequence* b) const { return goes_before(*a, *b); }
-  };
+  enum class Limit : std::uint8_t { kQueue, kRequest };
+  using Deadline = std::tuple<base::Nanoseconds, Ticket, Limit>;
+
   // What a step has left while it is planned.
   struct Left {
     int prompt_tokens = 0;
     int prompts = 0;
+    int extra_rows = 0;       // of logits, besides one for each sequence
     int pages_next_step = 0;  // that planned sequences may ask for in the next step
+    double time_ns = 0;       // of the step in all; 0 = not bounded
+    bool read = false;        // a part of a prompt is planned
+  };
+  // What a sequence need not compute when it is admitted.
+  struct Found {
+    int pages = 0;               // in found_pages_
+    PrefixId prefix = 0;         // names their tokens
+    int idle = 0;                // of these, that nobody holds
+    int computed = 0;            // tokens
+    std::int32_t partial = -1;   // page to copy the tokens after the full pages from
   };
 
   int pages_for(int tokens) const { return (tokens + options_.page_size - 1) / options_.page_size; }
-  int chunk(const Sequence& sequence, int prompt_tokens_left) const;
+
+  // scheduler_plan.cc
+  Left budget();
+  int chunk(const Sequence& sequence, int computed, const Left& left) const;
+  int chunk_in_time(int most, int computed, const Left& left) const;
+  int guess(Sequence& sequence, Left& left);
   void plan_running(Left& left);
   void plan_waiting(Left& left);
   bool admit_next(Left& left);
+  Found find_prefix(const Sequence& sequence);
+  bool find_donor(const Sequence& sequence, Found& found);
+  void admit(Sequence& sequence, const Found& found, int pages, base::Nanoseconds now);
   bool take_pages(std::size_t place, int pages, Left& left);
+  std::int32_t allocate();
   void preempt(std::size_t place);
-  void append_plan(Sequence& sequence, int count, Left& left);
-  void take_token(Sequence& sequence, TokenId token);
+  void append_plan(Sequence& sequence, int count, int guesses, Left& left);
+  void append_rows(Sequence& sequence, PlannedSequence& planned, int guesses, Left& left);
+
+  // scheduler_commit.cc
+  void commit_one(Sequence& sequence, const PlannedSequence& planned, const StepResult& result);
+  void score_prompt(Sequence& sequence, const PlannedSequence& planned, const StepResult& result);
+  void take_tokens(Sequence& sequence, const PlannedSequence& planned, const StepResult& result);
+  bool take_token(Sequence& sequence, const kernels::SampleResult& sampled);
+  void publish_pages(Sequence& sequence);
+  void leave_window(Sequence& sequence);
+  void release_held(Group& group);
+  void observe_token(Sequence& sequence);
+
   void end(Sequence& sequence, Event event);
-  void forget(Sequence& sequence);
+  void end_choice(Sequence& sequence, Event event);
+  void end_group(Group& group, FinishReason reason, const base::Error& error);
+  void forget(Group& group);
   void release_pages(Sequence& sequence);
-  void remove(Sequence& sequence, Event event);
 
   const EngineOptions options_;
   const int running_max_;
+  StepCost cost_;
   PagePool pool_;
-  std::unordered_map<Ticket, std::unique_ptr<Sequence>> sequences_;
-  std::set<Sequence*, ByOrder> waiting_;
+  PrefixCache cache_;
+  WaitingQueue queue_;
+  std::unordered_map<Ticket, std::unique_ptr<Group>> groups_;
   std::vector<Sequence*> running_;  // by order
-  std::set<std::pair<base::Nanoseconds, Ticket>> deadlines_;
-  std::size_t waiting_tokens_ = 0;  // of waiting_
+  std::set<Deadline> deadlines_;
+  std::size_t held_ = 0;  // choices that wait for their group's first
+  base::Nanoseconds now_ = 0;
 
   StepPlan plan_;
   std::vector<Sequence*> planned_;  // beside plan_.sequences
   bool in_hand_ = false;
+  std::vector<std::int32_t> found_pages_;
+  // The first of the queue did not fit into so many pages.
+  const Sequence* blocked_ = nullptr;
+  int blocked_pages_ = 0;
   std::vector<Event> events_;
   std::vector<Event> published_;
   std::uint64_t arrivals_ = 0;

@@ -13,37 +13,46 @@ namespace vsurge::engine {
 // A part of one sequence that a step computes.
 struct PlannedSequence {
   Ticket ticket = 0;
+  int choice = 0;
   int first = 0;                        // position of the first token to compute
-  std::span<const TokenId> tokens;      // the tokens to compute, >= 1
-  std::span<const std::int32_t> pages;  // its pages in order, just enough for first + tokens
-  bool wants_token = false;             // the last token's logits are sampled
-  kernels::SampleRow sampling{};        // when wants_token
-  TokenConstraint* constraint = nullptr;
+  std::span<const TokenId> tokens;      // the tokens to compute, >= 1; the last may be guesses
+  std::span<const std::int32_t> pages;  // its pages in order, just enough for first + tokens;
+                                        // -1 where all keys have left the attention window
+  // The last `rows` of the tokens need logits. Row i of them is plan.rows[first_row + i].
+  int rows = 0;
+  int first_row = 0;
+  bool samples = false;  // the last row draws a token; with guesses every row does
+  TokenConstraint* constraint = nullptr;  // of the last row; never with guesses
+};
+
+// The first `tokens` slots of page `from` are copied to `to`, all layers, before the step.
+struct PageCopy {
+  std::int32_t from = 0;
+  std::int32_t to = 0;
 };
 
 // Plain data; spans are valid until commit.
 struct StepPlan {
   std::uint64_t step = 0;
   std::vector<PlannedSequence> sequences;
-  int tokens = 0;  // sum over sequences
+  std::vector<kernels::SampleRow> rows;  // in order of sequences and tokens
+  std::vector<PageCopy> copies;          // no page is in two of them, none both from and to
+  int tokens = 0;                        // sum over sequences
+  std::int64_t context_tokens = 0;       // keys read per layer and head: a measure of attention
 
   bool empty() const { return sequences.empty(); }
 };
 
-// One per planned sequence, in the same order.
-struct SequenceResult {
-  TokenId token = -1;   // when wants_token and no error
-  base::Status status;  // an error ends this sequence alone
-};
 struct StepResult {
-  std::vector<SequenceResult> sequences;
+  std::vector<base::Status> sequences;           // one per planned sequence; an error ends it alone
+  std::vector<kernels::SampleResult> rows;       // one per plan row; of use when its status is kOk
 };
 
 class StepRunner {
  public:
   virtual ~StepRunner() = default;
-  // Engine thread. `result` comes with one default entry per planned sequence. A throw ends all
-  // requests and the engine (kEngineUnavailable), not the process.
+  // Engine thread. `result` comes with one default entry per planned sequence and row. A throw
+  // ends all requests and the engine (kEngineUnavailable), not the process.
   virtual void run(const StepPlan& plan, StepResult& result) = 0;
 };
 

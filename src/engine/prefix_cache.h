@@ -1,0 +1,68 @@
+// PrefixCache: which page holds the keys and values of which tokens after which beginning.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "engine/request.h"
+
+namespace vsurge::engine {
+
+// Names a beginning: a namespace, then any number of full pages of tokens. Two beginnings with the
+// same name are equal for certain: names are counted, not hashed, and never used twice.
+using PrefixId = std::uint64_t;
+
+// The table is found by hash, but a hit is one whose tokens are equal, one by one, and whose page
+// before is the one that was hit before. One thread; allocates nothing after construction but for
+// new namespaces.
+class PrefixCache {
+ public:
+  PrefixCache(int pages, int page_size, int hash_bits);
+
+  // The empty beginning within a namespace.
+  PrefixId root(std::string_view name);
+
+  struct Hit {
+    std::int32_t page = -1;  // -1 = none
+    PrefixId id = 0;
+  };
+  // The page with these tokens (a full page of them) after `before`.
+  Hit find(PrefixId before, std::span<const TokenId> tokens) const;
+  // `page` now holds them; they must not be in the table, nor the page.
+  PrefixId insert(PrefixId before, std::span<const TokenId> tokens, std::int32_t page);
+
+  bool contains(std::int32_t page) const { return ids_[static_cast<std::size_t>(page)] != 0; }
+  // The page's content is about to be lost.
+  void erase(std::int32_t page);
+  // Forgets all; ids given out so far lead nowhere from now on.
+  void clear();
+  int size() const { return size_; }
+
+  // Recounts everything; for tests. Empty when right, else the first fault.
+  std::string audit() const;
+
+ private:
+  friend struct PrefixCachePeer;  // tests plant faults
+
+  std::uint64_t hash(PrefixId before, std::span<const TokenId> tokens) const;
+  std::span<const TokenId> tokens_of(std::int32_t page) const;
+  std::size_t home(std::uint64_t hash) const { return static_cast<std::size_t>(hash) & mask_; }
+
+  const int page_size_;
+  const std::uint64_t hash_mask_;
+  std::size_t mask_ = 0;
+  std::vector<std::int32_t> table_;    // open addressing; -1 = empty
+  std::vector<std::uint64_t> hashes_;  // [pages]
+  std::vector<PrefixId> ids_;          // [pages]; 0 = not in the table
+  std::vector<PrefixId> before_;       // [pages]
+  std::vector<TokenId> tokens_;        // [pages, page_size]
+  std::unordered_map<std::string, PrefixId> roots_;
+  PrefixId last_id_ = 0;
+  int size_ = 0;
+};
+
+}  // namespace vsurge::engine
