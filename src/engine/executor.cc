@@ -24,13 +24,12 @@ Executor::Executor(model::Model& model, tensor::Backend& backend, const model::S
   slots_.reserve(tokens);
   sequence_offsets_.reserve(sequences + 1);
   context_lengths_.reserve(sequences);
-  // Pages are not shared yet: all of them at most.
-  pages_.reserve(static_cast<std::size_t>(limits.pages));
+  // Sequences may share pages.
+  pages_.reserve(sequences * pages_of(limits, limits.context_max));
   page_offsets_.reserve(sequences + 1);
   logit_rows_.reserve(rows);
   rows_.reserve(rows);
-  sampled_.reserve(rows);
-  masks_.resize(rows * mask_words_);
+  masks_.resize(sequences * mask_words_);
 }
 
 void Executor::clear() {
@@ -42,8 +41,6 @@ void Executor::clear() {
   pages_.clear();
   page_offsets_.assign(1, 0);
   logit_rows_.clear();
-  rows_.clear();
-  sampled_.clear();
 }
 
 void Executor::append(const PlannedSequence& planned) {
@@ -63,67 +60,43 @@ void Executor::append(const PlannedSequence& planned) {
   context_lengths_.push_back(end);
   pages_.insert(pages_.end(), planned.pages.begin(), planned.pages.end());
   page_offsets_.push_back(static_cast<std::int32_t>(pages_.size()));
-  if (planned.wants_token) {
-    logit_rows_.push_back(static_cast<std::int32_t>(tokens_.size()) - 1);
-    rows_.push_back(planned.sampling);
+  for (int i = planned.rows; i > 0; --i) {
+    logit_rows_.push_back(static_cast<std::int32_t>(tokens_.size()) - i);
   }
 }
 
-void Executor::fill_mask(const PlannedSequence& planned, std::size_t row, base::Status& status) {
-  const auto words = std::span(masks_).subspan(row * mask_words_, mask_words_);
-  std::fill(words.begin(), words.end(), 0U);
-  status = planned.constraint->fill_mask(words);
-  if (status) rows_[row].allowed_tokens = words.data();
+void Executor::fill_masks(const StepPlan& plan, StepResult& result) {
+  for (std::size_t i = 0; i < plan.sequences.size(); ++i) {
+    const PlannedSequence& planned = plan.sequences[i];
+    if (planned.constraint == nullptr || !planned.samples) continue;
+    kernels::SampleRow& row = rows_[static_cast<std::size_t>(planned.first_row + planned.rows - 1)];
+    const auto words = std::span(masks_).subspan(i * mask_words_, mask_words_);
+    std::fill(words.begin(), words.end(), 0U);
+    result.sequences[i] = planned.constraint->fill_mask(words);
+    if (row.allowed_tokens != nullptr) {
+      for (std::size_t word = 0; word < mask_words_; ++word) words[word] &= row.allowed_tokens[word];
+    }
+    row.allowed_tokens = words.data();
+  }
 }
 
 void Executor::run(const StepPlan& plan, StepResult& result) {
   CHECK(plan.tokens <= limits_.tokens_max, "{} tokens", plan.tokens);
   CHECK(plan.sequences.size() <= static_cast<std::size_t>(limits_.sequences_max));
-  CHECK(result.sequences.size() == plan.sequences.size());
+  CHECK(result.sequences.size() == plan.sequences.size() &&
+        result.rows.size() == plan.rows.size());
   clear();
   for (const PlannedSequence& planned : plan.sequences) append(planned);
-  CHECK(logit_rows_.size() <= static_cast<std::size_t>(limits_.logit_rows_max));
+  CHECK(logit_rows_.size() == plan.rows.size() &&
+        logit_rows_.size() <= static_cast<std::size_t>(limits_.logit_rows_max));
+  for (const PageCopy& copy : plan.copies) model_.copy_page(copy.from, copy.to);
   const model::Batch batch{tokens_,          positions_, slots_,        sequence_offsets_,
                            context_lengths_, pages_,     page_offsets_, logit_rows_};
   const tensor::Tensor logits = model_.forward(batch);
   if (logit_rows_.empty()) return;
-  std::size_t row = 0;
-  for (std::size_t i = 0; i < plan.sequences.size(); ++i) {
-    if (!plan.sequences[i].wants_token) continue;
-    if (plan.sequences[i].constraint != nullptr) {
-      fill_mask(plan.sequences[i], row, result.sequences[i].status);
-    }
-    ++row;
-  }
-  sampled_.resize(rows_.size());
-  backend_.sample(logits, rows_, sampled_);
-  collect(plan, result);
-}
-
-void Executor::collect(const StepPlan& plan, StepResult& result) const {
-  std::size_t row = 0;
-  for (std::size_t i = 0; i < plan.sequences.size(); ++i) {
-    const PlannedSequence& planned = plan.sequences[i];
-    if (!planned.wants_token) continue;
-    const kernels::SampleResult& sampled = sampled_[row++];
-    SequenceResult& out = result.sequences[i];
-    if (!out.status) continue;  // its mask could not be made
-    switch (sampled.status) {
-      case kernels::SampleStatus::kOk:
-        out.token = sampled.token;
-        break;
-      case kernels::SampleStatus::kNotFinite:
-        out.status =
-            base::fail(base::ErrorCode::kNumericalError, "the logits of position {} are not finite",
-                       planned.sampling.position);
-        break;
-      case kernels::SampleStatus::kNothingAllowed:
-        out.status =
-            base::fail(base::ErrorCode::kNumericalError,
-                       "the constraint allows no token at position {}", planned.sampling.position);
-        break;
-    }
-  }
+  rows_.assign(plan.rows.begin(), plan.rows.end());
+  fill_masks(plan, result);
+  backend_.sample(logits, rows_, result.rows);
 }
 
 void Executor::warm_up() {
@@ -144,13 +117,23 @@ void Executor::warm_up() {
     const int count = i == 0 ? longest : 1;
     planned.tokens = std::span(tokens).first(static_cast<std::size_t>(count));
     planned.pages = std::span<const std::int32_t>(pages).subspan(page, pages_of(limits_, count));
-    planned.wants_token = true;
-    planned.sampling = {1.0F, 1.0F, 0.0F, 0, 0, static_cast<std::uint64_t>(count), nullptr};
+    // The rows that are left are the first one's.
+    planned.rows = i == 0 ? std::min(count, limits_.logit_rows_max - (sequences - 1)) : 1;
+    planned.first_row = static_cast<int>(plan.rows.size());
+    planned.samples = true;
+    for (int row = 0; row < planned.rows; ++row) {
+      kernels::SampleRow& sampling = plan.rows.emplace_back();
+      sampling.temperature = 1.0F;
+      sampling.top_p = 1.0F;
+      sampling.position = static_cast<std::uint64_t>(count);
+      sampling.logprobs = kernels::kTopLogprobsMax;
+    }
     page += planned.pages.size();
     plan.tokens += count;
   }
   StepResult result;
   result.sequences.resize(plan.sequences.size());
+  result.rows.resize(plan.rows.size());
   run(plan, result);
 }
 

@@ -16,8 +16,8 @@ class Executor final : public StepRunner {
   // The model must have been reserved for `limits`; model and backend must outlive the executor.
   Executor(model::Model& model, tensor::Backend& backend, const model::StepLimits& limits);
 
-  // Packs the plan, runs the model, samples. Bad logits or a mask that allows nothing end their
-  // sequence alone (kNumericalError).
+  // Copies pages, packs the plan, runs the model, samples. A mask that cannot be made ends its
+  // sequence alone.
   void run(const StepPlan& plan, StepResult& result) override;
 
   // Runs the largest legal step, so that nothing is touched for the first time under load. Writes
@@ -27,8 +27,7 @@ class Executor final : public StepRunner {
  private:
   void clear();
   void append(const PlannedSequence& planned);
-  void fill_mask(const PlannedSequence& planned, std::size_t row, base::Status& status);
-  void collect(const StepPlan& plan, StepResult& result) const;
+  void fill_masks(const StepPlan& plan, StepResult& result);
 
   model::Model& model_;
   tensor::Backend& backend_;
@@ -45,8 +44,7 @@ class Executor final : public StepRunner {
   std::vector<std::int32_t> page_offsets_;
   std::vector<std::int32_t> logit_rows_;
   std::vector<kernels::SampleRow> rows_;
-  std::vector<kernels::SampleResult> sampled_;
-  std::vector<std::uint32_t> masks_;  // [logit_rows_max, mask_words_]
+  std::vector<std::uint32_t> masks_;  // [sequences_max, mask_words_]
 };
 
 }  // namespace vsurge::engine

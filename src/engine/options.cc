@@ -61,7 +61,49 @@ base::Status check_options(const EngineOptions& options) {
   VSURGE_TRY(at_least("page_size", options.page_size, 1));
   VSURGE_TRY(at_least("pages", options.pages, 1));
   VSURGE_TRY(at_least("vocabulary", options.vocabulary, 1));
+  VSURGE_TRY(at_least("window", options.window, 0));
+  VSURGE_TRY(at_least("passes_max", options.passes_max, 1));
+  VSURGE_TRY(at_least("prefix_hash_bits", options.prefix_hash_bits, 1));
+  if (options.prefix_hash_bits > 64) {
+    return fail(ErrorCode::kUsage, "prefix_hash_bits: expected at most 64, found {}",
+                options.prefix_hash_bits);
+  }
+  if (options.logit_rows_max != 0) {
+    VSURGE_TRY(at_least("logit_rows_max", options.logit_rows_max, running_max(options)));
+  }
+  if (options.target_step < 0) {
+    return fail(ErrorCode::kUsage, "target_step: expected 0 (automatic) or more, found {}",
+                options.target_step);
+  }
+  if (!(options.step_stretch >= 1.0 && options.step_stretch <= 1000.0)) {
+    return fail(ErrorCode::kUsage, "step_stretch: expected a number in [1, 1000], found {}",
+                options.step_stretch);
+  }
+  for (const auto& [client, weight] : options.client_weights) {
+    if (weight > 0 && weight <= 1e6) continue;
+    return fail(ErrorCode::kUsage, "client_weights: expected a number in (0, 1000000] for {}, found {}",
+                client, weight);
+  }
   return at_least("pages * page_size", sequence_tokens_max(options), 2);
+}
+
+// Not more sequences than a step has tokens: so each can decode in each step, and when all but one
+// do, that one still has a token of the budget to read its prompt.
+int running_max(const EngineOptions& options) {
+  return std::min(options.max_concurrent_decodes, options.max_batched_tokens);
+}
+
+int logit_rows_max(const EngineOptions& options) {
+  constexpr int kExtraRows = 32;  // for guesses and scored prompts
+  if (options.logit_rows_max > 0) return options.logit_rows_max;
+  return std::min(running_max(options) + kExtraRows, std::max(running_max(options), options.max_batched_tokens));
+}
+
+std::uint64_t choice_seed(const EngineOptions& options, Ticket ticket,
+                          const SamplingParams& sampling, int choice) {
+  const std::uint64_t seed =
+      sampling.seed ? *sampling.seed : kernels::random_bits(options.seed, ticket);
+  return choice == 0 ? seed : kernels::random_bits(seed, static_cast<std::uint64_t>(choice));
 }
 
 int sequence_tokens_max(const EngineOptions& options) {

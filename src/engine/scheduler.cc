@@ -1,3 +1,5 @@
+// The life of requests: they come, wait, and end. Planning is scheduler_plan.cc, what follows from
+// a step's result scheduler_commit.cc.
 #include "engine/scheduler.h"
 
 #include <algorithm>
@@ -5,307 +7,189 @@
 namespace vsurge::engine {
 namespace {
 
+kernels::SampleRow row_of(const SamplingParams& sampling, std::uint64_t seed) {
+  kernels::SampleRow row{};
+  row.temperature = sampling.temperature;
+  row.top_p = sampling.top_p;
+  row.min_p = sampling.min_p;
+  row.top_k = sampling.top_k;
+  row.seed = seed;
+  row.typical_p = sampling.typical_p;
+  row.top_n_sigma = sampling.top_n_sigma;
+  row.xtc_probability = sampling.xtc.probability;
+  row.xtc_threshold = sampling.xtc.threshold;
+  row.logprobs = sampling.logprobs.value_or(-1);
+  return row;
+}
+
+std::unique_ptr<Group> make_group(const EngineOptions& options, Ticket ticket, Request& request) {
+  auto group = std::make_unique<Group>();
+  group->ticket = ticket;
+  group->prompt_tokens = static_cast<int>(request.prompt.size());
+  group->use_prefix_cache = options.prefix_cache && request.use_prefix_cache;
+  group->queue_deadline = request.queue_deadline;
+  group->deadline = request.deadline;
+  group->sampling = std::move(request.sampling);
+  const SamplingParams& sampling = group->sampling;
+  const int room = sequence_tokens_max(options) - group->prompt_tokens;
+  CHECK(room >= 1, "ticket {} was not checked", ticket);
+  const int answer = std::min(room, sampling.max_tokens.value_or(room));
+  for (int choice = 0; choice < sampling.n; ++choice) {
+    auto sequence = std::make_unique<Sequence>();
+    Sequence& s = *sequence;
+    s.group = group.get();
+    s.choice = choice;
+    s.priority = request.priority;
+    s.tokens = request.prompt;
+    s.length = group->prompt_tokens;
+    s.tokens_max = s.length + answer;
+    s.row = row_of(sampling, choice_seed(options, ticket, sampling, choice));
+    s.sampler = SamplerState::make(sampling, request.prompt, options);
+    s.scored = sampling.prompt_logprobs && choice == 0 ? 1 : s.length;
+    const auto index = static_cast<std::size_t>(choice);
+    if (index < request.constraints.size()) s.constraint = std::move(request.constraints[index]);
+    group->choices.push_back(std::move(sequence));
+  }
+  group->alive = sampling.n;
+  group->held = sampling.n > 1 && group->prompt_tokens > 1;
+  return group;
+}
+
 Event end_event(FinishReason reason) {
   Event event;
-  event.is_end = true;
+  event.kind = EventKind::kEnd;
   event.reason = reason;
   return event;
 }
 
-Event error_event(base::Error error) {
-  Event event = end_event(FinishReason::kError);
-  event.error = std::move(error);
-  return event;
-}
-
-Usage usage_of(const Sequence& sequence) {
-  return {sequence.prompt_tokens, 0, sequence.length() - sequence.prompt_tokens};
-}
-
-bool contains(const std::vector<TokenId>& tokens, TokenId token) {
-  return std::find(tokens.begin(), tokens.end(), token) != tokens.end();
-}
-
 }  // namespace
 
-// Not more sequences than a step has tokens: so each can decode in each step, and when all but one
-// do, that one still has a token of the budget to read its prompt.
 Scheduler::Scheduler(const EngineOptions& options)
     : options_(options),
-      running_max_(std::min(options.max_concurrent_decodes, options.max_batched_tokens)),
-      pool_(options.pages) {
+      running_max_(running_max(options)),
+      cost_(options.cost),
+      pool_(options.pages),
+      cache_(options.pages, options.page_size, options.prefix_hash_bits),
+      queue_(options) {
   CHECK(check_options(options).has_value());
   const auto most = static_cast<std::size_t>(running_max_);
   running_.reserve(most);
   planned_.reserve(most);
   plan_.sequences.reserve(most);
+  plan_.rows.reserve(static_cast<std::size_t>(logit_rows_max(options)));
+  plan_.copies.reserve(most);
+  found_pages_.reserve(static_cast<std::size_t>(pages_for(sequence_tokens_max(options))));
   events_.reserve(2 * most);
   published_.reserve(2 * most);
 }
 
 Scheduler::~Scheduler() = default;
 
-void Scheduler::add(Ticket ticket, Request request) {
+void Scheduler::add(Ticket ticket, Request request, base::Nanoseconds now) {
   CHECK(!in_hand_);
-  auto sequence = std::make_unique<Sequence>();
-  Sequence& s = *sequence;
-  s.ticket = ticket;
-  s.priority = request.priority;
-  s.arrival = arrivals_++;
-  s.tokens = std::move(request.prompt);
-  s.prompt_tokens = s.length();
-  const int room = sequence_tokens_max(options_) - s.prompt_tokens;
-  CHECK(room >= 1, "ticket {} was not checked", ticket);
-  s.tokens_max = s.prompt_tokens + std::min(room, request.sampling.max_tokens.value_or(room));
-  s.deadline = request.deadline;
-  s.sampling = std::move(request.sampling);
-  s.constraint = std::move(request.constraint);
-  const std::uint64_t seed =
-      s.sampling.seed ? *s.sampling.seed : kernels::random_bits(options_.seed, ticket);
-  s.row = {s.sampling.temperature,
-           s.sampling.top_p,
-           s.sampling.min_p,
-           s.sampling.top_k,
-           seed,
-           0,
-           nullptr};
-  const bool is_new = sequences_.emplace(ticket, std::move(sequence)).second;
-  CHECK(is_new, "ticket {} is in use", ticket);
-  waiting_.insert(&s);
-  waiting_tokens_ += s.tokens.size();
-  if (s.deadline) deadlines_.emplace(*s.deadline, ticket);
+  auto made = make_group(options_, ticket, request);
+  Group& group = *made;
+  group.arrival_time = now;
+  if (group.use_prefix_cache) group.root = cache_.root(request.cache_namespace);
+  for (const auto& choice : group.choices) {
+    choice->arrival = arrivals_;
+    choice->prefix = group.root;
+    choice->publishes = group.use_prefix_cache;
+  }
+  group.client = queue_.borrow(request.client);
+  try {
+    const bool is_new = groups_.emplace(ticket, std::move(made)).second;
+    CHECK(is_new, "ticket {} is in use", ticket);
+    if (group.deadline) deadlines_.emplace(*group.deadline, ticket, Limit::kRequest);
+    if (group.queue_deadline) deadlines_.emplace(*group.queue_deadline, ticket, Limit::kQueue);
+    // The others come when the first has read the prompt, or at once when there is nothing to read.
+    for (const auto& choice : group.choices) {
+      if (choice->choice > 0 && group.held) continue;
+      queue_.push(*choice, false);
+    }
+  } catch (...) {
+    for (const auto& choice : group.choices) {
+      if (choice->place == Place::kWaiting) queue_.erase(*choice);
+    }
+    Client* client = group.client;
+    if (group.deadline) deadlines_.erase({*group.deadline, ticket, Limit::kRequest});
+    if (group.queue_deadline) deadlines_.erase({*group.queue_deadline, ticket, Limit::kQueue});
+    groups_.erase(ticket);
+    queue_.give_back(client);
+    throw;
+  }
+  if (group.held) held_ += group.choices.size() - 1;
+  ++arrivals_;
 }
 
 void Scheduler::cancel(Ticket ticket) {
   CHECK(!in_hand_);
-  const auto found = sequences_.find(ticket);
-  if (found != sequences_.end()) remove(*found->second, end_event(FinishReason::kCancelled));
+  const auto found = groups_.find(ticket);
+  if (found != groups_.end()) end_group(*found->second, FinishReason::kCancelled, {});
+}
+
+void Scheduler::cancel(Ticket ticket, int choice) {
+  CHECK(!in_hand_);
+  const auto found = groups_.find(ticket);
+  if (found == groups_.end()) return;
+  Group& group = *found->second;
+  if (choice < 0 || choice >= static_cast<int>(group.choices.size())) return;
+  Sequence& sequence = *group.choices[static_cast<std::size_t>(choice)];
+  if (sequence.place == Place::kEnded) return;
+  end(sequence, end_event(FinishReason::kCancelled));
+  sweep();
+  release_held(group);
+  if (group.alive == 0) forget(ticket);
 }
 
 void Scheduler::expire(base::Nanoseconds now) {
   CHECK(!in_hand_);
-  while (!deadlines_.empty() && deadlines_.begin()->first <= now) {
-    Sequence& s = *sequences_.at(deadlines_.begin()->second);
-    remove(s,
-           error_event(
-               {base::ErrorCode::kDeadlineExceeded, "the deadline of the request has passed", {}}));
+  while (!deadlines_.empty() && std::get<0>(*deadlines_.begin()) <= now) {
+    const auto [time, ticket, limit] = *deadlines_.begin();
+    deadlines_.erase(deadlines_.begin());
+    Group& group = *groups_.at(ticket);
+    if (limit == Limit::kRequest) {
+      end_group(group, FinishReason::kError,
+                {base::ErrorCode::kDeadlineExceeded, "the deadline of the request has passed", {}});
+    } else if (!group.choices.front()->started) {
+      end_group(group, FinishReason::kError,
+                {base::ErrorCode::kQueueTimeout,
+                 "the request was not started within the time it may wait; try again later",
+                 {}});
+    }
   }
 }
 
 std::optional<base::Nanoseconds> Scheduler::next_deadline() const {
   if (deadlines_.empty()) return std::nullopt;
-  return deadlines_.begin()->first;
+  return std::get<0>(*deadlines_.begin());
 }
 
-const StepPlan& Scheduler::plan(base::Nanoseconds now) {
-  CHECK(!in_hand_);
-  expire(now);
-  plan_.sequences.clear();
-  plan_.tokens = 0;
-  planned_.clear();
-  Left left{options_.max_batched_tokens, options_.max_concurrent_prefill, 0};
-  plan_running(left);
-  plan_waiting(left);
-  // Liveness: whoever is first in order can always go on.
-  CHECK(plan_.empty() == sequences_.empty(), "{} sequences and nothing to do", sequences_.size());
-  if (!plan_.empty()) ++plan_.step;
-  in_hand_ = true;
-  return plan_;
-}
-
-// Tokens of the sequence to compute in this step. One that decodes has its token for certain.
-int Scheduler::chunk(const Sequence& sequence, int prompt_tokens_left) const {
-  const int want = sequence.remaining();
-  if (want == 1) return 1;
-  const int most = options_.prefill_chunk_max > 0 ? options_.prefill_chunk_max : want;
-  return std::min({want, most, prompt_tokens_left});
-}
-
-void Scheduler::plan_running(Left& left) {
-  for (const Sequence* s : running_) {
-    if (s->remaining() == 1) {
-      --left.prompt_tokens;
-    } else {
-      --left.prompts;
-    }
-  }
-  // Walking in order, those who may have to give way are always still unplanned.
-  for (std::size_t i = 0; i < running_.size();) {
-    Sequence& s = *running_[i];
-    const bool decodes = s.remaining() == 1;
-    const int count = chunk(s, left.prompt_tokens);
-    if (count > 0) {
-      if (!take_pages(i, pages_for(s.computed + count), left)) continue;  // s is gone from here
-      if (!decodes) left.prompt_tokens -= count;
-      append_plan(s, count, left);
-    }
-    ++i;
-  }
-}
-
-// Gives the sequence at `place` of running_ as many pages in all; others after it give theirs back
-// when there are too few. False when it had to give way itself.
-bool Scheduler::take_pages(std::size_t place, int pages, Left& left) {
-  Sequence& s = *running_[place];
-  const int missing = pages - static_cast<int>(s.pages.size());
-  while (pool_.free() < missing) {
-    std::size_t victim = running_.size() - 1;
-    while (victim > place && running_[victim]->preemptions == kPreemptionsMax) --victim;
-    if (running_[victim]->remaining() == 1) {
-      ++left.prompt_tokens;
-    } else {
-      ++left.prompts;
-    }
-    preempt(victim);
-    if (victim == place) return false;
-  }
-  for (int i = 0; i < missing; ++i) s.pages.push_back(pool_.allocate());
-  return true;
-}
-
-void Scheduler::preempt(std::size_t place) {
-  Sequence& s = *running_[place];
-  // The only one would have to wait for pages that nobody gives back.
-  CHECK(running_.size() > 1 && s.preemptions < kPreemptionsMax, "ticket {}", s.ticket);
-  release_pages(s);
-  s.computed = 0;
-  ++s.preemptions;
-  ++metrics_.preemptions;
-  running_.erase(running_.begin() + static_cast<std::ptrdiff_t>(place));
-  waiting_.insert(&s);
-  waiting_tokens_ += s.tokens.size();
-}
-
-void Scheduler::plan_waiting(Left& left) {
-  while (!waiting_.empty() && left.prompts > 0 &&
-         static_cast<int>(running_.size()) < running_max_) {
-    if (!admit_next(left)) return;
-  }
-}
-
-// The first of the waiting starts to run, if the step has tokens and the pool pages for it. Nobody
-// overtakes it.
-bool Scheduler::admit_next(Left& left) {
-  Sequence& s = **waiting_.begin();
-  const int count = std::min(chunk(s, left.prompt_tokens), left.prompt_tokens);
-  if (count < 1) return false;
-  // The last token is never computed, only handed out.
-  const int last = s.tokens_max - 1;
-  const bool for_good = s.preemptions == kPreemptionsMax;
-  const int soon = pages_for(for_good ? last : std::min(s.length() + 1, last));
-  if (pool_.free() < soon + left.pages_next_step) return false;
-
-  // What may throw comes first, so that a sequence is always either waiting or running.
-  s.tokens.reserve(static_cast<std::size_t>(s.tokens_max));
-  s.pages.reserve(static_cast<std::size_t>(pages_for(last)));
-  waiting_.erase(waiting_.begin());
-  waiting_tokens_ -= s.tokens.size();
-  const int pages = for_good ? soon : pages_for(s.length());
-  while (static_cast<int>(s.pages.size()) < pages) s.pages.push_back(pool_.allocate());
-  running_.insert(std::upper_bound(running_.begin(), running_.end(), &s, ByOrder{}), &s);
-  --left.prompts;
-  left.prompt_tokens -= count;
-  append_plan(s, count, left);
-  return true;
-}
-
-void Scheduler::append_plan(Sequence& sequence, int count, Left& left) {
-  const int end = sequence.computed + count;
-  PlannedSequence& planned = plan_.sequences.emplace_back();
-  planned.ticket = sequence.ticket;
-  planned.first = sequence.computed;
-  planned.tokens =
-      std::span<const TokenId>(sequence.tokens)
-          .subspan(static_cast<std::size_t>(planned.first), static_cast<std::size_t>(count));
-  planned.pages =
-      std::span<const std::int32_t>(sequence.pages).first(static_cast<std::size_t>(pages_for(end)));
-  planned.wants_token = end == sequence.length();
-  if (planned.wants_token) {
-    planned.sampling = sequence.row;
-    planned.sampling.position = static_cast<std::uint64_t>(end);
-    planned.constraint = sequence.constraint.get();
-    if (end + 1 < sequence.tokens_max &&
-        pages_for(end + 1) > static_cast<int>(sequence.pages.size())) {
-      ++left.pages_next_step;
-    }
-  }
-  planned_.push_back(&sequence);
-  plan_.tokens += count;
-}
-
-std::span<const Event> Scheduler::commit(const StepResult& result) {
-  CHECK(in_hand_);
-  CHECK(result.sequences.size() == planned_.size());
-  in_hand_ = false;
-  bool any_ended = false;
-  for (std::size_t i = 0; i < planned_.size(); ++i) {
-    Sequence& s = *planned_[i];
-    const PlannedSequence& planned = plan_.sequences[i];
-    s.computed += static_cast<int>(planned.tokens.size());
-    if (!result.sequences[i].status) {
-      end(s, error_event(result.sequences[i].status.error()));
-    } else if (planned.wants_token) {
-      if (s.length() == s.prompt_tokens) {
-        metrics_.prompt_tokens += static_cast<std::uint64_t>(s.prompt_tokens);
-      }
-      take_token(s, result.sequences[i].token);
-    }
-    any_ended |= s.ended;
-  }
-  metrics_.steps = plan_.step;
-  if (any_ended) {
-    std::erase_if(running_, [](const Sequence* s) { return s->ended; });
-    for (Sequence* s : planned_) {
-      if (s->ended) forget(*s);
-    }
-  }
-  plan_.sequences.clear();
-  planned_.clear();
-  CHECK(pool_.balanced());
-  return flush();
-}
-
-void Scheduler::take_token(Sequence& sequence, TokenId token) {
-  if (token < 0 || token >= options_.vocabulary) {
-    return end(sequence, error_event({base::ErrorCode::kInternal,
-                                      fmt::format("token {} is outside the vocabulary", token),
-                                      {}}));
-  }
-  const SamplingParams& sampling = sequence.sampling;
-  if ((!sampling.ignore_eos && contains(options_.eos_tokens, token)) ||
-      contains(sampling.stop_token_ids, token)) {
-    Event event = end_event(FinishReason::kStop);
-    event.stop_token = token;
-    return end(sequence, std::move(event));
-  }
-  if (sequence.constraint) {
-    if (auto accepted = sequence.constraint->accept(token); !accepted) {
-      return end(sequence, error_event(std::move(accepted).error()));
-    }
-  }
-  sequence.tokens.push_back(token);
-  ++metrics_.generation_tokens;
-  Event& event = events_.emplace_back();
-  event.ticket = sequence.ticket;
-  event.token = token;
-  event.usage = usage_of(sequence);
-  if (sequence.length() == sequence.tokens_max) {
-    end(sequence, end_event(FinishReason::kLength));
-  }
-}
-
-// The one place where a sequence ends: its pages are free before anyone hears of it.
+// The one place where a sequence ends: its pages are free before anyone hears of it. Who runs is
+// taken out of running_ by sweep.
 void Scheduler::end(Sequence& sequence, Event event) {
-  CHECK(!sequence.ended, "ticket {} ends twice", sequence.ticket);
-  sequence.ended = true;
+  Group& group = *sequence.group;
+  CHECK(sequence.place != Place::kEnded, "ticket {} ends twice", group.ticket);
+  if (sequence.place == Place::kWaiting) queue_.erase(sequence);
+  if (sequence.place == Place::kHeld && group.held && sequence.choice > 0) --held_;
+  sequence.place = Place::kEnded;
+  if (blocked_ == &sequence) blocked_ = nullptr;
+  sequence.tokens.resize(static_cast<std::size_t>(sequence.length));
   release_pages(sequence);
-  event.ticket = sequence.ticket;
-  event.usage = usage_of(sequence);
-  if (event.reason == FinishReason::kStop) ++event.usage.completion_tokens;
+  event.ticket = group.ticket;
+  event.choice = sequence.choice;
+  event.is_last = --group.alive == 0;
+  const int answer = sequence.length - group.prompt_tokens;
+  event.usage = {group.prompt_tokens, sequence.cached_tokens,
+                 answer + (event.reason == FinishReason::kStop ? 1 : 0)};
   switch (event.reason) {
     case FinishReason::kStop:
+      ++metrics_.requests_stopped;
+      [[fallthrough]];
     case FinishReason::kLength:
       ++metrics_.requests_finished;
+      metrics_.request_time.observe(1e-9 * static_cast<double>(now_ - group.arrival_time));
+      metrics_.answer_length.observe(event.usage.completion_tokens);
       break;
     case FinishReason::kCancelled:
       ++metrics_.requests_cancelled;
@@ -317,28 +201,44 @@ void Scheduler::end(Sequence& sequence, Event event) {
   events_.push_back(std::move(event));
 }
 
+// From the last page to the first: of those that stay in the cache a page is then never older than
+// the pages that follow it, and these are of no use without it.
 void Scheduler::release_pages(Sequence& sequence) {
-  for (const std::int32_t page : sequence.pages) pool_.release(page);
-  sequence.pages.clear();
-}
-
-void Scheduler::forget(Sequence& sequence) {
-  if (sequence.deadline) deadlines_.erase({*sequence.deadline, sequence.ticket});
-  sequences_.erase(sequence.ticket);
-}
-
-// Ends a sequence outside a step, wherever it is.
-void Scheduler::remove(Sequence& sequence, Event event) {
-  if (waiting_.erase(&sequence) > 0) {
-    waiting_tokens_ -= sequence.tokens.size();
-  } else {
-    std::erase(running_, &sequence);
+  while (!sequence.pages.empty()) {
+    const std::int32_t page = sequence.pages.back();
+    sequence.pages.pop_back();
+    if (page >= 0) pool_.release(page, cache_.contains(page));
   }
-  end(sequence, std::move(event));
-  forget(sequence);
+  sequence.pages_gone = 0;
 }
 
-std::span<const Event> Scheduler::flush() {
+void Scheduler::sweep() {
+  std::erase_if(running_, [](const Sequence* s) { return s->place == Place::kEnded; });
+}
+
+// Outside of a step.
+void Scheduler::end_group(Group& group, FinishReason reason, const base::Error& error) {
+  for (const auto& choice : group.choices) {
+    if (choice->place == Place::kEnded) continue;
+    Event event = end_event(reason);
+    if (reason == FinishReason::kError) event.error = error;
+    end(*choice, std::move(event));
+  }
+  sweep();
+  forget(group.ticket);
+}
+
+void Scheduler::forget(Ticket ticket) {
+  const auto found = groups_.find(ticket);
+  Group& group = *found->second;
+  CHECK(group.alive == 0);
+  if (group.deadline) deadlines_.erase({*group.deadline, ticket, Limit::kRequest});
+  if (group.queue_deadline) deadlines_.erase({*group.queue_deadline, ticket, Limit::kQueue});
+  queue_.give_back(group.client);
+  groups_.erase(found);
+}
+
+std::span<Event> Scheduler::flush() {
   CHECK(!in_hand_);
   published_.clear();
   published_.swap(events_);
@@ -349,21 +249,26 @@ void Scheduler::abort_all(FinishReason reason, const base::Error& error) {
   in_hand_ = false;
   plan_.sequences.clear();
   planned_.clear();
-  while (!sequences_.empty()) {
-    Sequence& s = *sequences_.begin()->second;
-    Event event = end_event(reason);
-    if (reason == FinishReason::kError) event.error = error;
-    remove(s, std::move(event));
-  }
+  while (!groups_.empty()) end_group(*groups_.begin()->second, reason, error);
 }
 
-EngineMetrics Scheduler::metrics() const {
-  EngineMetrics metrics = metrics_;
-  metrics.requests_running = static_cast<int>(running_.size());
-  metrics.requests_waiting = static_cast<int>(waiting_.size());
-  metrics.pages_total = pool_.total();
-  metrics.pages_used = pool_.used();
-  return metrics;
+void Scheduler::clear_prefix_cache() {
+  CHECK(!in_hand_);
+  for (std::int32_t page = 0; page < pool_.total(); ++page) {
+    if (pool_.is_idle(page)) pool_.drop(page);
+  }
+  cache_.clear();
+  blocked_ = nullptr;
+  for (Sequence* s : running_) s->publishes = false;
+}
+
+const EngineMetrics& Scheduler::metrics() {
+  metrics_.requests_running = static_cast<int>(running_.size());
+  metrics_.requests_waiting = static_cast<int>(waiting_requests());
+  metrics_.pages_total = pool_.total();
+  metrics_.pages_used = pool_.used();
+  metrics_.pages_cached = pool_.idle();
+  return metrics_;
 }
 
 }  // namespace vsurge::engine

@@ -89,8 +89,11 @@ class Scheduler {
     int prompts = 0;
     int extra_rows = 0;       // of logits, besides one for each sequence
     int pages_next_step = 0;  // that planned sequences may ask for in the next step
-    double time_ns = 0;       // of the step in all; 0 = not bounded
     bool read = false;        // a part of a prompt is planned
+    // What the step will take as far as it is planned, decoding ones as if they all were.
+    int tokens = 0;
+    std::int64_t context_tokens = 0;
+    double time_ns_max = 0;  // 0 = not bounded
   };
   // What a sequence need not compute when it is admitted.
   struct Found {
@@ -98,13 +101,16 @@ class Scheduler {
     PrefixId prefix = 0;         // names their tokens
     int idle = 0;                // of these, that nobody holds
     int computed = 0;            // tokens
-    std::int32_t partial = -1;   // page to copy the tokens after the full pages from
+    std::int32_t partial = -1;   // page that has the tokens after the full pages
+    int gone = 0;                // leading pages that have left the window
   };
 
   int pages_for(int tokens) const { return (tokens + options_.page_size - 1) / options_.page_size; }
 
   // scheduler_plan.cc
   Left budget();
+  int window_pages_gone(int computed) const;
+  std::int64_t context_tokens(int first, int count) const;
   int chunk(const Sequence& sequence, int computed, const Left& left) const;
   int chunk_in_time(int most, int computed, const Left& left) const;
   int guess(Sequence& sequence, Left& left);
@@ -113,12 +119,14 @@ class Scheduler {
   bool admit_next(Left& left);
   Found find_prefix(const Sequence& sequence);
   bool find_donor(const Sequence& sequence, Found& found);
-  void admit(Sequence& sequence, const Found& found, int pages, base::Nanoseconds now);
+  bool reserve_memory(Sequence& sequence);
+  void admit(Sequence& sequence, const Found& found, int pages);
+  void account_admission(Sequence& sequence, const Found& found);
   bool take_pages(std::size_t place, int pages, Left& left);
   std::int32_t allocate();
   void preempt(std::size_t place);
   void append_plan(Sequence& sequence, int count, int guesses, Left& left);
-  void append_rows(Sequence& sequence, PlannedSequence& planned, int guesses, Left& left);
+  void append_rows(Sequence& sequence, PlannedSequence& planned, int guesses);
 
   // scheduler_commit.cc
   void commit_one(Sequence& sequence, const PlannedSequence& planned, const StepResult& result);
@@ -130,10 +138,11 @@ class Scheduler {
   void release_held(Group& group);
   void observe_token(Sequence& sequence);
 
+  // scheduler.cc
   void end(Sequence& sequence, Event event);
-  void end_choice(Sequence& sequence, Event event);
   void end_group(Group& group, FinishReason reason, const base::Error& error);
-  void forget(Group& group);
+  void sweep();
+  void forget(Ticket ticket);
   void release_pages(Sequence& sequence);
 
   const EngineOptions options_;

@@ -40,9 +40,11 @@ struct Sequence {
   int pages_gone = 0;               // leading entries that are -1
   int published = 0;    // leading pages that are in the prefix cache, or whose equals are
   PrefixId prefix = 0;  // names the tokens of these
+  bool publishes = false;
   int preemptions = 0;
   int cached_tokens = 0;  // found when it was first admitted
   bool started = false;   // was admitted once
+  std::uint64_t forked_step = 0;  // the step in which it copied a page
   int scored = 0;         // tokens of the prompt whose prompt_logprobs are out, or not wanted
   kernels::SampleRow row{};  // without position and edits
   std::unique_ptr<SamplerState> sampler;

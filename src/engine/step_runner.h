@@ -25,7 +25,7 @@ struct PlannedSequence {
   TokenConstraint* constraint = nullptr;  // of the last row; never with guesses
 };
 
-// The first `tokens` slots of page `from` are copied to `to`, all layers, before the step.
+// Page `from` is copied to `to`, all layers, before the step.
 struct PageCopy {
   std::int32_t from = 0;
   std::int32_t to = 0;
@@ -36,7 +36,7 @@ struct StepPlan {
   std::uint64_t step = 0;
   std::vector<PlannedSequence> sequences;
   std::vector<kernels::SampleRow> rows;  // in order of sequences and tokens
-  std::vector<PageCopy> copies;          // no page is in two of them, none both from and to
+  std::vector<PageCopy> copies;          // each `to` once, none of them also a `from`
   int tokens = 0;                        // sum over sequences
   std::int64_t context_tokens = 0;       // keys read per layer and head: a measure of attention
 

@@ -1,0 +1,241 @@
+// What follows from a step's result.
+#include <algorithm>
+
+#include "engine/scheduler.h"
+
+namespace vsurge::engine {
+namespace {
+
+Event end_event(FinishReason reason) {
+  Event event;
+  event.kind = EventKind::kEnd;
+  event.reason = reason;
+  return event;
+}
+
+Event error_event(base::Error error) {
+  Event event = end_event(FinishReason::kError);
+  event.error = std::move(error);
+  return event;
+}
+
+base::Error row_error(const kernels::SampleResult& sampled, int position) {
+  const char* what = sampled.status == kernels::SampleStatus::kNothingAllowed
+                         ? "no token is allowed"
+                         : "the logits are not finite";
+  return {base::ErrorCode::kNumericalError, fmt::format("{} at position {}", what, position), {}};
+}
+
+bool contains(const std::vector<TokenId>& tokens, TokenId token) {
+  return std::find(tokens.begin(), tokens.end(), token) != tokens.end();
+}
+
+std::unique_ptr<Logprobs> logprobs_of(const kernels::SampleResult& sampled) {
+  auto logprobs = std::make_unique<Logprobs>();
+  logprobs->logprob = sampled.logprob;
+  logprobs->rank = sampled.rank;
+  logprobs->top.assign(sampled.top, sampled.top + sampled.top_count);
+  return logprobs;
+}
+
+}  // namespace
+
+std::span<Event> Scheduler::commit(const StepResult& result, base::Nanoseconds now) {
+  CHECK(in_hand_);
+  CHECK(result.sequences.size() == planned_.size() && result.rows.size() == plan_.rows.size());
+  in_hand_ = false;
+  now_ = now;
+  bool any_ended = false;
+  for (std::size_t i = 0; i < planned_.size(); ++i) {
+    Sequence& s = *planned_[i];
+    if (const base::Status& status = result.sequences[i]; status) {
+      commit_one(s, plan_.sequences[i], result);
+    } else {
+      end(s, error_event(status.error()));
+    }
+    any_ended |= s.place == Place::kEnded;
+    if (s.group->held && s.choice == 0) release_held(*s.group);
+  }
+  metrics_.steps = plan_.step;
+  if (!plan_.empty()) metrics_.step_tokens.observe(plan_.tokens);
+  if (any_ended) {
+    sweep();
+    for (const PlannedSequence& planned : plan_.sequences) {
+      const auto found = groups_.find(planned.ticket);
+      if (found != groups_.end() && found->second->alive == 0) forget(planned.ticket);
+    }
+  }
+  plan_.sequences.clear();
+  planned_.clear();
+  CHECK(pool_.balanced());
+  return flush();
+}
+
+void Scheduler::commit_one(Sequence& sequence, const PlannedSequence& planned,
+                           const StepResult& result) {
+  sequence.computed =
+      std::min(planned.first + static_cast<int>(planned.tokens.size()), sequence.length);
+  if (sequence.scored < sequence.group->prompt_tokens) score_prompt(sequence, planned, result);
+  if (planned.samples && sequence.place != Place::kEnded) take_tokens(sequence, planned, result);
+  if (sequence.place == Place::kEnded) return;
+  publish_pages(sequence);
+  leave_window(sequence);
+}
+
+void Scheduler::score_prompt(Sequence& sequence, const PlannedSequence& planned,
+                             const StepResult& result) {
+  const int prompt = sequence.group->prompt_tokens;
+  const int end = planned.first + static_cast<int>(planned.tokens.size());
+  for (int position = end - planned.rows; position < end && position + 1 < prompt; ++position) {
+    const int row = planned.first_row + position - (end - planned.rows);
+    const kernels::SampleResult& sampled = result.rows[static_cast<std::size_t>(row)];
+    if (sampled.status != kernels::SampleStatus::kOk) {
+      return end(sequence, error_event(row_error(sampled, position + 1)));
+    }
+    Event& event = events_.emplace_back();
+    event.ticket = planned.ticket;
+    event.choice = sequence.choice;
+    event.kind = EventKind::kPromptLogprobs;
+    event.token = sequence.tokens[static_cast<std::size_t>(position) + 1];
+    event.usage = {prompt, sequence.cached_tokens, 0};
+    event.logprobs = logprobs_of(sampled);
+    sequence.scored = position + 2;
+  }
+}
+
+// The token drawn, and while the guesses are what was drawn, the one after each.
+void Scheduler::take_tokens(Sequence& sequence, const PlannedSequence& planned,
+                            const StepResult& result) {
+  const int known = sequence.length;
+  const int guesses = planned.first + static_cast<int>(planned.tokens.size()) - known;
+  const int first_row = planned.first_row + planned.rows - 1 - guesses;
+  if (known == sequence.group->prompt_tokens && sequence.choice == 0) {
+    metrics_.prompt_tokens += static_cast<std::uint64_t>(known);
+  }
+  for (int i = 0;; ++i) {
+    const auto place = static_cast<std::size_t>(known + i);
+    const TokenId guessed = i < guesses ? sequence.tokens[place] : -1;
+    const auto& sampled = result.rows[static_cast<std::size_t>(first_row + i)];
+    if (!take_token(sequence, sampled)) return;
+    if (i == guesses || sampled.token != guessed) break;
+    ++sequence.computed;
+    ++metrics_.accepted_tokens;
+  }
+  sequence.tokens.resize(static_cast<std::size_t>(sequence.length));
+}
+
+// False when the sequence ends with it.
+bool Scheduler::take_token(Sequence& sequence, const kernels::SampleResult& sampled) {
+  const TokenId token = sampled.token;
+  if (sampled.status != kernels::SampleStatus::kOk) {
+    end(sequence, error_event(row_error(sampled, sequence.length)));
+    return false;
+  }
+  if (token < 0 || token >= options_.vocabulary) {
+    end(sequence, error_event({base::ErrorCode::kInternal,
+                               fmt::format("token {} is outside the vocabulary", token),
+                               {}}));
+    return false;
+  }
+  const SamplingParams& sampling = sequence.group->sampling;
+  if ((!sampling.ignore_eos && contains(options_.eos_tokens, token)) ||
+      contains(sampling.stop_token_ids, token)) {
+    Event event = end_event(FinishReason::kStop);
+    event.stop_token = token;
+    end(sequence, std::move(event));
+    return false;
+  }
+  if (sequence.constraint) {
+    if (auto accepted = sequence.constraint->accept(token); !accepted) {
+      end(sequence, error_event(std::move(accepted).error()));
+      return false;
+    }
+  }
+  if (sequence.sampler) sequence.sampler->accept(token);
+  const auto place = static_cast<std::size_t>(sequence.length);
+  if (place < sequence.tokens.size()) {
+    sequence.tokens[place] = token;
+  } else {
+    sequence.tokens.push_back(token);
+  }
+  ++sequence.length;
+  observe_token(sequence);
+  Event& event = events_.emplace_back();
+  event.ticket = sequence.group->ticket;
+  event.choice = sequence.choice;
+  event.token = token;
+  event.usage = {sequence.group->prompt_tokens, sequence.cached_tokens,
+                 sequence.length - sequence.group->prompt_tokens};
+  if (sampling.logprobs) event.logprobs = logprobs_of(sampled);
+  if (sequence.length < sequence.tokens_max) return true;
+  end(sequence, end_event(FinishReason::kLength));
+  return false;
+}
+
+void Scheduler::observe_token(Sequence& sequence) {
+  ++metrics_.generation_tokens;
+  WaitingQueue::charge(*sequence.group->client, 2);
+  const auto seconds_since = [this](base::Nanoseconds then) {
+    return 1e-9 * static_cast<double>(now_ - then);
+  };
+  if (sequence.length == sequence.group->prompt_tokens + 1) {
+    if (sequence.choice == 0) {
+      metrics_.first_token_time.observe(seconds_since(sequence.group->arrival_time));
+    }
+  } else {
+    metrics_.token_time.observe(seconds_since(sequence.last_token));
+  }
+  sequence.last_token = now_;
+}
+
+// Pages that became full can be found from now on. Where an equal one is there already, that one
+// serves both.
+void Scheduler::publish_pages(Sequence& sequence) {
+  if (!sequence.publishes) return;
+  const auto size = static_cast<std::size_t>(options_.page_size);
+  while ((sequence.published + 1) * options_.page_size <= sequence.computed) {
+    const auto index = static_cast<std::size_t>(sequence.published);
+    const auto tokens = std::span<const TokenId>(sequence.tokens).subspan(index * size, size);
+    std::int32_t& page = sequence.pages[index];
+    const PrefixCache::Hit hit = cache_.find(sequence.prefix, tokens);
+    if (hit.page >= 0) {
+      if (page >= 0 && hit.page != page) {
+        pool_.retain(hit.page);
+        pool_.release(page, cache_.contains(page));
+        page = hit.page;
+      }
+      sequence.prefix = hit.id;
+    } else if (page >= 0 && !cache_.contains(page)) {
+      sequence.prefix = cache_.insert(sequence.prefix, tokens, page);
+    } else {
+      // Its place in the chain is lost: it left the window before, or its own beginning is gone.
+      sequence.publishes = false;
+      return;
+    }
+    ++sequence.published;
+  }
+}
+
+void Scheduler::leave_window(Sequence& sequence) {
+  const int gone = window_pages_gone(sequence.computed);
+  for (; sequence.pages_gone < gone; ++sequence.pages_gone) {
+    std::int32_t& page = sequence.pages[static_cast<std::size_t>(sequence.pages_gone)];
+    pool_.release(page, cache_.contains(page));
+    page = -1;
+  }
+}
+
+// The choices that waited for the first to read the prompt.
+void Scheduler::release_held(Group& group) {
+  const Sequence& first = *group.choices.front();
+  if (!group.held) return;
+  if (first.place != Place::kEnded && first.computed < group.prompt_tokens - 1) return;
+  group.held = false;
+  for (const auto& choice : group.choices) {
+    if (choice->choice == 0 || choice->place != Place::kHeld) continue;
+    --held_;
+    queue_.push(*choice, true);
+  }
+}
+
+}  // namespace vsurge::engine

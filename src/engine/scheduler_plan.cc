@@ -1,0 +1,406 @@
+// What a step computes.
+#include <algorithm>
+#include <new>
+
+#include "engine/prompt_lookup.h"
+#include "engine/scheduler.h"
+
+namespace vsurge::engine {
+
+const StepPlan& Scheduler::plan(base::Nanoseconds now) {
+  CHECK(!in_hand_);
+  now_ = now;
+  expire(now);
+  plan_.sequences.clear();
+  plan_.rows.clear();
+  plan_.copies.clear();
+  plan_.tokens = 0;
+  plan_.context_tokens = 0;
+  planned_.clear();
+  Left left = budget();
+  plan_running(left);
+  plan_waiting(left);
+  // Liveness: whoever is first in order can always go on.
+  CHECK(plan_.empty() == groups_.empty(), "{} requests and nothing to do", groups_.size());
+  if (!plan_.empty()) ++plan_.step;
+  in_hand_ = true;
+  return plan_;
+}
+
+// One that decodes has its token for certain; prompts share what is left of tokens and of time.
+Scheduler::Left Scheduler::budget() {
+  Left left;
+  left.prompts = options_.max_concurrent_prefill;
+  for (const Sequence* s : running_) {
+    if (s->remaining() == 1) {
+      ++left.tokens;
+      left.context_tokens += context_tokens(s->computed, 1);
+    } else {
+      --left.prompts;
+    }
+  }
+  left.prompt_tokens = options_.max_batched_tokens - left.tokens;
+  left.extra_rows = logit_rows_max(options_) - running_max_;
+  if (left.tokens > 0 && cost_.known()) {
+    left.time_ns_max =
+        options_.target_step > 0
+            ? static_cast<double>(options_.target_step)
+            : options_.step_stretch * cost_.predict_ns(left.tokens, left.context_tokens);
+  }
+  return left;
+}
+
+// Keys that `count` queries read, the first at position `first`.
+std::int64_t Scheduler::context_tokens(int first, int count) const {
+  const auto last = static_cast<std::int64_t>(first) + count;
+  if (options_.window > 0 && last > options_.window) {
+    return std::int64_t{options_.window} * count;
+  }
+  return (last * (last + 1) - std::int64_t{first} * (first + 1)) / 2;
+}
+
+// Leading pages that no query at `computed` or later reads.
+int Scheduler::window_pages_gone(int computed) const {
+  if (options_.window == 0) return 0;
+  return std::max(0, computed - options_.window + 1) / options_.page_size;
+}
+
+// Tokens of the sequence to compute in this step.
+int Scheduler::chunk(const Sequence& sequence, int computed, const Left& left) const {
+  const int want = sequence.length - computed;
+  if (want == 1) return 1;
+  int most = std::min(want, left.prompt_tokens);
+  if (options_.prefill_chunk_max > 0) most = std::min(most, options_.prefill_chunk_max);
+  if (sequence.scored < sequence.group->prompt_tokens) {
+    const int without_rows = std::max(0, sequence.scored - 1 - computed);
+    most = std::min(most, without_rows + 1 + left.extra_rows);
+  }
+  if (most < 1) return 0;
+  const int count = chunk_in_time(most, computed, left);
+  // Whole groups of rows suit the kernels.
+  return count < want && count > 32 ? count - count % 16 : count;
+}
+
+// As many tokens as the time allows; but the first prompt of a step always gets some.
+int Scheduler::chunk_in_time(int most, int computed, const Left& left) const {
+  if (left.time_ns_max <= 0) return most;
+  int fits = left.read ? 0 : std::min(most, kChunkMin);
+  int too_many = most + 1;
+  while (fits + 1 < too_many) {
+    const int count = fits + (too_many - fits) / 2;
+    const double time = cost_.predict_ns(left.tokens + count,
+                                         left.context_tokens + context_tokens(computed, count));
+    (time <= left.time_ns_max ? fits : too_many) = count;
+  }
+  return fits;
+}
+
+// Appends guesses of what comes after the tokens of a decoding sequence, and their pages; nobody
+// has to give way for them.
+int Scheduler::guess(Sequence& sequence, Left& left) {
+  const SamplingParams& sampling = sequence.group->sampling;
+  if (sampling.speculative_tokens == 0 || sequence.sampler || sequence.constraint) return 0;
+  int most = std::min({sampling.speculative_tokens, kGuessesMax, left.prompt_tokens,
+                       left.extra_rows, sequence.tokens_max - sequence.length - 1});
+  const int spare = std::max(0, pool_.available() - static_cast<int>(running_.size()));
+  const int room = (static_cast<int>(sequence.pages.size()) + spare) * options_.page_size;
+  most = std::min(most, room - sequence.length);
+  if (most < 1) return 0;
+  std::array<TokenId, kGuessesMax> guesses;
+  const int count = guess_next_tokens(
+      sequence.tokens, std::span(guesses).first(static_cast<std::size_t>(most)));
+  sequence.tokens.insert(sequence.tokens.end(), guesses.begin(), guesses.begin() + count);
+  while (static_cast<int>(sequence.pages.size()) < pages_for(sequence.length + count)) {
+    sequence.pages.push_back(allocate());
+  }
+  left.prompt_tokens -= count;
+  left.extra_rows -= count;
+  left.tokens += count;
+  metrics_.guessed_tokens += static_cast<std::uint64_t>(count);
+  return count;
+}
+
+void Scheduler::plan_running(Left& left) {
+  // Walking in order, those who may have to give way are always still unplanned.
+  for (std::size_t i = 0; i < running_.size();) {
+    Sequence& s = *running_[i];
+    const bool decodes = s.remaining() == 1;
+    const int count = chunk(s, s.computed, left);
+    if (count > 0) {
+      if (!take_pages(i, pages_for(s.computed + count), left)) continue;  // s is gone from here
+      append_plan(s, count, decodes ? guess(s, left) : 0, left);
+      if (!decodes) {
+        left.prompt_tokens -= count;
+        left.tokens += count;
+        left.context_tokens += context_tokens(s.computed, count);
+        left.read = true;
+      }
+    }
+    ++i;
+  }
+}
+
+// Gives the sequence at `place` of running_ as many pages in all; others after it give theirs back
+// when there are too few. False when it had to give way itself.
+bool Scheduler::take_pages(std::size_t place, int pages, Left& left) {
+  Sequence& s = *running_[place];
+  const int missing = pages - static_cast<int>(s.pages.size());
+  while (pool_.available() < missing) {
+    std::size_t victim = running_.size() - 1;
+    while (victim > place && running_[victim]->preemptions == kPreemptionsMax) --victim;
+    const Sequence& gives_way = *running_[victim];
+    if (gives_way.remaining() == 1) {
+      ++left.prompt_tokens;
+      --left.tokens;
+      left.context_tokens -= context_tokens(gives_way.computed, 1);
+    } else {
+      ++left.prompts;
+    }
+    preempt(victim);
+    if (victim == place) return false;
+  }
+  for (int i = 0; i < missing; ++i) s.pages.push_back(allocate());
+  return true;
+}
+
+std::int32_t Scheduler::allocate() {
+  const PagePool::Allocation allocation = pool_.allocate();
+  if (allocation.was_idle) {
+    cache_.erase(allocation.page);
+    ++metrics_.pages_evicted;
+  }
+  return allocation.page;
+}
+
+void Scheduler::preempt(std::size_t place) {
+  Sequence& s = *running_[place];
+  // The only one would have to wait for pages that nobody gives back.
+  CHECK(running_.size() > 1 && s.preemptions < kPreemptionsMax, "ticket {}", s.group->ticket);
+  release_pages(s);
+  s.computed = 0;
+  s.published = 0;
+  s.prefix = s.group->root;
+  ++s.preemptions;
+  ++metrics_.preemptions;
+  running_.erase(running_.begin() + static_cast<std::ptrdiff_t>(place));
+  queue_.push(s, true);
+}
+
+void Scheduler::plan_waiting(Left& left) {
+  metrics_.waiting_for = WaitReason::kNone;
+  while (!queue_.empty()) {
+    if (static_cast<int>(running_.size()) == running_max_) {
+      metrics_.waiting_for = WaitReason::kSequences;
+      return;
+    }
+    if (!admit_next(left)) return;
+  }
+}
+
+// The first of the waiting starts to run, if the step has tokens and the pool pages for it. Nobody
+// overtakes it.
+bool Scheduler::admit_next(Left& left) {
+  Sequence& s = *queue_.front();
+  const auto wait_for = [this](WaitReason reason) {
+    metrics_.waiting_for = reason;
+    return false;
+  };
+  // Who has siblings that run may have nothing to read.
+  if (left.prompt_tokens < 1 || (left.prompts < 1 && !s.resumed)) {
+    return wait_for(WaitReason::kPrompts);
+  }
+  const int available = pool_.available() - left.pages_next_step;
+  if (blocked_ == &s && available <= blocked_pages_) return wait_for(WaitReason::kPages);
+  const Found found = find_prefix(s);
+  const bool reads = s.length - found.computed > 1;
+  const int count = chunk(s, found.computed, left);
+  if (count < 1 || (reads && left.prompts < 1)) return wait_for(WaitReason::kPrompts);
+  // The last token is never computed, only handed out.
+  const int last = s.tokens_max - 1;
+  const bool for_good = s.preemptions == kPreemptionsMax;
+  const int soon = pages_for(for_good ? last : std::min(s.length + 1, last));
+  if (available - found.idle < soon - found.pages) {
+    blocked_ = &s;
+    blocked_pages_ = available;
+    return wait_for(WaitReason::kPages);
+  }
+  if (!reserve_memory(s)) return true;
+  admit(s, found, for_good ? soon : pages_for(s.length));
+  left.prompt_tokens -= count;
+  left.tokens += count;
+  left.context_tokens += context_tokens(s.computed, count);
+  if (reads) {
+    --left.prompts;
+    left.read = true;
+  }
+  append_plan(s, count, 0, left);
+  return true;
+}
+
+// For all tokens and pages that it can have, so that no step allocates for it. Without memory the
+// sequence ends.
+bool Scheduler::reserve_memory(Sequence& sequence) {
+  const auto tokens = static_cast<std::size_t>(sequence.tokens_max + kGuessesMax);
+  try {
+    sequence.tokens.reserve(tokens);
+    sequence.pages.reserve(static_cast<std::size_t>(pages_for(static_cast<int>(tokens))));
+    return true;
+  } catch (const std::bad_alloc&) {
+    Event event;
+    event.kind = EventKind::kEnd;
+    event.reason = FinishReason::kError;
+    event.error = {base::ErrorCode::kInternal, "no memory for the request", {}};
+    Group& group = *sequence.group;
+    end(sequence, std::move(event));
+    release_held(group);
+    if (group.alive == 0) forget(group.ticket);
+    return false;
+  }
+}
+
+// What is already computed of the sequence's tokens: in pages of a sibling, or in the cache. At
+// least its last token is left to compute.
+Scheduler::Found Scheduler::find_prefix(const Sequence& sequence) {
+  Found found;
+  found_pages_.clear();
+  found.prefix = sequence.group->root;
+  if (find_donor(sequence, found)) return found;
+  if (!sequence.publishes || sequence.scored < sequence.group->prompt_tokens) return found;
+  const auto size = static_cast<std::size_t>(options_.page_size);
+  const int most = (sequence.length - 1) / options_.page_size;
+  for (; found.pages < most; ++found.pages) {
+    const auto tokens = std::span<const TokenId>(sequence.tokens)
+                            .subspan(static_cast<std::size_t>(found.pages) * size, size);
+    const PrefixCache::Hit hit = cache_.find(found.prefix, tokens);
+    if (hit.page < 0) break;
+    found_pages_.push_back(hit.page);
+    found.prefix = hit.id;
+  }
+  found.computed = found.pages * options_.page_size;
+  found.gone = window_pages_gone(found.computed);
+  for (int i = 0; i < found.pages; ++i) {
+    std::int32_t& page = found_pages_[static_cast<std::size_t>(i)];
+    if (i < found.gone) page = -1;
+    found.idle += page >= 0 && pool_.is_idle(page) ? 1 : 0;
+  }
+  return found;
+}
+
+// A choice that has not begun to differ takes the prompt from one of its siblings that has read it.
+bool Scheduler::find_donor(const Sequence& sequence, Found& found) {
+  const Group& group = *sequence.group;
+  const int shared = group.prompt_tokens - 1;
+  if (group.choices.size() == 1 || sequence.length != group.prompt_tokens || shared == 0) {
+    return false;
+  }
+  if (sequence.scored < group.prompt_tokens) return false;
+  for (const auto& donor : group.choices) {
+    if (donor->place != Place::kRunning || donor->computed < shared) continue;
+    if (donor->pages_gone > window_pages_gone(shared)) continue;
+    // Its page is made in this very step.
+    if (donor->forked_step == plan_.step + 1) continue;
+    found.pages = shared / options_.page_size;
+    found.computed = shared;
+    found.gone = donor->pages_gone;
+    found_pages_.assign(donor->pages.begin(), donor->pages.begin() + found.pages);
+    if (shared % options_.page_size != 0) {
+      found.partial = donor->pages[static_cast<std::size_t>(found.pages)];
+    }
+    return true;
+  }
+  return false;
+}
+
+void Scheduler::admit(Sequence& sequence, const Found& found, int pages) {
+  queue_.pop_front();
+  sequence.place = Place::kRunning;
+  blocked_ = nullptr;
+  for (const std::int32_t page : found_pages_) {
+    if (page >= 0) pool_.retain(page);
+    sequence.pages.push_back(page);
+  }
+  while (static_cast<int>(sequence.pages.size()) < pages) sequence.pages.push_back(allocate());
+  sequence.pages_gone = std::min(found.gone, found.pages);
+  sequence.computed = found.computed;
+  if (found.partial >= 0) {
+    plan_.copies.push_back(
+        {found.partial, sequence.pages[static_cast<std::size_t>(found.pages)]});
+    sequence.forked_step = plan_.step + 1;
+  } else if (found.prefix != sequence.group->root) {
+    sequence.published = found.pages;
+    sequence.prefix = found.prefix;
+  }
+  running_.insert(
+      std::upper_bound(running_.begin(), running_.end(), &sequence,
+                       [](const Sequence* a, const Sequence* b) { return goes_before(*a, *b); }),
+      &sequence);
+  account_admission(sequence, found);
+}
+
+void Scheduler::account_admission(Sequence& sequence, const Found& found) {
+  if (sequence.started) return;
+  sequence.started = true;
+  const Group& group = *sequence.group;
+  WaitingQueue::charge(*group.client, sequence.length - found.computed);
+  if (sequence.choice > 0) return;
+  sequence.cached_tokens = found.computed;
+  metrics_.queue_time.observe(1e-9 * static_cast<double>(now_ - group.arrival_time));
+  metrics_.prompt_length.observe(group.prompt_tokens);
+  if (!sequence.publishes) return;
+  metrics_.prefix_queries += static_cast<std::uint64_t>(group.prompt_tokens);
+  metrics_.prefix_hits += static_cast<std::uint64_t>(found.computed);
+}
+
+void Scheduler::append_plan(Sequence& sequence, int count, int guesses, Left& left) {
+  const int end = sequence.computed + count + guesses;
+  PlannedSequence& planned = plan_.sequences.emplace_back();
+  planned.ticket = sequence.group->ticket;
+  planned.choice = sequence.choice;
+  planned.first = sequence.computed;
+  planned.tokens = std::span<const TokenId>(sequence.tokens)
+                       .subspan(static_cast<std::size_t>(planned.first),
+                                static_cast<std::size_t>(count + guesses));
+  planned.pages =
+      std::span<const std::int32_t>(sequence.pages).first(static_cast<std::size_t>(pages_for(end)));
+  planned.samples = sequence.computed + count == sequence.length;
+  append_rows(sequence, planned, guesses);
+  if (sequence.scored < sequence.group->prompt_tokens) {
+    left.extra_rows -= std::max(0, planned.rows - 1);
+  }
+  if (planned.samples) {
+    planned.constraint = sequence.constraint.get();
+    if (end + 1 < sequence.tokens_max &&
+        pages_for(end + 1) > static_cast<int>(sequence.pages.size())) {
+      ++left.pages_next_step;
+    }
+  }
+  planned_.push_back(&sequence);
+  plan_.tokens += count + guesses;
+  plan_.context_tokens += context_tokens(planned.first, count + guesses);
+}
+
+// The last tokens whose logits are wanted: those before a prompt's token that is to be scored, and
+// those that draw.
+void Scheduler::append_rows(Sequence& sequence, PlannedSequence& planned, int guesses) {
+  const int end = planned.first + static_cast<int>(planned.tokens.size());
+  const int prompt = sequence.group->prompt_tokens;
+  planned.first_row = static_cast<int>(plan_.rows.size());
+  if (sequence.scored < prompt) {
+    planned.rows = std::max(0, end - std::max(planned.first, sequence.scored - 1));
+  } else if (planned.samples) {
+    planned.rows = guesses + 1;
+  }
+  for (int position = end - planned.rows; position < end; ++position) {
+    kernels::SampleRow& row = plan_.rows.emplace_back(sequence.row);
+    row.position = static_cast<std::uint64_t>(position) + 1;
+    const auto next = static_cast<std::size_t>(position) + 1;
+    if (position + 1 < prompt) {
+      row.scored_token = sequence.tokens[next];
+      row.logprobs = *sequence.group->sampling.prompt_logprobs;
+    } else if (sequence.sampler) {
+      sequence.sampler->prepare(std::span<const TokenId>(sequence.tokens).first(next), row);
+    }
+  }
+}
+
+}  // namespace vsurge::engine
