@@ -94,7 +94,7 @@ base::Status CpuBackend::do_reserve(const StepShape& shape) {
   partials_ = VSURGE_TRY(Buffer::allocate(sizes.partials));
   attention_ = VSURGE_TRY(Buffer::allocate(sizes.attention));
   sampling_ = VSURGE_TRY(Buffer::allocate(sizes.sampling));
-  plan_.reserve(shape, static_cast<std::int64_t>(sizes.partials / sizeof(float)));
+  plan_.reserve(shape, static_cast<std::int64_t>(sizes.partials / sizeof(float)), pool_.size());
   return {};
 }
 
