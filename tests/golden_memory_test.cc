@@ -1,12 +1,19 @@
-// After reserve() a step allocates nothing: every allocation of the process is counted.
+// After warm_up() a step allocates nothing, from the packing of the batch to the sampled token:
+// every call of malloc and mmap of the process is counted.
 #include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <atomic>
+#include <cerrno>
 #include <cstddef>
+#include <cstdlib>
 #include <filesystem>
 #include <numeric>
 
-#include "golden_runner.h"
+#include "engine/executor.h"
+#include "kernels/kernels.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define VSURGE_COUNTS_ALLOCATIONS 0  // the allocator belongs to the sanitizer
@@ -48,51 +55,155 @@ void* aligned_alloc(std::size_t alignment, std::size_t size) {
   if (counting) ++allocations;
   return __libc_memalign(alignment, size);
 }
+void* memalign(std::size_t alignment, std::size_t size) {
+  if (counting) ++allocations;
+  return __libc_memalign(alignment, size);
+}
+int posix_memalign(void** memory, std::size_t alignment, std::size_t size) {
+  if (counting) ++allocations;
+  *memory = __libc_memalign(alignment, size);
+  return *memory == nullptr ? ENOMEM : 0;
+}
+// Buffers come from here; malloc's own maps are counted there.
+void* mmap(void* at, std::size_t size, int protection, int flags, int file, off_t offset) noexcept {
+  if (counting) ++allocations;
+  return reinterpret_cast<void*>(::syscall(SYS_mmap, at, size, protection, flags, file, offset));
+}
+void* mmap64(void* at, std::size_t size, int protection, int flags, int file,
+             off_t offset) noexcept {
+  return mmap(at, size, protection, flags, file, offset);
+}
 }
 #endif
 
-namespace vsurge::testing {
+namespace vsurge::engine {
 namespace {
 
 const std::filesystem::path kFolder =
     std::filesystem::path(VSURGE_SOURCE_DIR) / "tests/golden/mistral";
 
-TEST(Memory, AStepAllocatesNothing) {
-  if (!VSURGE_COUNTS_ALLOCATIONS) GTEST_SKIP() << "the sanitizer owns the allocator";
-  auto opened = ModelRunner::open(kFolder, {.weights = model::WeightChoice::kI8,
-                                            .kv_dtype = tensor::DType::kBF16,
-                                            .tokens_max = 300,
-                                            .sequences_max = 3});
-  ASSERT_TRUE(opened) << opened.error().message;
-  ModelRunner& runner = *opened;
-  std::vector<std::int32_t> ids(600);
-  std::iota(ids.begin(), ids.end(), 0);
-  for (auto& id : ids) id %= runner.info().vocabulary;
-  Sequence sequences[3];
-  for (Sequence& sequence : sequences) sequence.pages.reserve(64);
+constexpr model::StepLimits kLimits{.tokens_max = 300,
+                                    .sequences_max = 4,
+                                    .logit_rows_max = 4,
+                                    .context_max = 700,
+                                    .page_size = 16,
+                                    .pages = 4 * 44,
+                                    .kv_dtype = tensor::DType::kBF16};
 
+// Allows every other token.
+class HalfOfThem final : public engine::TokenConstraint {
+ public:
+  base::Status fill_mask(std::span<std::uint32_t> words) override {
+    for (std::uint32_t& word : words) word = 0x55555555U;
+    return {};
+  }
+  base::Status accept(engine::TokenId) override { return {}; }
+};
+
+// Four sequences with all kinds of sampling, each in its own pages.
+struct Steps {
+  explicit Steps(int vocabulary) : ids(1200), pages(kLimits.pages) {
+    std::iota(ids.begin(), ids.end(), 0);
+    for (auto& id : ids) id %= vocabulary;
+    std::iota(pages.begin(), pages.end(), 0);
+    plan.sequences.reserve(4);
+    result.sequences.reserve(4);
+  }
+
+  void add(int sequence, int first, int count) {
+    engine::PlannedSequence& planned = plan.sequences.emplace_back();
+    planned.first = first;
+    planned.tokens =
+        std::span(ids).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count));
+    planned.pages = std::span<const std::int32_t>(pages).subspan(
+        static_cast<std::size_t>(sequence) * 44, static_cast<std::size_t>(first + count + 15) / 16);
+    planned.wants_token = true;
+    const kernels::SampleRow rows[] = {{0.0F, 1.0F, 0.0F, 0, 1, 2, nullptr},
+                                       {1.0F, 1.0F, 0.0F, 0, 1, 2, nullptr},
+                                       {0.8F, 0.9F, 0.05F, 40, 1, 2, nullptr},
+                                       {1.2F, 0.7F, 0.0F, 0, 1, 2, nullptr}};
+    planned.sampling = rows[sequence];
+    if (sequence == 1) planned.constraint = &constraint;
+    plan.tokens += count;
+  }
+
+  void run(engine::Executor& executor) {
+    result.sequences.clear();
+    result.sequences.resize(plan.sequences.size());
+    executor.run(plan, result);
+    for (const auto& sequence : result.sequences) {
+      sampled += sequence.status && sequence.token >= 0 ? 1 : 0;
+    }
+    plan.sequences.clear();
+    plan.tokens = 0;
+  }
+
+  std::vector<engine::TokenId> ids;
+  std::vector<std::int32_t> pages;
+  engine::StepPlan plan;
+  engine::StepResult result;
+  HalfOfThem constraint;
+  int sampled = 0;
+};
+
+class StepMemory : public testing::TestWithParam<kernels::IsaLevel> {};
+
+TEST_P(StepMemory, AStepAllocatesNothing) {
+  if (!VSURGE_COUNTS_ALLOCATIONS) GTEST_SKIP() << "the sanitizer owns the allocator";
+  if (!kernels::supported(GetParam())) GTEST_SKIP() << "this CPU does not have this level";
+  auto backend = tensor::make_cpu_backend({2, kernels::table(GetParam()).name});
+  ASSERT_TRUE(backend) << backend.error().message;
+  model::LoadOptions load;
+  load.weights = model::WeightChoice::kI8;
+  auto model = model::load_model(kFolder, **backend, load);
+  ASSERT_TRUE(model) << model.error().message;
+  ASSERT_TRUE((*model)->reserve(kLimits));
+  engine::Executor executor(**model, **backend, kLimits);
+  executor.warm_up();
+  Steps steps((*model)->info().vocabulary);
+
+  allocations = 0;
   counting = true;
-  // the very first step, the largest one, and a small one with all sequences
-  const Part first[] = {{&sequences[0], std::span(ids).first(300)}};
-  runner.step(first);
-  const Part second[] = {{&sequences[0], std::span(ids).first(250)},
-                         {&sequences[1], std::span(ids).first(49)},
-                         {&sequences[2], std::span(ids).first(1)}};
-  runner.step(second);
-  const Part third[] = {{&sequences[0], std::span(ids).first(1)},
-                        {&sequences[1], std::span(ids).first(1)},
-                        {&sequences[2], std::span(ids).first(1)}};
-  runner.step(third);
+  // a large prompt, the largest step there is, a small one with all sequences
+  steps.add(3, 0, 300);
+  steps.run(executor);
+  steps.add(0, 0, 49);
+  steps.add(1, 0, 1);
+  steps.add(2, 0, 3);
+  steps.add(3, 300, 247);
+  steps.run(executor);
+  const int length[] = {49, 1, 3, 547};
+  for (int step = 0; step < 3; ++step) {
+    for (int i = 0; i < 4; ++i) steps.add(i, length[i] + step, 1);
+    steps.run(executor);
+  }
   counting = false;
   EXPECT_EQ(allocations, 0);
+  EXPECT_EQ(steps.sampled, 1 + 4 + 3 * 4);
+}
 
-  counting = true;  // the counter itself works
-  delete new Sequence;
-  void* volatile kept = std::malloc(100);
-  counting = false;
+INSTANTIATE_TEST_SUITE_P(Levels, StepMemory,
+                         testing::Values(kernels::IsaLevel::kScalar, kernels::IsaLevel::kAvx2,
+                                         kernels::IsaLevel::kAvx512));
+
+TEST(StepMemoryCounter, Works) {
+  if (!VSURGE_COUNTS_ALLOCATIONS) GTEST_SKIP() << "the sanitizer owns the allocator";
+  const auto counted = [](auto&& allocate) {
+    allocations = 0;
+    counting = true;
+    allocate();
+    counting = false;
+    return allocations.load();
+  };
+  void* volatile kept = nullptr;
+  EXPECT_EQ(counted([&] { kept = std::malloc(100); }), 1);
   std::free(kept);
-  EXPECT_GE(allocations, 1);
+  int* volatile made = nullptr;
+  EXPECT_EQ(counted([&] { made = new int; }), 1);
+  delete made;
+  tensor::Buffer buffer;
+  EXPECT_EQ(counted([&] { buffer = std::move(*tensor::Buffer::allocate(100)); }), 1);
 }
 
 }  // namespace
-}  // namespace vsurge::testing
+}  // namespace vsurge::engine

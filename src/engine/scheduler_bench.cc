@@ -1,14 +1,12 @@
-// What plan + commit cost per step when the model costs nothing, and sampling per row.
+// What plan + commit cost per step when the model costs nothing.
 //   scheduler_bench
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <random>
 #include <vector>
 
 #include "base/clock.h"
 #include "engine/scheduler.h"
-#include "kernels/sample.h"
 
 namespace vsurge::engine {
 namespace {
@@ -54,28 +52,6 @@ double step_us(int running) {
   return median_us(times);
 }
 
-// Logits like a language model's: some hundred likely tokens and a long tail.
-double sample_us(const kernels::SampleRow& row) {
-  constexpr int kVocabulary = 151'936;
-  std::mt19937_64 random(1);
-  std::normal_distribution<float> normal(0.0F, 2.0F);
-  std::vector<float> logits(kVocabulary);
-  for (float& logit : logits) logit = normal(random);
-  for (int i = 0; i < 300; ++i) logits[random() % kVocabulary] += 10.0F;
-  std::vector<float> copy;
-  std::vector<std::uint64_t> scratch(2 * kVocabulary);
-  std::vector<base::Nanoseconds> times;
-  kernels::SampleRow one = row;
-  for (int i = 0; i < 60; ++i) {
-    copy = logits;
-    one.position = static_cast<std::uint64_t>(i);
-    const base::Nanoseconds begin = steady.now();
-    (void)kernels::sample_row(copy.data(), kVocabulary, one, scratch.data());
-    times.push_back(steady.now() - begin);
-  }
-  return median_us(times);
-}
-
 void report(const char* what, double us, double must) {
   fmt::print("{:44} {:8.1f} us   limit {:5.0f} us   {}\n", what, us, must,
              us <= must ? "holds" : "FAILS");
@@ -89,11 +65,5 @@ int main() {
   engine::report("plan + commit, 16 running", engine::step_us(16), 15);
   engine::report("plan + commit, 256 running", engine::step_us(256), 60);
   engine::report("plan + commit, 4096 running", engine::step_us(4096), 60 * 16 * 1.3);
-  engine::report("sample, greedy", engine::sample_us({0, 1, 0, 0, 1, 0, nullptr}), 60);
-  engine::report("sample, temperature 1", engine::sample_us({1, 1, 0, 0, 1, 0, nullptr}), 250);
-  engine::report("sample, top_k 50", engine::sample_us({1, 1, 0, 50, 1, 0, nullptr}), 250);
-  engine::report("sample, top_p 0.95", engine::sample_us({0.7F, 0.95F, 0, 0, 1, 0, nullptr}), 250);
-  engine::report("sample, top_k 50 top_p 0.9 min_p 0.05",
-                 engine::sample_us({0.7F, 0.9F, 0.05F, 50, 1, 0, nullptr}), 250);
   return 0;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernels/args.h"
+#include "kernels/sample.h"
 
 namespace vsurge::kernels {
 
@@ -16,6 +17,7 @@ struct KernelTable {
   void (*rope_store)(const RopeStoreArgs& args);
   void (*attend)(const AttendArgs& args);
   void (*merge)(const MergeArgs& args);
+  SampleFunction sample;
 };
 
 // The one symbol of each ISA unit (cpu/*.cc); call through table().

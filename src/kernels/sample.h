@@ -59,10 +59,12 @@ struct SampleResult {
   TopLogprob top[kTopLogprobsMax] = {};  // descending, ties by lowest id
 };
 
-// logits [vocabulary] may be changed; scratch [2 * vocabulary] 8-byte elements.
+// Samples one row: KernelTable::sample. logits [vocabulary] may be changed; scratch
+// [2 * vocabulary] 8-byte elements.
 // Order: temperature, top_k, top_p (of what top_k left), min_p, draw (as transformers applies
-// them).
-SampleResult sample_row(float* logits, int32_t vocabulary, const SampleRow& row, uint64_t* scratch);
+// them). top_k goes by logits, top_p by their weights exp((x - max) / temperature) in float.
+using SampleFunction = SampleResult (*)(float* logits, int32_t vocabulary, const SampleRow& row,
+                                        uint64_t* scratch);
 
 // 64 random bits that depend on the two numbers alone: Philox4x32-10, of Salmon et al., "Parallel
 // random numbers: as easy as 1, 2, 3" (SC 2011), key = seed, counter = (counter, 0).

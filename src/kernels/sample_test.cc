@@ -1,4 +1,4 @@
-#include "kernels/sample.h"
+#include "kernels/kernels.h"
 
 #include <gtest/gtest.h>
 
@@ -21,14 +21,23 @@ SampleRow drawing(float temperature) {
   return {temperature, 1.0F, 0.0F, 0, 1, 0, nullptr};
 }
 
+std::vector<IsaLevel> levels() {
+  std::vector<IsaLevel> result;
+  for (const IsaLevel level : {IsaLevel::kScalar, IsaLevel::kAvx2, IsaLevel::kAvx512}) {
+    if (supported(level)) result.push_back(level);
+  }
+  return result;
+}
+
 // Guards stand around the scratch and the logits.
-SampleResult sample(const std::vector<float>& logits, const SampleRow& row) {
+SampleResult sample(const std::vector<float>& logits, const SampleRow& row,
+                    IsaLevel level = best_level()) {
   const std::size_t n = logits.size();
   std::vector<float> values(n + 2, 77.0F);
   std::copy(logits.begin(), logits.end(), values.begin() + 1);
   std::vector<std::uint64_t> scratch(2 * n + 2, 0xabcdef);
   const auto result =
-      sample_row(values.data() + 1, static_cast<int32_t>(n), row, scratch.data() + 1);
+      table(level).sample(values.data() + 1, static_cast<int32_t>(n), row, scratch.data() + 1);
   EXPECT_EQ(values.front(), 77.0F);
   EXPECT_EQ(values.back(), 77.0F);
   EXPECT_EQ(scratch.front(), 0xabcdefU);
@@ -157,10 +166,15 @@ TEST(Sample, NotFinite) {
       for (const float value : bad) {
         std::vector<float> logits(n, 1.0F);
         logits[at] = value;
-        for (auto row : {greedy(), drawing(1.0F)}) {
-          const auto result = sample(logits, row);
-          EXPECT_EQ(result.status, SampleStatus::kNotFinite);
-          EXPECT_EQ(result.token, -1);
+        std::vector<std::uint32_t> all((n + 31) / 32, 0xffffffffU);
+        auto masked = drawing(1.0F);
+        masked.allowed_tokens = all.data();
+        for (const auto& row : {greedy(), drawing(1.0F), masked}) {
+          for (const IsaLevel level : levels()) {
+            const auto result = sample(logits, row, level);
+            EXPECT_EQ(result.status, SampleStatus::kNotFinite);
+            EXPECT_EQ(result.token, -1);
+          }
         }
       }
     }
@@ -253,6 +267,59 @@ TEST(Sample, KeptSetIsExact) {
     for (std::size_t i = 0; i < n; ++i) {
       EXPECT_TRUE(seen[i] || expected[i] < 0.05) << "round " << round << " never drew " << i;
     }
+  }
+}
+
+// Logits of the shapes that decide which way the selection goes.
+std::vector<float> shaped_logits(std::size_t n, int shape, std::uint64_t seed) {
+  auto logits = random_logits(n, seed, shape == 0 ? 3.0F : shape == 1 ? 0.01F : 1.0F);
+  if (shape == 2) std::fill(logits.begin(), logits.end(), -2.5F);
+  if (shape == 3) {
+    for (float& logit : logits) logit = std::round(logit);
+  }
+  if (shape == 4) logits[n / 2] = 60.0F;
+  return logits;
+}
+
+TEST(Sample, EveryLevelDrawsTheSame) {
+  std::mt19937_64 random(23);
+  for (const std::size_t n : {1U, 7U, 255U, 1000U, 1024U, 1025U, 4111U, 151'936U}) {
+    for (int shape = 0; shape < 5; ++shape) {
+      const auto logits = shaped_logits(n, shape, random());
+      std::vector<std::uint32_t> mask((n + 31) / 32);
+      for (auto& word : mask) word = static_cast<std::uint32_t>(random());
+      for (int round = 0; round < 24; ++round) {
+        SampleRow row{round % 5 == 0 ? 0.0F : 0.4F * static_cast<float>(1 + round % 4),
+                      round % 3 == 0 ? 1.0F : 0.5F + 0.025F * static_cast<float>(round % 20),
+                      round % 4 == 0 ? 0.0F : 0.02F,
+                      round % 2 == 0 ? 0 : static_cast<int32_t>(1 + random() % 500),
+                      random(),
+                      random(),
+                      round % 6 == 5 ? mask.data() : nullptr};
+        const auto want = sample(logits, row, IsaLevel::kScalar);
+        for (const IsaLevel level : levels()) {
+          const auto got = sample(logits, row, level);
+          EXPECT_EQ(got.token, want.token) << n << " shape " << shape << " round " << round;
+          EXPECT_EQ(got.status, want.status);
+        }
+      }
+    }
+  }
+}
+
+// Without a single draw: the cut of top_p lies where the definition in double says. The last token
+// kept is the answer to the largest random number, so look for it by many draws of few tokens.
+TEST(Sample, TopPOfEqualsKeepsTheLowestIds) {
+  for (const std::size_t n : {10U, 1000U, 3000U, 20'000U}) {
+    const std::vector<float> logits(n, 0.25F);
+    SampleRow row{1.0F, 0.5F, 0.0F, 0, 1, 0, nullptr};
+    std::int32_t highest = -1;
+    for (std::uint64_t i = 0; i < 3000; ++i) {
+      row.position = i;
+      highest = std::max(highest, sample(logits, row).token);
+    }
+    EXPECT_LT(highest, static_cast<std::int32_t>(n / 2)) << n;
+    EXPECT_GE(highest, static_cast<std::int32_t>(n / 2 - n / 100 - 1)) << n;
   }
 }
 

@@ -13,11 +13,15 @@ constexpr int kUnitsPerThread = 4;
 
 }  // namespace
 
-void AttentionPlan::reserve(const Backend::StepShape& shape, std::int64_t partials_max) {
+void AttentionPlan::reserve(const Backend::StepShape& shape, std::int64_t partials_max,
+                            int threads) {
   partials_max_ = partials_max;
   const auto heads = static_cast<std::size_t>(shape.heads);
   const auto rows = static_cast<std::size_t>(shape.tokens_max + shape.sequences_max);
-  units_.reserve(heads * rows);
+  // Splitting cuts the whole cost, rounded down at worst to half its share, into pieces, and each
+  // split tile has one more for what is left.
+  const std::size_t pieces = 2 * kUnitsPerThread * static_cast<std::size_t>(threads);
+  units_.reserve(2 * heads * rows + pieces);
   merges_.reserve(heads * rows);
 }
 

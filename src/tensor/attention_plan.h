@@ -24,8 +24,9 @@ struct AttentionUnit {
 // Owned by the engine's thread. The bytes of the result do not depend on the plan.
 class AttentionPlan {
  public:
-  // partials_max: floats of scratch that split tiles may use.
-  void reserve(const Backend::StepShape& shape, std::int64_t partials_max);
+  // partials_max: floats of scratch that split tiles may use. A plan of a step within the shape,
+  // for so many threads, allocates nothing.
+  void reserve(const Backend::StepShape& shape, std::int64_t partials_max, int threads);
   void build(const AttentionBatch& batch, const KvShape& shape, int heads, int threads);
 
   const std::vector<AttentionUnit>& units() const { return units_; }  // most expensive first

@@ -1,6 +1,12 @@
 // The checked half of Backend: what every device may rely on.
 #include "tensor/backend.h"
 
+#include <algorithm>
+#include <atomic>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/memory.h"
 #include "kernels/args.h"
 
 namespace vsurge::tensor {
@@ -22,6 +28,47 @@ void check_step(const Backend::StepShape& shape) {
 
 bool known_group(int group) {
   return group == 16 || group == 32 || group == 64 || group == 128;
+}
+
+// Commits all of a KV cache, on all threads; says how far it is when it takes long.
+base::Status commit_all(const Buffer& buffer, base::ThreadPool& pool) {
+  constexpr std::size_t kPiece = std::size_t{16} << 20;
+  constexpr std::size_t kSlab = std::size_t{1} << 30;
+  constexpr base::Nanoseconds kSecond = 1'000'000'000;
+  constexpr double kMiB = 1024.0 * 1024.0;
+  const std::int64_t available = base::memory_available_bytes();
+  // Asked first: a system that promises more than it has would end the process instead.
+  if (static_cast<std::int64_t>(buffer.size()) > available) {
+    return fail(ErrorCode::kEnvironment,
+                "memory: the KV cache needs {:.0f} MiB, {:.0f} MiB are available",
+                static_cast<double>(buffer.size()) / kMiB, static_cast<double>(available) / kMiB);
+  }
+  const base::SteadyClock clock;
+  const base::Nanoseconds start = clock.now();
+  base::Nanoseconds said = start;
+  for (std::size_t slab = 0; slab < buffer.size(); slab += kSlab) {
+    const std::size_t end = std::min(buffer.size(), slab + kSlab);
+    const auto pieces = static_cast<std::int64_t>((end - slab + kPiece - 1) / kPiece);
+    std::atomic<bool> failed = false;
+    pool.parallel_for(pieces, 1, [&](std::int64_t piece, std::int64_t last, int) {
+      for (; piece < last; ++piece) {
+        const std::size_t at = slab + static_cast<std::size_t>(piece) * kPiece;
+        if (!buffer.commit(at, std::min(end, at + kPiece))) failed = true;
+      }
+    });
+    if (failed) {
+      return fail(ErrorCode::kEnvironment,
+                  "memory: the system refuses the KV cache's {:.0f} MiB at {:.0f} MiB",
+                  static_cast<double>(buffer.size()) / kMiB, static_cast<double>(slab) / kMiB);
+    }
+    if (clock.now() - said > kSecond) {
+      said = clock.now();
+      base::log_info("KV cache: {:.0f} of {:.0f} MiB committed after {:.1f} s",
+                     static_cast<double>(end) / kMiB, static_cast<double>(buffer.size()) / kMiB,
+                     static_cast<double>(said - start) * 1e-9);
+    }
+  }
+  return {};
 }
 
 }  // namespace
@@ -62,6 +109,7 @@ base::Result<KvCache> Backend::make_kv_cache(const KvShape& shape) {
   cache.shape = shape;
   cache.storage =
       VSURGE_TRY(Buffer::allocate(shape.page_bytes() * static_cast<std::size_t>(shape.pages)));
+  VSURGE_TRY(commit_all(cache.storage, pool()));
   return cache;
 }
 

@@ -83,9 +83,11 @@ class Backend {
 
   // --- memory, before the first step
   base::Result<Buffer> allocate(std::size_t bytes) { return Buffer::allocate(bytes); }
-  // Packs in parallel; exact when format == source.native() and that is an integer format,
-  // otherwise rounds to nearest in groups of format.group.
+  // Packs in parallel. When format == source.native() and that is an integer format, codes are
+  // taken as they are and only scales and minima are rounded, to half precision (exact where the
+  // source has them so); otherwise values are rounded to nearest in groups of format.group.
   base::Result<Weight> pack(const RowSource& source, kernels::WeightFormat format);
+  // All of it committed; kEnvironment when the machine or a cgroup has not so much left.
   base::Result<KvCache> make_kv_cache(const KvShape& shape);
   // Reserves scratch for steps of up to `tokens_max` rows, `sequences_max` sequences and
   // contexts of `context_max` tokens; a step within these allocates nothing.

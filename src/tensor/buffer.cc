@@ -47,6 +47,25 @@ base::Result<Buffer> Buffer::allocate(std::size_t bytes) {
   return buffer;
 }
 
+base::Status Buffer::commit(std::size_t begin, std::size_t end) const {
+  CHECK(begin <= end && end <= size_);
+  // Whole pages; neighbours may both commit the one they share.
+  const std::size_t first = begin / kPage * kPage, last = round_up(end, kPage);
+  if (first == last) return {};
+#ifdef MADV_POPULATE_WRITE
+  if (::madvise(data_ + first, last - first, MADV_POPULATE_WRITE) == 0) return {};
+  if (errno != EINVAL) {  // older than Linux 5.14
+    return base::fail(base::ErrorCode::kEnvironment, "memory: cannot commit {} bytes: {}",
+                      last - first, std::strerror(errno));
+  }
+#endif
+  for (std::size_t at = first; at < last; at += kPage) {
+    auto* byte = reinterpret_cast<volatile std::byte*>(data_ + at);
+    *byte = *byte;
+  }
+  return {};
+}
+
 Buffer::~Buffer() {
   if (data_ != nullptr) ::munmap(data_, round_up(size_ + 64, kPage));
 }

@@ -94,7 +94,7 @@ base::Status CpuBackend::do_reserve(const StepShape& shape) {
   partials_ = VSURGE_TRY(Buffer::allocate(sizes.partials));
   attention_ = VSURGE_TRY(Buffer::allocate(sizes.attention));
   sampling_ = VSURGE_TRY(Buffer::allocate(sizes.sampling));
-  plan_.reserve(shape, static_cast<std::int64_t>(sizes.partials / sizeof(float)));
+  plan_.reserve(shape, static_cast<std::int64_t>(sizes.partials / sizeof(float)), pool_.size());
   return {};
 }
 
@@ -325,7 +325,7 @@ void CpuBackend::do_sample(Tensor logits, std::span<const kernels::SampleRow> ro
   auto* memory = reinterpret_cast<std::uint64_t*>(sampling_.data());
   pool_.parallel_for(logits.rows, 1, [&](std::int64_t begin, std::int64_t end, int worker) {
     for (std::int64_t i = begin; i < end; ++i) {
-      results[static_cast<std::size_t>(i)] = kernels::sample_row(
+      results[static_cast<std::size_t>(i)] = kernels_.sample(
           logits.row<float>(i), static_cast<std::int32_t>(logits.cols),
           rows[static_cast<std::size_t>(i)], memory + static_cast<std::size_t>(worker) * scratch);
     }

@@ -14,7 +14,8 @@ namespace vsurge::tensor {
 
 using kernels::DType;
 
-// Owns zeroed, 64-byte aligned memory (huge pages where the system gives them). Movable only.
+// Owns zeroed, 64-byte aligned memory (huge pages where the system gives them), which the system
+// commits page by page when it is first touched. Movable only.
 class Buffer {
  public:
   Buffer() = default;
@@ -28,6 +29,10 @@ class Buffer {
     return *this;
   }
   ~Buffer();
+
+  // Makes the system commit bytes [begin, end) now: later use cannot find it without memory.
+  // Contents stay. kEnvironment when it has not so much. Any thread, disjoint ranges.
+  base::Status commit(std::size_t begin, std::size_t end) const;
 
   std::byte* data() const { return data_; }
   std::size_t size() const { return size_; }

@@ -46,8 +46,8 @@ HOMES = {
     "boost/beast": ("src/server/request_reader.cc",),
     "editline": ("apps/chat.cc",),
 }
-TEST_LIBRARIES = {"gtest", "gmock", "rapidcheck", "rapidcheck.h", "fmt", "boost/json", "boost/asio",
-                  "boost/beast", "openssl"}
+TEST_LIBRARIES = {"gtest", "gmock", "rapidcheck", "rapidcheck.h", "benchmark", "fmt", "boost/json",
+                  "boost/asio", "boost/beast", "openssl"}
 
 # Kernels: C headers, intrinsics, and of C++ only what holds no code that a linker could merge
 # between ISA levels.

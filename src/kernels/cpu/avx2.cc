@@ -7,6 +7,7 @@
 #include "kernels/cpu/attention-inl.h"
 #include "kernels/cpu/linear_avx2-inl.h"
 #include "kernels/cpu/rope-inl.h"
+#include "kernels/cpu/sample-inl.h"
 
 namespace vsurge::kernels {
 namespace {
@@ -20,7 +21,7 @@ void linear(const LinearArgs& a) {
 }
 
 constexpr KernelTable kTable{"avx2",           prepare,    linear, embed, rms_norm,
-                             gated_activation, rope_store, attend, merge};
+                             gated_activation, rope_store, attend, merge, sample};
 
 }  // namespace
 

@@ -8,6 +8,7 @@
 #include "kernels/cpu/attention-inl.h"
 #include "kernels/cpu/linear_avx512-inl.h"
 #include "kernels/cpu/rope-inl.h"
+#include "kernels/cpu/sample-inl.h"
 
 namespace vsurge::kernels {
 namespace {
@@ -18,7 +19,7 @@ void linear(const LinearArgs& a) {
 }
 
 constexpr KernelTable kTable{"avx512",         prepare,    linear, embed, rms_norm,
-                             gated_activation, rope_store, attend, merge};
+                             gated_activation, rope_store, attend, merge, sample};
 
 }  // namespace
 

@@ -124,8 +124,41 @@ inline int32_t vstore_int8(int8_t* p, Vf a, int64_t n) {
   }
   return static_cast<int32_t>(sum);
 }
-inline void prefetch(const void* p) {
-  _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0);
+inline Vf vzero_below(Vf a, Vf limit) {
+  return {_mm256_and_ps(a.lo, _mm256_cmp_ps(a.lo, limit.lo, _CMP_GE_OQ)),
+          _mm256_and_ps(a.hi, _mm256_cmp_ps(a.hi, limit.hi, _CMP_GE_OQ))};
+}
+inline Vf vreplace_below(Vf a, Vf limit, Vf other) {
+  return {_mm256_blendv_ps(other.lo, a.lo, _mm256_cmp_ps(a.lo, limit.lo, _CMP_GE_OQ)),
+          _mm256_blendv_ps(other.hi, a.hi, _mm256_cmp_ps(a.hi, limit.hi, _CMP_GE_OQ))};
+}
+// For every mask of eight lanes: the indices of its lanes, a byte each.
+struct LanesOfMask {
+  uint64_t indices[256];
+  constexpr LanesOfMask() : indices{} {
+    for (uint32_t mask = 0; mask < 256; ++mask) {
+      int at = 0;
+      for (uint64_t lane = 0; lane < 8; ++lane) {
+        if (((mask >> lane) & 1u) != 0) indices[mask] |= lane << (8 * at++);
+      }
+    }
+  }
+};
+constexpr LanesOfMask kLanesOfMask;
+inline __m256i lanes_first(uint32_t mask) {
+  return _mm256_cvtepu8_epi32(_mm_cvtsi64_si128(static_cast<int64_t>(kLanesOfMask.indices[mask])));
+}
+inline int32_t vcompress(float* values, int32_t* ids, Vf a, uint32_t mask, int32_t first) {
+  const uint32_t low = mask & 0xffu, high = mask >> 8;
+  const int32_t count = __builtin_popcount(low);
+  const __m256i l = lanes_first(low), h = lanes_first(high);
+  _mm256_storeu_ps(values, _mm256_permutevar8x32_ps(a.lo, l));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(ids),
+                      _mm256_add_epi32(l, _mm256_set1_epi32(first)));
+  _mm256_storeu_ps(values + count, _mm256_permutevar8x32_ps(a.hi, h));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(ids + count),
+                      _mm256_add_epi32(h, _mm256_set1_epi32(first + 8)));
+  return count + __builtin_popcount(high);
 }
 
 }  // namespace

@@ -92,8 +92,20 @@ inline int32_t vstore_int8(int8_t* p, Vf a, int64_t n) {
   _mm_mask_storeu_epi8(p, first_lanes(n), _mm512_cvtepi32_epi8(q));
   return _mm512_reduce_add_epi32(q);
 }
-inline void prefetch(const void* p) {
-  _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0);
+inline Vf vzero_below(Vf a, Vf limit) {
+  return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(a, limit, _CMP_GE_OQ), a);
+}
+inline Vf vreplace_below(Vf a, Vf limit, Vf other) {
+  return _mm512_mask_mov_ps(other, _mm512_cmp_ps_mask(a, limit, _CMP_GE_OQ), a);
+}
+inline int32_t vcompress(float* values, int32_t* ids, Vf a, uint32_t mask, int32_t first) {
+  const __mmask16 lanes = static_cast<__mmask16>(mask);
+  const __m512i index =
+      _mm512_add_epi32(_mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
+                       _mm512_set1_epi32(first));
+  _mm512_storeu_ps(values, _mm512_maskz_compress_ps(lanes, a));
+  _mm512_storeu_si512(ids, _mm512_maskz_compress_epi32(lanes, index));
+  return __builtin_popcount(mask);
 }
 
 }  // namespace

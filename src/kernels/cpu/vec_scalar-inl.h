@@ -139,7 +139,29 @@ inline int32_t vstore_int8(int8_t* p, const Vf& a, int64_t n) {
   }
   return sum;
 }
-inline void prefetch(const void*) {}
+// Lanes below the limit become zero.
+inline Vf vzero_below(const Vf& a, const Vf& limit) {
+  Vf r;
+  VSURGE_LANES r.v[i] = a.v[i] >= limit.v[i] ? a.v[i] : 0.0f;
+  return r;
+}
+// Lanes below the limit become those of `other`.
+inline Vf vreplace_below(const Vf& a, const Vf& limit, const Vf& other) {
+  Vf r;
+  VSURGE_LANES r.v[i] = a.v[i] >= limit.v[i] ? a.v[i] : other.v[i];
+  return r;
+}
+// Appends the lanes of mask (not 0), and first + their index; how many they are. May write all
+// sixteen places.
+inline int32_t vcompress(float* values, int32_t* ids, const Vf& a, uint32_t mask, int32_t first) {
+  int32_t count = 0;
+  VSURGE_LANES {
+    if (((mask >> i) & 1u) == 0) continue;
+    values[count] = a.v[i];
+    ids[count++] = first + i;
+  }
+  return count;
+}
 
 #undef VSURGE_LANES
 
