@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cmath>
 #include <condition_variable>
 #include <exception>
 #include <mutex>
@@ -24,6 +25,11 @@ struct Submission {
   Request request;
 };
 
+struct Cancel {
+  Ticket ticket = 0;
+  int choice = -1;  // -1 = all
+};
+
 const base::Error kNoError{};
 
 double seconds(base::Nanoseconds time) {
@@ -41,7 +47,11 @@ struct Engine::State {
         runner(step_runner),
         sink(event_sink),
         clock(engine_clock),
-        scheduler(engine_options) {}
+        scheduler(engine_options),
+        cost(engine_options.cost) {
+    result.sequences.reserve(static_cast<std::size_t>(running_max(options)));
+    result.rows.reserve(static_cast<std::size_t>(logit_rows_max(options)));
+  }
 
   const EngineOptions options;
   StepRunner& runner;
@@ -51,7 +61,13 @@ struct Engine::State {
   // Of the engine's thread, or of whoever holds `control` while there is none.
   Scheduler scheduler;
   StepResult result;
-  double step_seconds = 0;
+  std::vector<Submission> arrivals;
+  std::vector<Cancel> departures;
+  std::vector<Event> failures;  // of requests for which there was no memory
+  EngineMetrics times;          // what the loop itself measures
+  StepCost cost;
+  double recent_tokens = 0;  // of a step, of late
+  double recent_ns = 0;
 
   std::mutex control;  // start and stop, one at a time; taken before `mutex`
   std::thread thread;  // guarded by control
@@ -62,26 +78,37 @@ struct Engine::State {
   std::condition_variable wake;
   std::condition_variable between_steps;
   std::vector<Submission> inbox;
-  std::vector<Ticket> cancels;
+  std::vector<Cancel> cancels;
+  std::function<base::Status()> job;  // replace_weights
+  bool job_aborts = false;
+  bool job_waits = false;  // from its call to its end
+  base::Status job_status;
+  bool clear_cache = false;
   bool stopping = false;  // also true when stopped
   bool draining = false;
   bool paused = false;
   bool failed = false;
-  bool busy = false;         // the engine's thread is between taking the inbox and publishing
+  bool running = false;      // there is an engine's thread
+  bool busy = false;         // it is between taking the inbox and publishing
   std::size_t accepted = 0;  // requests without their end event
   std::size_t waiting_requests = 0;  // in the scheduler
   std::size_t waiting_tokens = 0;
   std::size_t inbox_tokens = 0;
   std::uint64_t refused = 0;
+  double tokens_per_second = 0;  // read and answered, of late
   EngineMetrics last;
 
   base::Status enqueue(Ticket ticket, Request request);
-  Turn take_inbox(std::vector<Submission>& arrivals, std::vector<Ticket>& departures);
+  base::Status queue_full(std::size_t tokens, std::string message) const;
+  Turn take_inbox();
+  void add_arrivals();
+  void run_job();
   bool something_to_do() const;
   void wait(std::unique_lock<std::mutex>& lock);
   void loop();
   std::span<const Event> step();
   std::span<const Event> hold();
+  void observe(const StepPlan& plan, base::Nanoseconds ns);
   void publish(std::span<const Event> events);
   void remember();
   void end_all(FinishReason reason, const base::Error& error);
@@ -96,15 +123,16 @@ base::Status Engine::State::enqueue(Ticket ticket, Request request) {
   }
   const base::EngineLimits& limits = options.limits;
   const std::size_t queued = waiting_requests + inbox.size();
-  if (queued >= limits.queue_requests_max) {
-    return base::fail(ErrorCode::kQueueFull, "{} requests are waiting already, at most {} may",
-                      queued, limits.queue_requests_max);
-  }
   const std::size_t tokens = waiting_tokens + inbox_tokens;
+  if (queued >= limits.queue_requests_max) {
+    return queue_full(tokens, fmt::format("{} requests are waiting already, at most {} may",
+                                          queued, limits.queue_requests_max));
+  }
   if (tokens + request.prompt.size() > limits.queue_tokens_max) {
-    return base::fail(ErrorCode::kQueueFull,
-                      "{} prompt tokens are waiting already, at most {} may, this request has {}",
-                      tokens, limits.queue_tokens_max, request.prompt.size());
+    return queue_full(
+        tokens,
+        fmt::format("{} prompt tokens are waiting already, at most {} may, this request has {}",
+                    tokens, limits.queue_tokens_max, request.prompt.size()));
   }
   inbox_tokens += request.prompt.size();
   inbox.push_back({ticket, std::move(request)});
@@ -112,8 +140,21 @@ base::Status Engine::State::enqueue(Ticket ticket, Request request) {
   return {};
 }
 
+// How long the prompts that wait will take, as far as one can know.
+base::Status Engine::State::queue_full(std::size_t tokens, std::string message) const {
+  constexpr double kSecondsMax = 60;
+  const double seconds = tokens_per_second > 0 ? static_cast<double>(tokens) / tokens_per_second : 1;
+  base::Error error{ErrorCode::kQueueFull, std::move(message), {}};
+  error.retry_after_seconds = static_cast<int>(std::ceil(std::clamp(seconds, 1.0, kSecondsMax)));
+  error.message += fmt::format("; try again in {} s", error.retry_after_seconds);
+  return std::unexpected(std::move(error));
+}
+
+// While a job waits nobody new comes in.
 bool Engine::State::something_to_do() const {
-  return stopping || !inbox.empty() || !cancels.empty() || (!paused && !scheduler.idle());
+  if (stopping || !cancels.empty() || clear_cache) return true;
+  if (job_waits && job && (job_aborts || scheduler.idle())) return true;
+  return (!job_waits && !inbox.empty()) || (!paused && !scheduler.idle());
 }
 
 // Sleeps until there is something to do; while paused also until the next deadline.
@@ -131,8 +172,7 @@ void Engine::State::wait(std::unique_lock<std::mutex>& lock) {
 }
 
 // When it is time to stop the inbox stays as it is.
-Engine::State::Turn Engine::State::take_inbox(std::vector<Submission>& arrivals,
-                                              std::vector<Ticket>& departures) {
+Engine::State::Turn Engine::State::take_inbox() {
   std::unique_lock lock(mutex);
   busy = false;
   between_steps.notify_all();
@@ -141,27 +181,80 @@ Engine::State::Turn Engine::State::take_inbox(std::vector<Submission>& arrivals,
   busy = true;
   arrivals.clear();
   departures.clear();
-  arrivals.swap(inbox);
   departures.swap(cancels);
-  waiting_requests += arrivals.size();
-  waiting_tokens += std::exchange(inbox_tokens, 0);
+  if (!job_waits) {
+    arrivals.swap(inbox);
+    waiting_requests += arrivals.size();
+    waiting_tokens += std::exchange(inbox_tokens, 0);
+  }
+  if (std::exchange(clear_cache, false)) scheduler.clear_prefix_cache();
   return paused ? Turn::kHold : Turn::kRun;
 }
 
+// A request for which there is no memory ends; the others must not hear of it.
+void Engine::State::add_arrivals() {
+  const base::Nanoseconds now = clock.now();
+  std::size_t most = 0;
+  for (const Submission& arrival : arrivals) {
+    most += static_cast<std::size_t>(arrival.request.sampling.n);
+  }
+  failures.reserve(most);
+  for (Submission& arrival : arrivals) {
+    const int choices = arrival.request.sampling.n;
+    try {
+      scheduler.add(arrival.ticket, std::move(arrival.request), now);
+    } catch (const std::exception&) {
+      for (int choice = 0; choice < choices; ++choice) {
+        Event& event = failures.emplace_back();
+        event.ticket = arrival.ticket;
+        event.choice = choice;
+        event.kind = EventKind::kEnd;
+        event.reason = FinishReason::kError;
+        event.is_last = choice + 1 == choices;
+        event.error = {ErrorCode::kInternal, "no memory for the request", {}};
+      }
+    }
+  }
+  arrivals.clear();
+}
+
+// Runs the job when nothing else does. True when it did, or has just ended what did.
+void Engine::State::run_job() {
+  std::function<base::Status()> due;
+  {
+    const std::lock_guard lock(mutex);
+    if (!job) return;
+    if (job_aborts) scheduler.abort_all(FinishReason::kCancelled, kNoError);
+    if (!scheduler.idle()) return;
+    due = std::exchange(job, {});
+  }
+  base::Status status = due();
+  scheduler.clear_prefix_cache();
+  const std::lock_guard lock(mutex);
+  job_status = std::move(status);
+  job_waits = false;
+  between_steps.notify_all();
+}
+
 void Engine::State::loop() {
-  std::vector<Submission> arrivals;
-  std::vector<Ticket> departures;
   try {
     for (;;) {
-      const Turn turn = take_inbox(arrivals, departures);
+      const Turn turn = take_inbox();
       if (turn == Turn::kStop) break;
-      for (Submission& arrival : arrivals) {
-        scheduler.add(arrival.ticket, std::move(arrival.request));
+      add_arrivals();
+      for (const Cancel& one : departures) {
+        if (one.choice < 0) {
+          scheduler.cancel(one.ticket);
+        } else {
+          scheduler.cancel(one.ticket, one.choice);
+        }
       }
-      for (const Ticket ticket : departures) scheduler.cancel(ticket);
+      run_job();
       const std::span<const Event> events = turn == Turn::kRun ? step() : hold();
       remember();  // who hears of an end finds it in the metrics
       publish(events);
+      publish(failures);
+      failures.clear();
     }
     end_all(FinishReason::kCancelled, kNoError);
   } catch (const std::exception& error) {
@@ -171,6 +264,11 @@ void Engine::State::loop() {
   }
   const std::lock_guard lock(mutex);
   busy = false;
+  running = false;
+  if (std::exchange(job_waits, false)) {
+    job = {};
+    job_status = base::fail(ErrorCode::kEngineUnavailable, "the engine stops");
+  }
   between_steps.notify_all();
 }
 
@@ -179,13 +277,35 @@ std::span<const Event> Engine::State::step() {
   const StepPlan& plan = scheduler.plan(begin);
   result.sequences.clear();
   result.sequences.resize(plan.sequences.size());
-  if (!plan.empty()) {
-    step_began.store(begin, std::memory_order_relaxed);
-    runner.run(plan, result);
-    step_began.store(-1, std::memory_order_relaxed);
-    step_seconds += seconds(clock.now() - begin);
-  }
-  return scheduler.commit(result);
+  result.rows.clear();
+  result.rows.resize(plan.rows.size());
+  if (plan.empty()) return scheduler.commit(result, begin);
+  const base::Nanoseconds planned = clock.now();
+  step_began.store(planned, std::memory_order_relaxed);
+  runner.run(plan, result);
+  const base::Nanoseconds done = clock.now();
+  step_began.store(-1, std::memory_order_relaxed);
+  observe(plan, done - planned);
+  const std::span<const Event> events = scheduler.commit(result, done);
+  const base::Nanoseconds end = clock.now();
+  times.plan_seconds += seconds(planned - begin);
+  times.run_seconds += seconds(done - planned);
+  times.commit_seconds += seconds(end - done);
+  times.step_seconds += seconds(end - begin);
+  return events;
+}
+
+// What the machine does beside us changes; the cost of a step follows, slowly.
+void Engine::State::observe(const StepPlan& plan, base::Nanoseconds ns) {
+  constexpr double kShare = 0.02;
+  const double time = static_cast<double>(std::max<base::Nanoseconds>(ns, 1));
+  recent_tokens = recent_tokens * (1 - kShare) + plan.tokens * kShare;
+  recent_ns = recent_ns * (1 - kShare) + time * kShare;
+  if (!cost.known()) return;
+  const double predicted = cost.predict_ns(plan.tokens, plan.context_tokens);
+  const double factor = std::clamp(time / predicted, 0.2, 5.0);
+  cost.correction = std::clamp(cost.correction * (1 - kShare + kShare * factor), 0.1, 10.0);
+  scheduler.set_cost(cost);
 }
 
 std::span<const Event> Engine::State::hold() {
@@ -197,36 +317,42 @@ void Engine::State::publish(std::span<const Event> events) {
   if (events.empty()) return;
   sink.publish(events);
   const auto ends =
-      std::count_if(events.begin(), events.end(), [](const Event& event) { return event.is_end; });
+      std::count_if(events.begin(), events.end(), [](const Event& event) { return event.is_last; });
   const std::lock_guard lock(mutex);
   accepted -= static_cast<std::size_t>(ends);
 }
 
 void Engine::State::remember() {
-  const EngineMetrics metrics = scheduler.metrics();
+  const EngineMetrics& metrics = scheduler.metrics();
   const std::lock_guard lock(mutex);
   waiting_requests = scheduler.waiting_requests();
   waiting_tokens = scheduler.waiting_tokens();
+  tokens_per_second = recent_ns > 0 ? recent_tokens / recent_ns * 1e9 : 0;
   last = metrics;
-  last.step_seconds = step_seconds;
+  last.step_seconds = times.step_seconds;
+  last.plan_seconds = times.plan_seconds;
+  last.run_seconds = times.run_seconds;
+  last.commit_seconds = times.commit_seconds;
 }
 
 // The end of the thread, whatever the reason: nobody is left without an end event.
 void Engine::State::end_all(FinishReason reason, const base::Error& error) {
-  std::vector<Submission> arrivals;
-  {
+  scheduler.abort_all(reason, error);  // drops a plan in hand, too
+  for (;;) {
+    add_arrivals();  // those that a fault left behind come first
+    scheduler.abort_all(reason, error);
     const std::lock_guard lock(mutex);
     stopping = true;  // from here on nobody comes in
-    arrivals.swap(inbox);
     cancels.clear();
     inbox_tokens = 0;
+    if (inbox.empty()) break;
+    arrivals.swap(inbox);
   }
-  scheduler.abort_all(reason, error);  // drops a plan in hand, too
-  for (Submission& arrival : arrivals) scheduler.add(arrival.ticket, std::move(arrival.request));
-  scheduler.abort_all(reason, error);
   const std::span<const Event> events = scheduler.flush();
   remember();
   publish(events);
+  publish(failures);
+  failures.clear();
 }
 
 void Engine::State::fail(const char* what) {
@@ -271,10 +397,13 @@ base::Status Engine::start() {
     s.stopping = false;
     s.draining = false;
     s.failed = false;
+    s.running = true;
   }
   try {
     s.thread = std::thread([&s] { s.loop(); });
   } catch (const std::system_error& error) {
+    const std::lock_guard lock(s.mutex);
+    s.running = false;
     return base::fail(ErrorCode::kEnvironment, "no thread for the engine: {}", error.what());
   }
   return {};
@@ -335,10 +464,35 @@ base::Status Engine::submit(Ticket ticket, Request request) {
 }
 
 void Engine::cancel(Ticket ticket) {
+  cancel(ticket, -1);
+}
+
+void Engine::cancel(Ticket ticket, int choice) {
   const std::lock_guard lock(state_->mutex);
   if (state_->stopping) return;  // all end anyway, and nobody would read it
-  state_->cancels.push_back(ticket);
+  state_->cancels.push_back({ticket, choice});
   state_->wake.notify_all();
+}
+
+void Engine::clear_prefix_cache() {
+  const std::lock_guard lock(state_->mutex);
+  state_->clear_cache = true;
+  state_->wake.notify_all();
+}
+
+base::Status Engine::replace_weights(std::function<base::Status()> replace, bool abort) {
+  State& s = *state_;
+  std::unique_lock lock(s.mutex);
+  if (s.stopping || !s.running) {
+    return base::fail(ErrorCode::kEngineUnavailable, "the engine does not run");
+  }
+  if (s.job_waits) return base::fail(ErrorCode::kInvalidRequest, "weights are being replaced");
+  s.job = std::move(replace);
+  s.job_aborts = abort;
+  s.job_waits = true;
+  s.wake.notify_all();
+  s.between_steps.wait(lock, [&s] { return !s.job_waits; });
+  return s.job_status;
 }
 
 EngineMetrics Engine::metrics() const {
@@ -348,7 +502,9 @@ EngineMetrics Engine::metrics() const {
   metrics.pages_total = state_->options.pages;
   metrics.requests_waiting = static_cast<int>(state_->waiting_requests + state_->inbox.size());
   metrics.requests_refused = state_->refused;
-  metrics.step_age_seconds = began < 0 ? 0 : seconds(state_->clock.now() - began);
+  const base::Nanoseconds age = began < 0 ? 0 : state_->clock.now() - began;
+  metrics.step_age_seconds = seconds(age);
+  metrics.stuck = age > state_->options.watchdog;
   metrics.failed = state_->failed;
   return metrics;
 }

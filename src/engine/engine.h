@@ -1,6 +1,7 @@
 // Engine: the loop that turns requests into tokens. One thread of its own.
 #pragma once
 
+#include <functional>
 #include <memory>
 
 #include "base/clock.h"
@@ -11,7 +12,7 @@
 
 namespace vsurge::engine {
 
-// All functions may be called from any thread, but stop and pause wait for the engine's thread and
+// All functions may be called from any thread, but stop, pause and replace_weights wait for the engine's thread and
 // so must not be called from inside EventSink::publish. Events are published on the engine's
 // thread, or by stop when it was never started.
 class Engine {
@@ -36,12 +37,23 @@ class Engine {
 
   // A name for a request that is about to be submitted, so that its events can be routed first.
   Ticket new_ticket();
-  // kContextLengthExceeded, kQueueFull, kShuttingDown, kInvalidRequest, kEngineUnavailable. After
-  // success, exactly one end event follows; after an error none does. A request without a seed gets
+  // kContextLengthExceeded, kQueueFull (says when to try again), kShuttingDown, kInvalidRequest,
+  // kEngineUnavailable. After success, exactly one end event of each choice follows; after an error
+  // none does. A request without a seed gets
   // one that depends on the engine's seed and the ticket alone, so two equal requests differ.
   base::Status submit(Ticket ticket, Request request);
-  // Takes effect within one step; unknown or ended tickets are ignored. The end event still comes.
+  // Takes effect within one step; unknown or ended tickets are ignored. The end events still come.
   void cancel(Ticket ticket);
+  // One choice of it.
+  void cancel(Ticket ticket, int choice);
+
+  // Nothing computed so far is shared with requests that come later.
+  void clear_prefix_cache();
+  // Calls `replace` on the engine's thread while no request runs, and forgets the prefix cache:
+  // requests at hand end first, with kCancelled if `abort`; new ones wait meanwhile. Returns what
+  // `replace` returned, or kEngineUnavailable when the engine is not running or stops first. Waits,
+  // while paused until resumed.
+  base::Status replace_weights(std::function<base::Status()> replace, bool abort);
 
   EngineMetrics metrics() const;
 

@@ -1,7 +1,7 @@
 #include "engine/options.h"
 
 #include <algorithm>
-#include <cmath>
+#include <limits>
 
 namespace vsurge::engine {
 
@@ -16,7 +16,7 @@ base::Status at_least(const char* name, int value, int least) {
   return fail(ErrorCode::kUsage, "{}: expected at least {}, found {}", name, least, value);
 }
 
-base::Status in_range(const char* name, float value, float least, float most, bool open) {
+base::Status in_range(const char* name, float value, float least, float most, bool open = false) {
   // Written so that NaN fails.
   if (value <= most && (open ? value > least : value >= least)) return {};
   return fail_param(ErrorCode::kInvalidRequest, name,
@@ -24,28 +24,118 @@ base::Status in_range(const char* name, float value, float least, float most, bo
                     most, value);
 }
 
-base::Status check_sampling(const EngineOptions& options, const SamplingParams& sampling) {
-  VSURGE_TRY(in_range("temperature", sampling.temperature, 0.0F, 2.0F, false));
+base::Status whole_in_range(const char* name, int value, int least, int most) {
+  if (value >= least && value <= most) return {};
+  if (most == std::numeric_limits<int>::max()) {
+    return fail_param(ErrorCode::kInvalidRequest, name, "{}: expected at least {}, found {}", name,
+                      least, value);
+  }
+  return fail_param(ErrorCode::kInvalidRequest, name, "{}: expected {} to {}, found {}", name,
+                    least, most, value);
+}
+
+base::Status no_more_than(const char* name, const char* things, std::size_t count,
+                          std::size_t most) {
+  if (count <= most) return {};
+  return fail_param(ErrorCode::kInvalidRequest, name, "{}: expected at most {} {}, found {}", name,
+                    most, things, count);
+}
+
+base::Status is_token(const EngineOptions& options, const char* name, TokenId token) {
+  if (token >= 0 && token < options.vocabulary) return {};
+  return fail_param(ErrorCode::kInvalidRequest, name, "{}: expected token ids in 0..{}, found {}",
+                    name, options.vocabulary - 1, token);
+}
+
+base::Status are_tokens(const EngineOptions& options, const char* name,
+                        const std::vector<TokenId>& tokens, std::size_t most) {
+  VSURGE_TRY(no_more_than(name, "ids", tokens.size(), most));
+  for (const TokenId token : tokens) VSURGE_TRY(is_token(options, name, token));
+  return {};
+}
+
+base::Status check_truncation(const SamplingParams& sampling) {
+  constexpr int kMost = std::numeric_limits<int>::max();
+  constexpr float kLargest = std::numeric_limits<float>::max();
+  VSURGE_TRY(in_range("temperature", sampling.temperature, 0.0F, 2.0F));
+  VSURGE_TRY(whole_in_range("top_k", sampling.top_k, 0, kMost));
   VSURGE_TRY(in_range("top_p", sampling.top_p, 0.0F, 1.0F, true));
-  VSURGE_TRY(in_range("min_p", sampling.min_p, 0.0F, 1.0F, false));
-  if (sampling.top_k < 0) {
-    return fail_param(ErrorCode::kInvalidRequest, "top_k",
-                      "top_k: expected 0 (off) or more, found {}", sampling.top_k);
+  VSURGE_TRY(in_range("min_p", sampling.min_p, 0.0F, 1.0F));
+  VSURGE_TRY(in_range("typical_p", sampling.typical_p, 0.0F, 1.0F, true));
+  VSURGE_TRY(in_range("top_n_sigma", sampling.top_n_sigma, 0.0F, kLargest));
+  VSURGE_TRY(in_range("xtc_probability", sampling.xtc.probability, 0.0F, 1.0F));
+  return in_range("xtc_threshold", sampling.xtc.threshold, 0.0F, 0.5F);
+}
+
+base::Status check_penalties(const EngineOptions& options, const SamplingParams& sampling) {
+  constexpr int kMost = std::numeric_limits<int>::max();
+  VSURGE_TRY(in_range("repetition_penalty", sampling.repetition_penalty, 0.0F, 10.0F, true));
+  VSURGE_TRY(in_range("presence_penalty", sampling.presence_penalty, -2.0F, 2.0F));
+  VSURGE_TRY(in_range("frequency_penalty", sampling.frequency_penalty, -2.0F, 2.0F));
+  VSURGE_TRY(in_range("dry_multiplier", sampling.dry.multiplier, 0.0F, 100.0F));
+  VSURGE_TRY(in_range("dry_base", sampling.dry.base, 1.0F, 10.0F));
+  VSURGE_TRY(whole_in_range("dry_allowed_length", sampling.dry.allowed_length, 1, kMost));
+  VSURGE_TRY(whole_in_range("dry_penalty_last_n", sampling.dry.range, 0, kMost));
+  return are_tokens(options, "dry_sequence_breakers", sampling.dry.sequence_breakers,
+                    options.limits.sequence_breakers_max);
+}
+
+base::Status check_bans(const EngineOptions& options, const SamplingParams& sampling) {
+  const base::EngineLimits& limits = options.limits;
+  VSURGE_TRY(
+      no_more_than("logit_bias", "ids", sampling.logit_bias.size(), limits.logit_bias_max));
+  for (const auto& [token, bias] : sampling.logit_bias) {
+    VSURGE_TRY(is_token(options, "logit_bias", token));
+    VSURGE_TRY(in_range("logit_bias", bias, -100.0F, 100.0F));
   }
-  if (sampling.max_tokens && *sampling.max_tokens < 1) {
-    return fail_param(ErrorCode::kInvalidRequest, "max_tokens",
-                      "max_tokens: expected at least 1, found {}", *sampling.max_tokens);
+  VSURGE_TRY(no_more_than("bad_words", "words", sampling.bad_words.size(), limits.bad_words_max));
+  for (const std::vector<TokenId>& word : sampling.bad_words) {
+    if (word.empty()) {
+      return fail_param(ErrorCode::kInvalidRequest, "bad_words",
+                        "bad_words: expected at least one token in each, found an empty one");
+    }
+    VSURGE_TRY(are_tokens(options, "bad_words", word, limits.bad_word_tokens_max));
   }
-  if (sampling.stop_token_ids.size() > options.limits.stop_token_ids_max) {
-    return fail_param(ErrorCode::kInvalidRequest, "stop_token_ids",
-                      "stop_token_ids: expected at most {} ids, found {}",
-                      options.limits.stop_token_ids_max, sampling.stop_token_ids.size());
+  // More than the vocabulary can only be repetitions.
+  const auto vocabulary = static_cast<std::size_t>(options.vocabulary);
+  VSURGE_TRY(are_tokens(options, "allowed_token_ids", sampling.allowed_token_ids, vocabulary));
+  VSURGE_TRY(are_tokens(options, "suppress_tokens", sampling.suppress_tokens, vocabulary));
+  if (!sampling.thinking) return {};
+  const ThinkingBudget& thinking = *sampling.thinking;
+  VSURGE_TRY(whole_in_range("thinking_token_budget", thinking.tokens, 0,
+                            std::numeric_limits<int>::max()));
+  VSURGE_TRY(is_token(options, "thinking_token_budget", thinking.end_token));
+  if (thinking.begin_token == -1) return {};
+  return is_token(options, "thinking_token_budget", thinking.begin_token);
+}
+
+base::Status check_length(const EngineOptions& options, const SamplingParams& sampling) {
+  constexpr int kMost = std::numeric_limits<int>::max();
+  if (sampling.max_tokens) VSURGE_TRY(whole_in_range("max_tokens", *sampling.max_tokens, 1, kMost));
+  VSURGE_TRY(whole_in_range("min_tokens", sampling.min_tokens, 0, kMost));
+  if (sampling.max_tokens && sampling.min_tokens > *sampling.max_tokens) {
+    return fail_param(ErrorCode::kInvalidRequest, "min_tokens",
+                      "min_tokens: expected at most max_tokens ({}), found {}",
+                      *sampling.max_tokens, sampling.min_tokens);
   }
-  for (const TokenId token : sampling.stop_token_ids) {
-    if (token >= 0 && token < options.vocabulary) continue;
-    return fail_param(ErrorCode::kInvalidRequest, "stop_token_ids",
-                      "stop_token_ids: expected ids in 0..{}, found {}", options.vocabulary - 1,
-                      token);
+  return are_tokens(options, "stop_token_ids", sampling.stop_token_ids,
+                    options.limits.stop_token_ids_max);
+}
+
+base::Status check_sampling(const EngineOptions& options, const SamplingParams& sampling) {
+  VSURGE_TRY(check_truncation(sampling));
+  VSURGE_TRY(check_penalties(options, sampling));
+  VSURGE_TRY(check_bans(options, sampling));
+  VSURGE_TRY(check_length(options, sampling));
+  VSURGE_TRY(whole_in_range("n", sampling.n, 1, options.limits.choices_max));
+  VSURGE_TRY(whole_in_range("speculative_tokens", sampling.speculative_tokens, 0,
+                            options.limits.speculative_tokens_max));
+  if (sampling.logprobs) {
+    VSURGE_TRY(whole_in_range("logprobs", *sampling.logprobs, 0, kernels::kTopLogprobsMax));
+  }
+  if (sampling.prompt_logprobs) {
+    VSURGE_TRY(whole_in_range("prompt_logprobs", *sampling.prompt_logprobs, 0,
+                              kernels::kTopLogprobsMax));
   }
   return {};
 }

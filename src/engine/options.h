@@ -39,6 +39,8 @@ struct EngineOptions {
   std::unordered_map<std::string, double> client_weights;
   int passes_max = 64;  // how often a client's first waiting request may be passed by later ones
 
+  base::Nanoseconds watchdog = 30'000'000'000;  // a step that takes longer is reported as stuck
+
   base::EngineLimits limits;
 };
 

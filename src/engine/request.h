@@ -131,18 +131,17 @@ struct Event {
   FinishReason reason = FinishReason::kStop;  // when kEnd
   TokenId stop_token = -1;                    // when kStop: the token that ended it
   Usage usage;                                // up to and with this event
-  std::unique_ptr<Logprobs> logprobs;         // unless kEnd, if asked for
+  std::shared_ptr<const Logprobs> logprobs;   // unless kEnd, if asked for; events are copied
   base::Error error;                          // when kError
 
   bool is_end() const { return kind == EventKind::kEnd; }
 };
 
 // Called on the engine thread, once per step; must not block. Events of one choice are in order.
-// The sink may move from the events.
 class EventSink {
  public:
   virtual ~EventSink() = default;
-  virtual void publish(std::span<Event> events) = 0;
+  virtual void publish(std::span<const Event> events) = 0;
 };
 
 }  // namespace vsurge::engine

@@ -238,7 +238,7 @@ void Scheduler::forget(Ticket ticket) {
   groups_.erase(found);
 }
 
-std::span<Event> Scheduler::flush() {
+std::span<const Event> Scheduler::flush() {
   CHECK(!in_hand_);
   published_.clear();
   published_.swap(events_);

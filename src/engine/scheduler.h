@@ -56,9 +56,9 @@ class Scheduler {
   const StepPlan& plan(base::Nanoseconds now);
   // Takes the result of the plan in hand. Returns all events since the last call, valid until the
   // next.
-  std::span<Event> commit(const StepResult& result, base::Nanoseconds now);
+  std::span<const Event> commit(const StepResult& result, base::Nanoseconds now);
   // Events of cancel and expire without a step.
-  std::span<Event> flush();
+  std::span<const Event> flush();
 
   // Ends everything, and drops the plan in hand: kCancelled, or kError with `error`.
   void abort_all(FinishReason reason, const base::Error& error);

@@ -30,8 +30,8 @@ bool contains(const std::vector<TokenId>& tokens, TokenId token) {
   return std::find(tokens.begin(), tokens.end(), token) != tokens.end();
 }
 
-std::unique_ptr<Logprobs> logprobs_of(const kernels::SampleResult& sampled) {
-  auto logprobs = std::make_unique<Logprobs>();
+std::shared_ptr<const Logprobs> logprobs_of(const kernels::SampleResult& sampled) {
+  auto logprobs = std::make_shared<Logprobs>();
   logprobs->logprob = sampled.logprob;
   logprobs->rank = sampled.rank;
   logprobs->top.assign(sampled.top, sampled.top + sampled.top_count);
@@ -40,7 +40,7 @@ std::unique_ptr<Logprobs> logprobs_of(const kernels::SampleResult& sampled) {
 
 }  // namespace
 
-std::span<Event> Scheduler::commit(const StepResult& result, base::Nanoseconds now) {
+std::span<const Event> Scheduler::commit(const StepResult& result, base::Nanoseconds now) {
   CHECK(in_hand_);
   CHECK(result.sequences.size() == planned_.size() && result.rows.size() == plan_.rows.size());
   in_hand_ = false;
@@ -85,9 +85,9 @@ void Scheduler::commit_one(Sequence& sequence, const PlannedSequence& planned,
 void Scheduler::score_prompt(Sequence& sequence, const PlannedSequence& planned,
                              const StepResult& result) {
   const int prompt = sequence.group->prompt_tokens;
-  const int end = planned.first + static_cast<int>(planned.tokens.size());
-  for (int position = end - planned.rows; position < end && position + 1 < prompt; ++position) {
-    const int row = planned.first_row + position - (end - planned.rows);
+  const int past = planned.first + static_cast<int>(planned.tokens.size());
+  for (int position = past - planned.rows; position < past && position + 1 < prompt; ++position) {
+    const int row = planned.first_row + position - (past - planned.rows);
     const kernels::SampleResult& sampled = result.rows[static_cast<std::size_t>(row)];
     if (sampled.status != kernels::SampleStatus::kOk) {
       return end(sequence, error_event(row_error(sampled, position + 1)));

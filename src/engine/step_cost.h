@@ -16,6 +16,8 @@ struct StepCost {
   std::array<double, kPowers> tokens_ns{};
   // What each key read by each query adds.
   double context_token_ns = 0;
+  // Times as measured since, by those predicted.
+  double correction = 1;
 
   bool known() const { return tokens_ns[0] > 0; }
   // Of a step of `tokens` tokens that read `context_tokens` keys in all; linear between the powers
