@@ -44,8 +44,9 @@ class FakeRunner final : public StepRunner {
     std::this_thread::sleep_for(step_time);
     if (throws) throw std::runtime_error("device lost");
     if (throws_number) throw 5;
-    for (std::size_t i = 0; i < plan.sequences.size(); ++i) {
-      result.sequences[i].token = static_cast<TokenId>(plan.sequences[i].sampling.position % 1000);
+    for (std::size_t i = 0; i < plan.rows.size(); ++i) {
+      result.rows[i].status = kernels::SampleStatus::kOk;
+      result.rows[i].token = static_cast<TokenId>(plan.rows[i].position % 1000);
     }
   }
 
@@ -60,7 +61,7 @@ class Ledger final : public EventSink {
   void publish(std::span<const Event> events) override {
     const std::lock_guard lock(mutex_);
     for (const Event& event : events) {
-      if (event.is_end) {
+      if (event.is_end()) {
         ++ends_[event.ticket];
         last_[event.ticket] = event;
       } else {

@@ -28,6 +28,7 @@ class FakeModel final : public model::Model {
   std::int64_t page_bytes(int, tensor::DType) const override { return 1; }
   std::int64_t step_bytes(const model::StepLimits&) const override { return 1; }
   base::Status reserve(const model::StepLimits&) override { return {}; }
+  void copy_page(std::int32_t from, std::int32_t to) override { copies.push_back({from, to}); }
   tensor::Tensor forward(const model::Batch& batch) override {
     ++forwards;
     const auto copy = [](std::span<const std::int32_t> from) {
@@ -54,6 +55,7 @@ class FakeModel final : public model::Model {
                                 static_cast<std::int64_t>(logit_rows.size()), kVocabulary);
   }
 
+  std::vector<std::pair<std::int32_t, std::int32_t>> copies;
   int forwards = 0;
   int bad_row = -1;
   std::vector<std::int32_t> tokens, positions, slots, sequence_offsets, context_lengths, pages,
@@ -84,6 +86,8 @@ struct Rig {
   void run(const StepPlan& plan) {
     result.sequences.clear();
     result.sequences.resize(plan.sequences.size());
+    result.rows.clear();
+    result.rows.resize(plan.rows.size());
     executor.run(plan, result);
   }
 
@@ -94,21 +98,25 @@ struct Rig {
 };
 
 PlannedSequence planned(int first, std::span<const TokenId> tokens,
-                        std::span<const std::int32_t> pages, bool wants_token) {
+                        std::span<const std::int32_t> pages, bool samples) {
   PlannedSequence result;
   result.first = first;
   result.tokens = tokens;
   result.pages = pages;
-  result.wants_token = wants_token;
-  result.sampling = {0.0F, 1.0F, 0.0F, 0, 1, 0, nullptr};
+  result.samples = samples;
+  result.rows = samples ? 1 : 0;
   return result;
 }
 
 StepPlan plan_of(std::vector<PlannedSequence> sequences) {
   StepPlan plan;
   plan.sequences = std::move(sequences);
-  for (const auto& sequence : plan.sequences) {
+  for (auto& sequence : plan.sequences) {
     plan.tokens += static_cast<int>(sequence.tokens.size());
+    sequence.first_row = static_cast<int>(plan.rows.size());
+    for (int row = 0; row < sequence.rows; ++row) {
+      plan.rows.push_back({0.0F, 1.0F, 0.0F, 0, 1, 0, nullptr});
+    }
   }
   return plan;
 }
@@ -133,9 +141,25 @@ TEST(Executor, PacksTheBatch) {
   EXPECT_EQ(rig.model.pages, (Ints{7, 2, 3, 8}));
   EXPECT_EQ(rig.model.page_offsets, (Ints{0, 2, 3, 4}));
   EXPECT_EQ(rig.model.logit_rows, (Ints{2, 3}));
-  EXPECT_EQ(rig.result.sequences[0].token, 37);
-  EXPECT_EQ(rig.result.sequences[1].token, 42);
-  EXPECT_EQ(rig.result.sequences[2].token, -1);
+  ASSERT_EQ(rig.result.rows.size(), 2U);
+  EXPECT_EQ(rig.result.rows[0].token, 37);
+  EXPECT_EQ(rig.result.rows[1].token, 42);
+  EXPECT_TRUE(rig.model.copies.empty());
+}
+
+TEST(Executor, SeveralRowsOfOneSequence) {
+  Rig rig;
+  const Ints tokens = {30, 31, 32};
+  const Ints pages = {0};
+  PlannedSequence sequence = planned(0, tokens, pages, true);
+  sequence.rows = 2;
+  StepPlan plan = plan_of({sequence});
+  plan.copies = {{4, 5}, {4, 6}};
+  rig.run(plan);
+  EXPECT_EQ(rig.model.logit_rows, (Ints{1, 2}));
+  EXPECT_EQ(rig.result.rows[0].token, 32);
+  EXPECT_EQ(rig.result.rows[1].token, 34);
+  EXPECT_EQ(rig.model.copies, (std::vector<std::pair<std::int32_t, std::int32_t>>{{4, 5}, {4, 6}}));
 }
 
 TEST(Executor, NoRowsNoSampling) {
@@ -144,7 +168,7 @@ TEST(Executor, NoRowsNoSampling) {
   const Ints pages = {0};
   rig.run(plan_of({planned(0, tokens, pages, false)}));
   EXPECT_TRUE(rig.model.logit_rows.empty());
-  EXPECT_TRUE(rig.result.sequences[0].status.has_value());
+  EXPECT_TRUE(rig.result.sequences[0].has_value());
 }
 
 TEST(Executor, ABadRowFailsAlone) {
@@ -154,10 +178,9 @@ TEST(Executor, ABadRowFailsAlone) {
   const Ints pages[] = {{0}, {1}, {2}};
   rig.run(plan_of({planned(0, token, pages[0], true), planned(1, token, pages[1], true),
                    planned(2, token, pages[2], true)}));
-  EXPECT_EQ(rig.result.sequences[0].token, 30);
-  ASSERT_FALSE(rig.result.sequences[1].status.has_value());
-  EXPECT_EQ(rig.result.sequences[1].status.error().code, base::ErrorCode::kNumericalError);
-  EXPECT_EQ(rig.result.sequences[2].token, 32);
+  EXPECT_EQ(rig.result.rows[0].token, 30);
+  EXPECT_EQ(rig.result.rows[1].status, kernels::SampleStatus::kNotFinite);
+  EXPECT_EQ(rig.result.rows[2].token, 32);
 }
 
 TEST(Executor, Constraints) {
@@ -176,12 +199,11 @@ TEST(Executor, Constraints) {
   plan.sequences[2].constraint = &broken;
   for (int round = 0; round < 2; ++round) {  // masks are cleared between steps
     rig.run(plan);
-    EXPECT_EQ(rig.result.sequences[0].token, 69);
-    ASSERT_FALSE(rig.result.sequences[1].status.has_value());
-    EXPECT_EQ(rig.result.sequences[1].status.error().code, base::ErrorCode::kNumericalError);
-    ASSERT_FALSE(rig.result.sequences[2].status.has_value());
-    EXPECT_EQ(rig.result.sequences[2].status.error().message, "no mask");
-    EXPECT_EQ(rig.result.sequences[3].token, 30);
+    EXPECT_EQ(rig.result.rows[0].token, 69);
+    EXPECT_EQ(rig.result.rows[1].status, kernels::SampleStatus::kNothingAllowed);
+    ASSERT_FALSE(rig.result.sequences[2].has_value());
+    EXPECT_EQ(rig.result.sequences[2].error().message, "no mask");
+    EXPECT_EQ(rig.result.rows[3].token, 30);
   }
 }
 

@@ -75,11 +75,11 @@ void Scheduler::commit_one(Sequence& sequence, const PlannedSequence& planned,
                            const StepResult& result) {
   sequence.computed =
       std::min(planned.first + static_cast<int>(planned.tokens.size()), sequence.length);
+  // Before it can end: whoever comes next may go on from here.
+  publish_pages(sequence);
   if (sequence.scored < sequence.group->prompt_tokens) score_prompt(sequence, planned, result);
   if (planned.samples && sequence.place != Place::kEnded) take_tokens(sequence, planned, result);
-  if (sequence.place == Place::kEnded) return;
-  publish_pages(sequence);
-  leave_window(sequence);
+  if (sequence.place != Place::kEnded) leave_window(sequence);
 }
 
 void Scheduler::score_prompt(Sequence& sequence, const PlannedSequence& planned,

@@ -212,7 +212,7 @@ bool Scheduler::admit_next(Left& left) {
   const int available = pool_.available() - left.pages_next_step;
   if (blocked_ == &s && available <= blocked_pages_) return wait_for(WaitReason::kPages);
   const Found found = find_prefix(s);
-  const bool reads = s.length - found.computed > 1;
+  const bool reads = s.length - found.computed > 1 || !s.resumed;
   const int count = chunk(s, found.computed, left);
   if (count < 1 || (reads && left.prompts < 1)) return wait_for(WaitReason::kPrompts);
   // The last token is never computed, only handed out.

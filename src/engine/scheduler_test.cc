@@ -4,67 +4,16 @@
 
 #include <algorithm>
 
+#include "engine/scheduler_bed.h"
+
 namespace vsurge::engine {
 namespace {
 
-EngineOptions options() {
-  EngineOptions result;
-  result.max_concurrent_decodes = 4;
-  result.max_concurrent_prefill = 2;
-  result.max_batched_tokens = 8;
-  result.context_max = 64;
-  result.page_size = 4;
-  result.pages = 32;
-  result.vocabulary = 100;
-  result.eos_tokens = {2, 3};
-  return result;
-}
-
-Request request(int prompt, int max_tokens = 4) {
-  Request result;
-  result.prompt.assign(static_cast<std::size_t>(prompt), 7);
-  result.sampling.max_tokens = max_tokens;
-  return result;
-}
-
-// A scheduler, and a model that answers `token` for every row.
-struct Bench {
-  explicit Bench(const EngineOptions& o) : scheduler(o) {}
-
-  const StepPlan& plan() { return scheduler.plan(now); }
-  std::vector<Event> commit(const StepPlan& plan) {
-    StepResult result;
-    result.sequences.resize(plan.sequences.size());
-    for (auto& sequence : result.sequences) sequence.token = token;
-    const auto events = scheduler.commit(result);
-    return {events.begin(), events.end()};
-  }
-  std::vector<Event> step() { return commit(plan()); }
-  // Until nothing is left; all events.
-  std::vector<Event> finish() {
-    std::vector<Event> all;
-    while (!scheduler.idle()) {
-      for (Event& event : step()) all.push_back(std::move(event));
-    }
-    return all;
-  }
-
-  Scheduler scheduler;
-  TokenId token = 9;
-  base::Nanoseconds now = 0;
-};
-
-const Event& end_of(const std::vector<Event>& events, Ticket ticket) {
-  const auto found = std::find_if(events.begin(), events.end(), [&](const Event& event) {
-    return event.ticket == ticket && event.is_end;
-  });
-  EXPECT_NE(found, events.end()) << "ticket " << ticket;
-  return *found;
-}
+using namespace bed;
 
 TEST(Scheduler, ReadsInChunksThenDecodes) {
   Bench bench(options());
-  bench.scheduler.add(1, request(19, 3));
+  bench.add(1, request(19, 3));
   std::vector<int> counts;
   while (!bench.scheduler.idle()) {
     const StepPlan& plan = bench.plan();
@@ -72,9 +21,12 @@ TEST(Scheduler, ReadsInChunksThenDecodes) {
     const PlannedSequence& planned = plan.sequences[0];
     counts.push_back(static_cast<int>(planned.tokens.size()));
     const int end = planned.first + counts.back();
-    EXPECT_EQ(planned.wants_token, end >= 19);
+    EXPECT_EQ(planned.samples, end >= 19);
+    ASSERT_EQ(plan.rows.size(), end >= 19 ? 1U : 0U);
     EXPECT_EQ(planned.pages.size(), static_cast<std::size_t>((end + 3) / 4));
-    EXPECT_EQ(planned.sampling.position, static_cast<std::uint64_t>(planned.wants_token ? end : 0));
+    if (planned.samples) {
+      EXPECT_EQ(plan.rows[0].position, static_cast<std::uint64_t>(end));
+    }
     bench.commit(plan);
   }
   EXPECT_EQ(counts, (std::vector<int>{8, 8, 3, 1, 1}));
@@ -85,8 +37,8 @@ TEST(Scheduler, ChunkLimit) {
   EngineOptions o = options();
   o.prefill_chunk_max = 5;
   Bench bench(o);
-  bench.scheduler.add(1, request(19));
-  bench.scheduler.add(2, request(19));
+  bench.add(1, request(19));
+  bench.add(2, request(19));
   const StepPlan& plan = bench.plan();
   ASSERT_EQ(plan.sequences.size(), 2U);
   EXPECT_EQ(plan.sequences[0].tokens.size(), 5U);
@@ -96,9 +48,9 @@ TEST(Scheduler, ChunkLimit) {
 
 TEST(Scheduler, DecodingGoesOnWhileAPromptIsRead) {
   Bench bench(options());
-  bench.scheduler.add(1, request(1, 20));
+  bench.add(1, request(1, 20));
   bench.step();
-  bench.scheduler.add(2, request(40));
+  bench.add(2, request(40));
   for (int i = 0; i < 5; ++i) {
     const StepPlan& plan = bench.plan();
     ASSERT_EQ(plan.sequences.size(), 2U);
@@ -111,7 +63,7 @@ TEST(Scheduler, DecodingGoesOnWhileAPromptIsRead) {
 
 TEST(Scheduler, LimitsOfPromptsAndSequences) {
   Bench bench(options());
-  for (Ticket ticket = 1; ticket <= 7; ++ticket) bench.scheduler.add(ticket, request(1, 10));
+  for (Ticket ticket = 1; ticket <= 7; ++ticket) bench.add(ticket, request(1, 10));
   for (const std::size_t sequences : {2U, 4U, 4U}) {
     const StepPlan& plan = bench.plan();
     EXPECT_EQ(plan.sequences.size(), sequences);
@@ -131,18 +83,18 @@ TEST(Scheduler, PriorityThenArrival) {
   for (Ticket ticket = 0; ticket < 5; ++ticket) {
     Request r = request(2, 1);
     r.priority = priorities[ticket];
-    bench.scheduler.add(ticket, std::move(r));
+    bench.add(ticket, std::move(r));
   }
   std::vector<Ticket> order;
   for (const Event& event : bench.finish()) {
-    if (event.is_end) order.push_back(event.ticket);
+    if (event.is_end()) order.push_back(event.ticket);
   }
   EXPECT_EQ(order, (std::vector<Ticket>{2, 4, 0, 3, 1}));
 }
 
 TEST(Scheduler, EndsAndUsage) {
   Bench bench(options());
-  bench.scheduler.add(1, request(3, 2));
+  bench.add(1, request(3, 2));
   auto events = bench.finish();
   ASSERT_EQ(events.size(), 3U);
   EXPECT_EQ(events[0].token, 9);
@@ -153,7 +105,7 @@ TEST(Scheduler, EndsAndUsage) {
 
   // End-of-text and stop tokens are no part of the answer, but are counted.
   bench.token = 3;
-  bench.scheduler.add(2, request(3));
+  bench.add(2, request(3));
   events = bench.finish();
   ASSERT_EQ(events.size(), 1U);
   EXPECT_EQ(events[0].reason, FinishReason::kStop);
@@ -162,19 +114,19 @@ TEST(Scheduler, EndsAndUsage) {
 
   Request stubborn = request(3);
   stubborn.sampling.ignore_eos = true;
-  bench.scheduler.add(3, std::move(stubborn));
+  bench.add(3, std::move(stubborn));
   EXPECT_EQ(bench.finish().size(), 5U);
 
   Request stopping = request(3);
   stopping.sampling.ignore_eos = true;
   stopping.sampling.stop_token_ids = {50, 3};
-  bench.scheduler.add(4, std::move(stopping));
+  bench.add(4, std::move(stopping));
   EXPECT_EQ(bench.finish().size(), 1U);
 
   bench.token = 9;
   Request open = request(60);
   open.sampling.max_tokens.reset();
-  bench.scheduler.add(5, std::move(open));
+  bench.add(5, std::move(open));
   events = bench.finish();
   EXPECT_EQ(end_of(events, 5).reason, FinishReason::kLength);
   EXPECT_EQ(end_of(events, 5).usage.completion_tokens, 4);
@@ -184,10 +136,10 @@ TEST(Scheduler, CancelFreesInEveryState) {
   EngineOptions o = options();
   o.max_concurrent_decodes = 2;
   Bench bench(o);
-  bench.scheduler.add(1, request(2, 30));  // decodes
+  bench.add(1, request(2, 30));  // decodes
   bench.step();
-  bench.scheduler.add(2, request(40, 20));  // is being read
-  bench.scheduler.add(3, request(2, 30));   // waits
+  bench.add(2, request(40, 20));  // is being read
+  bench.add(3, request(2, 30));   // waits
   bench.step();
   EXPECT_GT(bench.scheduler.pool().used(), 10);
   for (const Ticket ticket : {Ticket{3}, Ticket{2}, Ticket{1}, Ticket{1}, Ticket{99}}) {
@@ -208,7 +160,7 @@ TEST(Scheduler, DeadlinesOfRunningAndWaiting) {
   for (Ticket ticket = 1; ticket <= 3; ++ticket) {
     Request r = request(2, 30);
     if (ticket < 3) r.deadline = 100;
-    bench.scheduler.add(ticket, std::move(r));
+    bench.add(ticket, std::move(r));
   }
   EXPECT_EQ(bench.scheduler.next_deadline(), 100);
   bench.step();
@@ -226,13 +178,13 @@ TEST(Scheduler, YoungestGivesWay) {
   EngineOptions o = options();
   o.pages = 6;  // 24 tokens
   Bench bench(o);
-  bench.scheduler.add(1, request(4, 18));
-  bench.scheduler.add(2, request(4, 18));
+  bench.add(1, request(4, 18));
+  bench.add(2, request(4, 18));
   const auto events = bench.finish();
   EXPECT_GE(bench.scheduler.metrics().preemptions, 1U);
   std::vector<Ticket> order;
   for (const Event& event : events) {
-    if (event.is_end) order.push_back(event.ticket);
+    if (event.is_end()) order.push_back(event.ticket);
   }
   EXPECT_EQ(order, (std::vector<Ticket>{1, 2}));
   EXPECT_EQ(end_of(events, 2).usage.completion_tokens, 18);
@@ -244,11 +196,11 @@ TEST(Scheduler, LowerPriorityGivesWayThoughItIsOlder) {
   Bench bench(o);
   Request low = request(4, 18);
   low.priority = 1;
-  bench.scheduler.add(1, std::move(low));
-  bench.scheduler.add(2, request(4, 18));
+  bench.add(1, std::move(low));
+  bench.add(2, request(4, 18));
   std::vector<Ticket> order;
   for (const Event& event : bench.finish()) {
-    if (event.is_end) order.push_back(event.ticket);
+    if (event.is_end()) order.push_back(event.ticket);
   }
   EXPECT_GE(bench.scheduler.metrics().preemptions, 1U);
   EXPECT_EQ(order, (std::vector<Ticket>{2, 1}));
@@ -256,26 +208,36 @@ TEST(Scheduler, LowerPriorityGivesWayThoughItIsOlder) {
 
 TEST(Scheduler, BadRowEndsItsSequenceAlone) {
   Bench bench(options());
-  bench.scheduler.add(1, request(2, 2));
-  bench.scheduler.add(2, request(2, 2));
+  bench.add(1, request(2, 2));
+  bench.add(2, request(2, 2));
   const StepPlan& plan = bench.plan();
-  StepResult result;
-  result.sequences.resize(2);
-  result.sequences[0].status = base::fail(base::ErrorCode::kNumericalError, "NaN");
-  result.sequences[1].token = 9;
   ASSERT_EQ(plan.sequences.size(), 2U);
-  const auto events = bench.scheduler.commit(result);
+  StepResult result = bench.result_of(plan);
+  result.rows[0].status = kernels::SampleStatus::kNotFinite;
+  const auto events = bench.scheduler.commit(result, 0);
   ASSERT_EQ(events.size(), 2U);
   EXPECT_EQ(events[0].error.code, base::ErrorCode::kNumericalError);
-  EXPECT_FALSE(events[1].is_end);
+  EXPECT_FALSE(events[1].is_end());
   EXPECT_EQ(end_of(bench.finish(), 2).reason, FinishReason::kLength);
+}
+
+TEST(Scheduler, AFailedSequenceEndsAlone) {
+  Bench bench(options());
+  bench.add(1, request(2, 2));
+  bench.add(2, request(2, 2));
+  StepResult result = bench.result_of(bench.plan());
+  result.sequences[1] = base::fail(base::ErrorCode::kInternal, "no mask");
+  const auto events = bench.scheduler.commit(result, 0);
+  ASSERT_EQ(events.size(), 2U);
+  EXPECT_EQ(events[1].error.message, "no mask");
+  EXPECT_EQ(end_of(bench.finish(), 1).reason, FinishReason::kLength);
 }
 
 TEST(Scheduler, TokenOutsideTheVocabularyEndsItsSequence) {
   for (const TokenId token : {-1, 100}) {
     Bench bench(options());
     bench.token = token;
-    bench.scheduler.add(1, request(2, 2));
+    bench.add(1, request(2, 2));
     EXPECT_EQ(end_of(bench.finish(), 1).error.code, base::ErrorCode::kInternal);
   }
 }
@@ -295,8 +257,8 @@ class RefusingConstraint final : public TokenConstraint {
 TEST(Scheduler, ConstraintSeesEachToken) {
   Bench bench(options());
   Request r = request(2, 10);
-  r.constraint = std::make_unique<RefusingConstraint>();
-  bench.scheduler.add(1, std::move(r));
+  r.constraints.push_back(std::make_unique<RefusingConstraint>());
+  bench.add(1, std::move(r));
   const auto events = bench.finish();
   ASSERT_EQ(events.size(), 3U);
   EXPECT_EQ(events[2].error.message, "enough");
@@ -309,8 +271,8 @@ TEST(Scheduler, SeedsAreTheRequestsOwnOrDrawnFromTicket) {
     Bench bench(o);
     Request r = request(2, 2);
     r.sampling.seed = own;
-    bench.scheduler.add(ticket, std::move(r));
-    return bench.plan().sequences[0].sampling.seed;
+    bench.add(ticket, std::move(r));
+    return bench.plan().rows[0].seed;
   };
   EXPECT_EQ(seed_of(1, 5, 77), 77U);
   EXPECT_EQ(seed_of(2, 6, 77), 77U);
@@ -321,7 +283,7 @@ TEST(Scheduler, SeedsAreTheRequestsOwnOrDrawnFromTicket) {
 
 TEST(Scheduler, AbortEndsAllEvenWithAPlanInHand) {
   Bench bench(options());
-  for (Ticket ticket = 1; ticket <= 6; ++ticket) bench.scheduler.add(ticket, request(4));
+  for (Ticket ticket = 1; ticket <= 6; ++ticket) bench.add(ticket, request(4));
   bench.plan();
   bench.scheduler.abort_all(FinishReason::kError,
                             {base::ErrorCode::kEngineUnavailable, "gone", {}});
