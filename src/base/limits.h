@@ -77,6 +77,12 @@ struct EngineLimits {
   std::size_t queue_requests_max = 4096;
   std::size_t queue_tokens_max = 16'000'000;
   std::size_t stop_token_ids_max = 64;
+  std::size_t logit_bias_max = 1024;  // OpenAI has 300
+  std::size_t bad_words_max = 1024;
+  std::size_t bad_word_tokens_max = 64;      // of one
+  std::size_t sequence_breakers_max = 1024;  // of DRY, in tokens
+  int choices_max = 128;                     // n
+  int speculative_tokens_max = 16;
 };
 
 }  // namespace vsurge::base

@@ -82,8 +82,7 @@ base::Status check_penalties(const EngineOptions& options, const SamplingParams&
 
 base::Status check_bans(const EngineOptions& options, const SamplingParams& sampling) {
   const base::EngineLimits& limits = options.limits;
-  VSURGE_TRY(
-      no_more_than("logit_bias", "ids", sampling.logit_bias.size(), limits.logit_bias_max));
+  VSURGE_TRY(no_more_than("logit_bias", "ids", sampling.logit_bias.size(), limits.logit_bias_max));
   for (const auto& [token, bias] : sampling.logit_bias) {
     VSURGE_TRY(is_token(options, "logit_bias", token));
     VSURGE_TRY(in_range("logit_bias", bias, -100.0F, 100.0F));
@@ -102,8 +101,8 @@ base::Status check_bans(const EngineOptions& options, const SamplingParams& samp
   VSURGE_TRY(are_tokens(options, "suppress_tokens", sampling.suppress_tokens, vocabulary));
   if (!sampling.thinking) return {};
   const ThinkingBudget& thinking = *sampling.thinking;
-  VSURGE_TRY(whole_in_range("thinking_token_budget", thinking.tokens, 0,
-                            std::numeric_limits<int>::max()));
+  VSURGE_TRY(
+      whole_in_range("thinking_token_budget", thinking.tokens, 0, std::numeric_limits<int>::max()));
   VSURGE_TRY(is_token(options, "thinking_token_budget", thinking.end_token));
   if (thinking.begin_token == -1) return {};
   return is_token(options, "thinking_token_budget", thinking.begin_token);
@@ -134,8 +133,8 @@ base::Status check_sampling(const EngineOptions& options, const SamplingParams& 
     VSURGE_TRY(whole_in_range("logprobs", *sampling.logprobs, 0, kernels::kTopLogprobsMax));
   }
   if (sampling.prompt_logprobs) {
-    VSURGE_TRY(whole_in_range("prompt_logprobs", *sampling.prompt_logprobs, 0,
-                              kernels::kTopLogprobsMax));
+    VSURGE_TRY(
+        whole_in_range("prompt_logprobs", *sampling.prompt_logprobs, 0, kernels::kTopLogprobsMax));
   }
   return {};
 }
@@ -171,8 +170,9 @@ base::Status check_options(const EngineOptions& options) {
   }
   for (const auto& [client, weight] : options.client_weights) {
     if (weight > 0 && weight <= 1e6) continue;
-    return fail(ErrorCode::kUsage, "client_weights: expected a number in (0, 1000000] for {}, found {}",
-                client, weight);
+    return fail(ErrorCode::kUsage,
+                "client_weights: expected a number in (0, 1000000] for {}, found {}", client,
+                weight);
   }
   return at_least("pages * page_size", sequence_tokens_max(options), 2);
 }
@@ -186,7 +186,8 @@ int running_max(const EngineOptions& options) {
 int logit_rows_max(const EngineOptions& options) {
   constexpr int kExtraRows = 32;  // for guesses and scored prompts
   if (options.logit_rows_max > 0) return options.logit_rows_max;
-  return std::min(running_max(options) + kExtraRows, std::max(running_max(options), options.max_batched_tokens));
+  return std::min(running_max(options) + kExtraRows,
+                  std::max(running_max(options), options.max_batched_tokens));
 }
 
 std::uint64_t choice_seed(const EngineOptions& options, Ticket ticket,

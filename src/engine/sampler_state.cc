@@ -239,8 +239,8 @@ void SamplerState::apply_dry(std::span<const TokenId> history) {
   }
   for (kernels::LogitEdit& edit : step_edits_) {
     const double exponent = static_cast<double>(edit.subtract) - dry_.allowed_length;
-    const double penalty = static_cast<double>(dry_.multiplier) *
-                           std::pow(static_cast<double>(dry_.base), exponent);
+    const double penalty =
+        static_cast<double>(dry_.multiplier) * std::pow(static_cast<double>(dry_.base), exponent);
     edit.subtract = static_cast<float>(std::min(penalty, kDryPenaltyMax));
   }
 }

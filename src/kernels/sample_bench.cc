@@ -41,7 +41,7 @@ std::vector<float> make_logits(Shape shape) {
 
 void sample_rows(benchmark::State& state, IsaLevel level, Shape shape, SampleRow row) {
   std::vector<float> logits = make_logits(shape);  // unchanged, as there is no mask
-  std::vector<std::uint64_t> scratch(2 * std::size_t{kVocabulary});
+  std::vector<std::uint64_t> scratch(sample_scratch(kVocabulary));
   const SampleFunction sample = table(level).sample;
   for (auto _ : state) {
     ++row.position;

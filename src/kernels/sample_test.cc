@@ -35,7 +35,7 @@ SampleResult sample(const std::vector<float>& logits, const SampleRow& row,
   const std::size_t n = logits.size();
   std::vector<float> values(n + 2, 77.0F);
   std::copy(logits.begin(), logits.end(), values.begin() + 1);
-  std::vector<std::uint64_t> scratch(2 * n + 2, 0xabcdef);
+  std::vector<std::uint64_t> scratch(sample_scratch(static_cast<int32_t>(n)) + 2, 0xabcdef);
   const auto result =
       table(level).sample(values.data() + 1, static_cast<int32_t>(n), row, scratch.data() + 1);
   EXPECT_EQ(values.front(), 77.0F);

@@ -78,7 +78,8 @@ CpuBackend::ScratchSizes CpuBackend::scratch_sizes(const StepShape& shape) const
   sizes.groups = inputs / kGroupMin * kPlanesMax * 3 * sizeof(float);
   sizes.partials = static_cast<std::size_t>(partials) * sizeof(float);
   sizes.attention = threads * static_cast<std::size_t>(attention) * sizeof(float);
-  sizes.sampling = threads * static_cast<std::size_t>(shape.vocabulary) * 2 * sizeof(std::uint64_t);
+  sizes.sampling = threads * sizeof(std::uint64_t) *
+                   kernels::sample_scratch(static_cast<std::int32_t>(shape.vocabulary));
   return sizes;
 }
 
@@ -320,7 +321,7 @@ void CpuBackend::do_gather_rows(Tensor x, std::span<const std::int32_t> rows, Te
 
 void CpuBackend::do_sample(Tensor logits, std::span<const kernels::SampleRow> rows,
                            std::span<kernels::SampleResult> results) {
-  const auto scratch = 2 * static_cast<std::size_t>(logits.cols);
+  const std::size_t scratch = kernels::sample_scratch(static_cast<std::int32_t>(logits.cols));
   need(sampling_, scratch * static_cast<std::size_t>(pool_.size()) * sizeof(std::uint64_t));
   auto* memory = reinterpret_cast<std::uint64_t*>(sampling_.data());
   pool_.parallel_for(logits.rows, 1, [&](std::int64_t begin, std::int64_t end, int worker) {
