@@ -299,10 +299,10 @@ std::span<const Event> Engine::State::step() {
 void Engine::State::observe(const StepPlan& plan, base::Nanoseconds ns) {
   constexpr double kShare = 0.02;
   const double time = static_cast<double>(std::max<base::Nanoseconds>(ns, 1));
-  recent_tokens = recent_tokens * (1 - kShare) + plan.tokens * kShare;
+  recent_tokens = recent_tokens * (1 - kShare) + plan.load.tokens * kShare;
   recent_ns = recent_ns * (1 - kShare) + time * kShare;
   if (!cost.known()) return;
-  const double predicted = cost.predict_ns(plan.tokens, plan.context_tokens);
+  const double predicted = cost.predict_ns(plan.load);
   const double factor = std::clamp(time / predicted, 0.2, 5.0);
   cost.correction = std::clamp(cost.correction * (1 - kShare + kShare * factor), 0.1, 10.0);
   scheduler.set_cost(cost);

@@ -81,7 +81,7 @@ void Executor::fill_masks(const StepPlan& plan, StepResult& result) {
 }
 
 void Executor::run(const StepPlan& plan, StepResult& result) {
-  CHECK(plan.tokens <= limits_.tokens_max, "{} tokens", plan.tokens);
+  CHECK(plan.load.tokens <= limits_.tokens_max, "{} tokens", plan.load.tokens);
   CHECK(plan.sequences.size() <= static_cast<std::size_t>(limits_.sequences_max));
   CHECK(result.sequences.size() == plan.sequences.size() &&
         result.rows.size() == plan.rows.size());
@@ -129,7 +129,7 @@ void Executor::warm_up() {
       sampling.logprobs = kernels::kTopLogprobsMax;
     }
     page += planned.pages.size();
-    plan.tokens += count;
+    plan.load.tokens += count;
   }
   StepResult result;
   result.sequences.resize(plan.sequences.size());

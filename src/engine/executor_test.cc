@@ -112,7 +112,7 @@ StepPlan plan_of(std::vector<PlannedSequence> sequences) {
   StepPlan plan;
   plan.sequences = std::move(sequences);
   for (auto& sequence : plan.sequences) {
-    plan.tokens += static_cast<int>(sequence.tokens.size());
+    plan.load.tokens += static_cast<int>(sequence.tokens.size());
     sequence.first_row = static_cast<int>(plan.rows.size());
     for (int row = 0; row < sequence.rows; ++row) {
       plan.rows.push_back({0.0F, 1.0F, 0.0F, 0, 1, 0, nullptr});

@@ -91,8 +91,7 @@ class Scheduler {
     int pages_next_step = 0;  // that planned sequences may ask for in the next step
     bool read = false;        // a part of a prompt is planned
     // What the step will take as far as it is planned, decoding ones as if they all were.
-    int tokens = 0;
-    std::int64_t context_tokens = 0;
+    StepLoad load;
     double time_ns_max = 0;  // 0 = not bounded
   };
   // What a sequence need not compute when it is admitted.
@@ -110,7 +109,7 @@ class Scheduler {
   // scheduler_plan.cc
   Left budget();
   int window_pages_gone(int computed) const;
-  std::int64_t context_tokens(int first, int count) const;
+  std::int64_t keys(int first, int count) const;
   int chunk(const Sequence& sequence, int computed, const Left& left) const;
   int chunk_in_time(int most, int computed, const Left& left) const;
   int guess(Sequence& sequence, Left& left);

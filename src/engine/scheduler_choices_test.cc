@@ -24,7 +24,7 @@ TEST(SchedulerChoices, ThePromptIsReadOnce) {
   std::vector<Event> events;
   while (!bench.scheduler.idle()) {
     const StepPlan& plan = bench.plan();
-    computed += plan.tokens;
+    computed += plan.load.tokens;
     copies.insert(copies.end(), plan.copies.begin(), plan.copies.end());
     for (Event& event : bench.commit(plan)) events.push_back(event);
   }

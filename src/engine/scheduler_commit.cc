@@ -57,7 +57,7 @@ std::span<const Event> Scheduler::commit(const StepResult& result, base::Nanosec
     if (s.group->held && s.choice == 0) release_held(*s.group);
   }
   metrics_.steps = plan_.step;
-  if (!plan_.empty()) metrics_.step_tokens.observe(plan_.tokens);
+  if (!plan_.empty()) metrics_.step_tokens.observe(plan_.load.tokens);
   if (any_ended) {
     sweep();
     for (const PlannedSequence& planned : plan_.sequences) {

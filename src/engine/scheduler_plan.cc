@@ -14,8 +14,7 @@ const StepPlan& Scheduler::plan(base::Nanoseconds now) {
   plan_.sequences.clear();
   plan_.rows.clear();
   plan_.copies.clear();
-  plan_.tokens = 0;
-  plan_.context_tokens = 0;
+  plan_.load = {};
   planned_.clear();
   Left left = budget();
   plan_running(left);
@@ -33,25 +32,26 @@ Scheduler::Left Scheduler::budget() {
   left.prompts = options_.max_concurrent_prefill;
   for (const Sequence* s : running_) {
     if (s->remaining() == 1) {
-      ++left.tokens;
-      left.context_tokens += context_tokens(s->computed, 1);
+      ++left.load.tokens;
+      left.load.decode_keys += keys(s->computed, 1);
     } else {
       --left.prompts;
     }
   }
-  left.prompt_tokens = options_.max_batched_tokens - left.tokens;
+  left.load.rows = left.load.tokens;
+  left.prompt_tokens = options_.max_batched_tokens - left.load.tokens;
   left.extra_rows = logit_rows_max(options_) - running_max_;
-  if (left.tokens > 0 && cost_.known()) {
+  if (left.load.tokens > 0 && cost_.known()) {
     left.time_ns_max =
         options_.target_step > 0
             ? static_cast<double>(options_.target_step)
-            : options_.step_stretch * cost_.predict_ns(left.tokens, left.context_tokens);
+            : options_.step_stretch * cost_.predict_ns(left.load);
   }
   return left;
 }
 
 // Keys that `count` queries read, the first at position `first`.
-std::int64_t Scheduler::context_tokens(int first, int count) const {
+std::int64_t Scheduler::keys(int first, int count) const {
   const auto last = static_cast<std::int64_t>(first) + count;
   if (options_.window > 0 && last > options_.window) {
     return std::int64_t{options_.window} * count;
@@ -88,9 +88,10 @@ int Scheduler::chunk_in_time(int most, int computed, const Left& left) const {
   int too_many = most + 1;
   while (fits + 1 < too_many) {
     const int count = fits + (too_many - fits) / 2;
-    const double time = cost_.predict_ns(left.tokens + count,
-                                         left.context_tokens + context_tokens(computed, count));
-    (time <= left.time_ns_max ? fits : too_many) = count;
+    StepLoad load = left.load;
+    load.tokens += count;
+    load.prompt_keys += keys(computed, count);
+    (cost_.predict_ns(load) <= left.time_ns_max ? fits : too_many) = count;
   }
   return fits;
 }
@@ -115,7 +116,8 @@ int Scheduler::guess(Sequence& sequence, Left& left) {
   }
   left.prompt_tokens -= count;
   left.extra_rows -= count;
-  left.tokens += count;
+  left.load.tokens += count;
+  left.load.rows += count;
   metrics_.guessed_tokens += static_cast<std::uint64_t>(count);
   return count;
 }
@@ -131,8 +133,8 @@ void Scheduler::plan_running(Left& left) {
       append_plan(s, count, decodes ? guess(s, left) : 0, left);
       if (!decodes) {
         left.prompt_tokens -= count;
-        left.tokens += count;
-        left.context_tokens += context_tokens(s.computed, count);
+        left.load.tokens += count;
+        left.load.prompt_keys += keys(s.computed, count);
         left.read = true;
       }
     }
@@ -151,8 +153,9 @@ bool Scheduler::take_pages(std::size_t place, int pages, Left& left) {
     const Sequence& gives_way = *running_[victim];
     if (gives_way.remaining() == 1) {
       ++left.prompt_tokens;
-      --left.tokens;
-      left.context_tokens -= context_tokens(gives_way.computed, 1);
+      --left.load.tokens;
+      --left.load.rows;
+      left.load.decode_keys -= keys(gives_way.computed, 1);
     } else {
       ++left.prompts;
     }
@@ -227,8 +230,8 @@ bool Scheduler::admit_next(Left& left) {
   if (!reserve_memory(s)) return true;
   admit(s, found, for_good ? soon : pages_for(s.length));
   left.prompt_tokens -= count;
-  left.tokens += count;
-  left.context_tokens += context_tokens(s.computed, count);
+  left.load.tokens += count;
+  left.load.prompt_keys += keys(s.computed, count);
   if (reads) {
     --left.prompts;
     left.read = true;
@@ -375,8 +378,10 @@ void Scheduler::append_plan(Sequence& sequence, int count, int guesses, Left& le
     }
   }
   planned_.push_back(&sequence);
-  plan_.tokens += count + guesses;
-  plan_.context_tokens += context_tokens(planned.first, count + guesses);
+  plan_.load.tokens += count + guesses;
+  plan_.load.rows += planned.rows;
+  (count + guesses == 1 ? plan_.load.decode_keys : plan_.load.prompt_keys) +=
+      keys(planned.first, count + guesses);
 }
 
 // The last tokens whose logits are wanted: those before a prompt's token that is to be scored, and

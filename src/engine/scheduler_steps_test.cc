@@ -30,7 +30,7 @@ int tokens_of(const StepPlan& plan, Ticket ticket) {
 TEST(SchedulerSteps, AlonePromptsTakeTheWholeStep) {
   Bench bench(timed());
   bench.add(1, request(2000));
-  EXPECT_EQ(bench.plan().tokens, 512);
+  EXPECT_EQ(bench.plan().load.tokens, 512);
 }
 
 TEST(SchedulerSteps, APromptDoesNotStallTheOthers) {

@@ -4,21 +4,26 @@
 #include <bit>
 
 namespace vsurge::engine {
+namespace {
 
-double StepCost::predict_ns(int tokens, std::int64_t context_tokens) const {
-  if (!known() || tokens < 1) return 0;
+double time_of_tokens(const StepCost& cost, int tokens) {
+  const auto at = [&cost](int power) { return cost.tokens_ns[static_cast<std::size_t>(power)]; };
   int last = 0;
-  while (last + 1 < kPowers && tokens_ns[static_cast<std::size_t>(last) + 1] > 0) ++last;
-  const double context = context_token_ns * static_cast<double>(context_tokens);
-  const int power = std::bit_width(static_cast<unsigned>(tokens)) - 1;
-  if (last == 0) return correction * (tokens_ns[0] * tokens + context);
+  while (last + 1 < StepCost::kPowers && at(last + 1) > 0) ++last;
+  if (last == 0) return at(0) * tokens;
   // Beyond the last power the line through the last two goes on.
-  const int low = std::min(power, last - 1);
-  const double from = tokens_ns[static_cast<std::size_t>(low)];
-  const double to = tokens_ns[static_cast<std::size_t>(low) + 1];
-  const double width = static_cast<double>(1 << low);
-  const double share = (tokens - width) / width;
-  return correction * (from + (to - from) * share + context);
+  const int low = std::min(static_cast<int>(std::bit_width(static_cast<unsigned>(tokens))) - 1, last - 1);
+  const auto width = static_cast<double>(1 << low);
+  return at(low) + (at(low + 1) - at(low)) * (tokens - width) / width;
+}
+
+}  // namespace
+
+double StepCost::predict_ns(const StepLoad& load) const {
+  if (!known() || load.tokens < 1) return 0;
+  return correction * (time_of_tokens(*this, load.tokens) + row_ns * std::max(0, load.rows - 1) +
+                       decode_key_ns * static_cast<double>(load.decode_keys) +
+                       prompt_key_ns * static_cast<double>(load.prompt_keys));
 }
 
 }  // namespace vsurge::engine

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "engine/request.h"
+#include "engine/step_cost.h"
 #include "kernels/sample.h"
 
 namespace vsurge::engine {
@@ -37,8 +38,7 @@ struct StepPlan {
   std::vector<PlannedSequence> sequences;
   std::vector<kernels::SampleRow> rows;  // in order of sequences and tokens
   std::vector<PageCopy> copies;          // each `to` once, none of them also a `from`
-  int tokens = 0;                        // sum over sequences
-  std::int64_t context_tokens = 0;       // keys read per layer and head: a measure of attention
+  StepLoad load;
 
   bool empty() const { return sequences.empty(); }
 };
