@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <bit>
 #include <cerrno>
 #include <cstddef>
 #include <cstdlib>
@@ -67,7 +68,7 @@ int posix_memalign(void** memory, std::size_t alignment, std::size_t size) {
 // Buffers come from here; malloc's own maps are counted there.
 void* mmap(void* at, std::size_t size, int protection, int flags, int file, off_t offset) noexcept {
   if (counting) ++allocations;
-  return reinterpret_cast<void*>(::syscall(SYS_mmap, at, size, protection, flags, file, offset));
+  return std::bit_cast<void*>(::syscall(SYS_mmap, at, size, protection, flags, file, offset));
 }
 void* mmap64(void* at, std::size_t size, int protection, int flags, int file,
              off_t offset) noexcept {

@@ -164,8 +164,8 @@ std::vector<double> reference(const Shape& s, const Prompt& p, DType stored) {
     for (int h = 0; h < s.heads + s.kv_heads; ++h) {
       float* v = x.data() + t * width + h * s.head_dim;
       for (int i = 0; i < half; ++i) {
-        const float c = p.cosines[static_cast<std::size_t>(t * half + i)];
-        const float n = p.sines[static_cast<std::size_t>(t * half + i)];
+        const float c = p.cosines.data()[t * half + i];
+        const float n = p.sines.data()[t * half + i];
         const float a = v[i], b = v[i + half];
         v[i] = a * c - b * n;
         v[i + half] = b * c + a * n;
@@ -186,7 +186,7 @@ std::vector<double> reference(const Shape& s, const Prompt& p, DType stored) {
       const float* q = x.data() + t * width + h * s.head_dim;
       std::vector<double> score;
       for (int key = first; key <= t; ++key) {
-        const double* k = cache[static_cast<std::size_t>(key * 2 * s.kv_heads + kv)].data();
+        const double* k = cache.data()[key * 2 * s.kv_heads + kv].data();
         double dot = 0;
         for (int d = 0; d < s.head_dim; ++d) {
           dot += static_cast<double>(q[d]) * k[d];
@@ -200,7 +200,7 @@ std::vector<double> reference(const Shape& s, const Prompt& p, DType stored) {
       for (double& v : score) sum += v = std::exp(v - top);
       double* to = out.data() + (t * s.heads + h) * s.head_dim;
       for (int key = first; key <= t; ++key) {
-        const double* v = cache[static_cast<std::size_t>((key * 2 + 1) * s.kv_heads + kv)].data();
+        const double* v = cache.data()[(key * 2 + 1) * s.kv_heads + kv].data();
         for (int d = 0; d < s.head_dim; ++d) {
           to[d] += score[static_cast<std::size_t>(key - first)] / sum * v[d];
         }
@@ -371,6 +371,7 @@ TEST(Rope, NormsHeadsAndRotatesBothWays) {
         double sum = 0;
         for (int d = 0; d < dim; ++d) sum += static_cast<double>(from[d] * from[d]);
         std::vector<double> v;
+        v.reserve(dim);
         for (int d = 0; d < dim; ++d) {
           v.push_back(static_cast<double>(from[d]) / std::sqrt(sum / dim + 1e-6) *
                       static_cast<double>(norm[static_cast<std::size_t>(d)]));
