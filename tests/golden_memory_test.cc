@@ -40,6 +40,8 @@ void* __libc_calloc(std::size_t count, std::size_t size);
 void* __libc_realloc(void* memory, std::size_t size);
 void* __libc_memalign(std::size_t alignment, std::size_t size);
 
+// Their parameters have reserved names in the system's headers.
+// NOLINTBEGIN(readability-inconsistent-declaration-parameter-name)
 void* malloc(std::size_t size) {
   if (counting) ++allocations;
   return __libc_malloc(size);
@@ -74,6 +76,7 @@ void* mmap64(void* at, std::size_t size, int protection, int flags, int file,
              off_t offset) noexcept {
   return mmap(at, size, protection, flags, file, offset);
 }
+// NOLINTEND(readability-inconsistent-declaration-parameter-name)
 }
 #endif
 
