@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <bit>
 #include <cerrno>
 #include <cstddef>
 #include <cstdlib>
@@ -39,6 +40,8 @@ void* __libc_calloc(std::size_t count, std::size_t size);
 void* __libc_realloc(void* memory, std::size_t size);
 void* __libc_memalign(std::size_t alignment, std::size_t size);
 
+// Their parameters have reserved names in the system's headers.
+// NOLINTBEGIN(readability-inconsistent-declaration-parameter-name)
 void* malloc(std::size_t size) {
   if (counting) ++allocations;
   return __libc_malloc(size);
@@ -67,12 +70,13 @@ int posix_memalign(void** memory, std::size_t alignment, std::size_t size) {
 // Buffers come from here; malloc's own maps are counted there.
 void* mmap(void* at, std::size_t size, int protection, int flags, int file, off_t offset) noexcept {
   if (counting) ++allocations;
-  return reinterpret_cast<void*>(::syscall(SYS_mmap, at, size, protection, flags, file, offset));
+  return std::bit_cast<void*>(::syscall(SYS_mmap, at, size, protection, flags, file, offset));
 }
 void* mmap64(void* at, std::size_t size, int protection, int flags, int file,
              off_t offset) noexcept {
   return mmap(at, size, protection, flags, file, offset);
 }
+// NOLINTEND(readability-inconsistent-declaration-parameter-name)
 }
 #endif
 

@@ -127,29 +127,55 @@ class Runner {
   std::vector<int> free_;
 };
 
-float as_stored(float x, DType dtype) {
-  if (dtype == DType::kF32) return x;
+float as_bf16(float x) {
   std::uint32_t u;
   std::memcpy(&u, &x, 4);
   u = (u + 0x7fffU + ((u >> 16) & 1U)) & 0xffff0000U;
   std::memcpy(&x, &u, 4);
   return x;
 }
+// A head's key or value as the cache keeps it.
+std::vector<double> as_stored(const float* x, int n, DType dtype) {
+  float most = 0;
+  for (int i = 0; i < n; ++i) most = std::max(most, std::abs(x[i]));
+  const float scale = most * (1.0F / 127), factor = most > 0 ? 127.0F / most : 0.0F;
+  std::vector<double> out;
+  for (int i = 0; i < n; ++i) {
+    switch (dtype) {
+      case DType::kI8:
+        out.push_back(std::nearbyint(x[i] * factor) * static_cast<double>(scale));
+        break;
+      case DType::kBF16:
+        out.push_back(static_cast<double>(as_bf16(x[i])));
+        break;
+      default:
+        out.push_back(static_cast<double>(x[i]));
+    }
+  }
+  return out;
+}
 
-// Rotation in float (as the kernel rounds it), everything else in double.
-std::vector<double> reference(const Shape& s, const Prompt& p) {
+// Rotation in float (as the kernel rounds it), everything else in double, over keys and values as
+// `stored` keeps them.
+std::vector<double> reference(const Shape& s, const Prompt& p, DType stored) {
   const int width = (s.heads + 2 * s.kv_heads) * s.head_dim, half = s.head_dim / 2;
   std::vector<float> x = p.qkv;
   for (int t = 0; t < p.tokens; ++t) {
     for (int h = 0; h < s.heads + s.kv_heads; ++h) {
       float* v = x.data() + t * width + h * s.head_dim;
       for (int i = 0; i < half; ++i) {
-        const float c = p.cosines[static_cast<std::size_t>(t * half + i)];
-        const float n = p.sines[static_cast<std::size_t>(t * half + i)];
+        const float c = p.cosines.data()[t * half + i];
+        const float n = p.sines.data()[t * half + i];
         const float a = v[i], b = v[i + half];
         v[i] = a * c - b * n;
         v[i + half] = b * c + a * n;
       }
+    }
+  }
+  std::vector<std::vector<double>> cache;  // of token * 2 kv_heads + head, keys first
+  for (int t = 0; t < p.tokens; ++t) {
+    for (int h = s.heads; h < s.heads + 2 * s.kv_heads; ++h) {
+      cache.push_back(as_stored(x.data() + t * width + h * s.head_dim, s.head_dim, stored));
     }
   }
   std::vector<double> out(static_cast<std::size_t>(p.tokens * s.heads * s.head_dim));
@@ -160,10 +186,10 @@ std::vector<double> reference(const Shape& s, const Prompt& p) {
       const float* q = x.data() + t * width + h * s.head_dim;
       std::vector<double> score;
       for (int key = first; key <= t; ++key) {
-        const float* k = x.data() + key * width + (s.heads + kv) * s.head_dim;
+        const double* k = cache.data()[key * 2 * s.kv_heads + kv].data();
         double dot = 0;
         for (int d = 0; d < s.head_dim; ++d) {
-          dot += static_cast<double>(q[d]) * static_cast<double>(as_stored(k[d], s.dtype));
+          dot += static_cast<double>(q[d]) * k[d];
         }
         dot /= std::sqrt(static_cast<double>(s.head_dim));
         if (s.softcap > 0) dot = s.softcap * std::tanh(dot / static_cast<double>(s.softcap));
@@ -174,10 +200,9 @@ std::vector<double> reference(const Shape& s, const Prompt& p) {
       for (double& v : score) sum += v = std::exp(v - top);
       double* to = out.data() + (t * s.heads + h) * s.head_dim;
       for (int key = first; key <= t; ++key) {
-        const float* v = x.data() + key * width + (s.heads + s.kv_heads + kv) * s.head_dim;
+        const double* v = cache.data()[(key * 2 + 1) * s.kv_heads + kv].data();
         for (int d = 0; d < s.head_dim; ++d) {
-          to[d] += score[static_cast<std::size_t>(key - first)] / sum *
-                   static_cast<double>(as_stored(v[d], s.dtype));
+          to[d] += score[static_cast<std::size_t>(key - first)] / sum * v[d];
         }
       }
     }
@@ -189,7 +214,7 @@ std::vector<Shape> shapes() {
   std::vector<Shape> out;
   int i = 0;
   for (const int dim : {8, 16, 24, 64, 80, 96, 128, 256}) {
-    for (const DType dtype : {DType::kF32, DType::kBF16}) {
+    for (const DType dtype : {DType::kF32, DType::kBF16, DType::kI8}) {
       const int page = 16 << (i % 4);
       const int kv_heads = 1 + i % 3;
       const int group = std::array{1, 3, 2, 7}[static_cast<std::size_t>(i) % 4];
@@ -199,6 +224,7 @@ std::vector<Shape> shapes() {
     }
   }
   out.push_back({9, 3, 64, 16, DType::kBF16, 300, 0.0F});
+  out.push_back({9, 3, 64, 128, DType::kI8, 300, 0.0F});
   return out;
 }
 
@@ -207,11 +233,28 @@ TEST(Attention, MatchesDoubleAndScalarBytes) {
   for (const Shape& s : shapes()) {
     const Prompt p = random_prompt(s, s.window == 300 ? 620 : 75, random);
     const std::vector<float> scalar = Runner(s, IsaLevel::kScalar, 1, 1).run(p, p.tokens);
-    EXPECT_LE(nmse(scalar, reference(s, p)), 1e-11) << s.head_dim;
+    EXPECT_LE(nmse(scalar, reference(s, p, s.dtype)), 1e-11) << s.head_dim;
     for (const IsaLevel level : levels()) {
       const std::vector<float> got = Runner(s, level, 2, 2).run(p, p.tokens);
       EXPECT_EQ(difference(got.data(), scalar.data(), static_cast<std::int64_t>(got.size())), "")
           << "head_dim " << s.head_dim << " level " << static_cast<int>(level);
+    }
+  }
+}
+
+// How far int8 keeps normal values from floats: a code is off by half a step at most, max |x| /
+// 254, and max |x| is about 3 of 64 to 128 normal values. Bounds are mean squared errors over mean
+// squares.
+TEST(Attention, Int8IsNearFloat) {
+  Random random(6);
+  for (const int page_size : {16, 32, 64, 128}) {
+    for (const int dim : {64, 128}) {
+      const Shape s{6, 2, dim, page_size, DType::kI8, 0, 0.0F};
+      const Prompt p = random_prompt(s, 300, random);
+      const std::vector<double> want = reference(s, p, DType::kF32);
+      const double error = nmse(Runner(s, kernels::best_level(), 2, 9).run(p, p.tokens), want);
+      EXPECT_LE(error, 2.5e-4) << "page_size " << page_size << " head_dim " << dim;
+      EXPECT_GE(error, 1e-6);  // it is not float
     }
   }
 }
@@ -258,19 +301,37 @@ TEST(Attention, OtherSequencesDoNotMatter) {
 // A row without a finite score must not answer with what an earlier row left in the scratch.
 TEST(Attention, BadQueriesGiveNoAnswer) {
   Random random(4);
-  const Shape s{4, 2, 64, 16, DType::kF32, 0, 0.0F};
-  const Prompt good = random_prompt(s, 40, random);
-  for (const float bad : {std::numeric_limits<float>::quiet_NaN(), 1e30F}) {
-    Prompt p = random_prompt(s, 1, random);
-    std::fill_n(p.qkv.begin(), s.head_dim, bad);                            // of query head 0
-    std::fill_n(p.qkv.begin() + s.heads * s.head_dim, s.head_dim, -1e30F);  // of key head 0
-    for (const IsaLevel level : levels()) {
-      Runner runner(s, level, 1, 8);
-      runner.run(good, good.tokens);
-      const std::vector<float> got = runner.run(p, 1);
-      for (int i = 0; i < s.head_dim; ++i) {
-        EXPECT_FALSE(std::isfinite(got[static_cast<std::size_t>(i)])) << bad << " " << i;
+  for (const DType dtype : {DType::kF32, DType::kBF16, DType::kI8}) {
+    const Shape s{4, 2, 64, 16, dtype, 0, 0.0F};
+    const Prompt good = random_prompt(s, 40, random);
+    for (const float bad : {std::numeric_limits<float>::quiet_NaN(), 1e30F}) {
+      Prompt p = random_prompt(s, 1, random);
+      std::fill_n(p.qkv.begin(), s.head_dim, bad);                            // of query head 0
+      std::fill_n(p.qkv.begin() + s.heads * s.head_dim, s.head_dim, -1e30F);  // of key head 0
+      for (const IsaLevel level : levels()) {
+        Runner runner(s, level, 1, 8);
+        runner.run(good, good.tokens);
+        const std::vector<float> got = runner.run(p, 1);
+        for (int i = 0; i < s.head_dim; ++i) {
+          EXPECT_FALSE(std::isfinite(got[static_cast<std::size_t>(i)])) << bad << " " << i;
+        }
       }
+    }
+  }
+}
+
+// A value that is not finite reaches the answers of later tokens, in int8 too.
+TEST(Attention, BadValuesGiveNoAnswer) {
+  Random random(7);
+  for (const DType dtype : {DType::kF32, DType::kBF16, DType::kI8}) {
+    const Shape s{4, 2, 64, 16, dtype, 0, 0.0F};
+    Prompt p = random_prompt(s, 20, random);
+    // token 10, value head 0, dimension 5
+    p.qkv[(10 * 8 + 6) * 64 + 5] = std::numeric_limits<float>::infinity();
+    for (const IsaLevel level : levels()) {
+      const std::vector<float> got = Runner(s, level, 1, 8).run(p, 1);
+      EXPECT_FALSE(std::isfinite(got[19 * 256 + 5])) << static_cast<int>(dtype);
+      EXPECT_TRUE(std::isfinite(got[9 * 256 + 5])) << static_cast<int>(dtype);
     }
   }
 }
@@ -310,6 +371,7 @@ TEST(Rope, NormsHeadsAndRotatesBothWays) {
         double sum = 0;
         for (int d = 0; d < dim; ++d) sum += static_cast<double>(from[d] * from[d]);
         std::vector<double> v;
+        v.reserve(dim);
         for (int d = 0; d < dim; ++d) {
           v.push_back(static_cast<double>(from[d]) / std::sqrt(sum / dim + 1e-6) *
                       static_cast<double>(norm[static_cast<std::size_t>(d)]));

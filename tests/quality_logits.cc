@@ -1,6 +1,6 @@
 // vsurge_logits: logits of given token ids, for measuring programs (tools/bench/quality.py).
 //
-// usage: vsurge_logits MODEL [--weights auto|f32|bf16|i8|i4] [--kv bf16|f32] [--isa LEVEL]
+// usage: vsurge_logits MODEL [--weights auto|f32|bf16|i8|i4] [--kv bf16|f32|i8] [--isa LEVEL]
 //                            [--threads N] [--context N] [--chunk N]
 // First writes the vocabulary's size. Then reads texts until the input ends: their length, then
 // their ids; and writes logits [length, vocabulary] of each. Numbers are little-endian int32 and
@@ -33,6 +33,13 @@ model::WeightChoice weights_of(std::string_view name) {
   fail_usage("unknown --weights");
 }
 
+tensor::DType kv_of(std::string_view name) {
+  if (name == "bf16") return tensor::DType::kBF16;
+  if (name == "f32") return tensor::DType::kF32;
+  if (name == "i8") return tensor::DType::kI8;
+  fail_usage("unknown --kv");
+}
+
 int number_of(const char* text) {
   const int value = std::atoi(text);
   if (value < 0) fail_usage("numbers are not negative");
@@ -50,8 +57,7 @@ Options parse(int argc, char** argv) {
     if (name == "--weights") {
       options.runner.weights = weights_of(value);
     } else if (name == "--kv") {
-      const bool bf16 = std::string_view(value) == "bf16";
-      options.runner.kv_dtype = bf16 ? tensor::DType::kBF16 : tensor::DType::kF32;
+      options.runner.kv_dtype = kv_of(value);
     } else if (name == "--isa") {
       options.runner.isa = value;
     } else if (name == "--threads") {

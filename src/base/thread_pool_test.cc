@@ -109,6 +109,7 @@ TEST(ThreadPool, DoesNotWaitForThreadsWithoutACore) {
   ThreadPool pool(16);
   std::atomic<bool> stop{false};
   std::vector<std::thread> others;
+  others.reserve(static_cast<std::size_t>(ThreadPool::allowed_cpus()));
   for (int i = 0; i < ThreadPool::allowed_cpus(); ++i) {
     others.emplace_back([&] {
       while (!stop.load(std::memory_order_relaxed)) {

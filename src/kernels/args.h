@@ -124,9 +124,14 @@ struct GatedActivationArgs {
 //           bf16 [kv_heads][page_size/16][head_dim/2][16][2]   16 keys are one vector
 //   values  f32  [kv_heads][page_size][head_dim]
 //           bf16 [kv_heads][page_size/2][head_dim][2]          two slots side by side
+// With int8, x = scale * q, q in -127..127, and one scale per token, head, and key or value:
+//   keys    int8 [kv_heads][page_size/16][head_dim][16]
+//   values  int8 [kv_heads][page_size][head_dim]
+//   scales  f32  [kv_heads][page_size] of keys, then as many of values; max |x| / 127, and NaN
+//           where x is not finite
 // Readers may load up to 64 bytes behind the last page.
 struct KvLayer {
-  DType dtype;  // kF32 or kBF16
+  DType dtype;  // kF32, kBF16 or kI8
   int32_t kv_heads;
   int32_t head_dim;  // a multiple of 8, at most kHeadDimMax
   int32_t page_size;
@@ -134,6 +139,16 @@ struct KvLayer {
   int64_t page_stride;  // bytes
 };
 constexpr int kHeadDimMax = 256;
+static constexpr int64_t kv_value_bytes(DType dtype) {
+  return dtype == DType::kF32 ? 4 : dtype == DType::kI8 ? 1 : 2;
+}
+// Of one head of a page, int8 only.
+static inline const float* kv_scales(const KvLayer& kv, const uint8_t* page, int64_t kv_head,
+                                     bool values) {
+  const int64_t heads = kv.kv_heads;
+  const uint8_t* scales = page + 2 * heads * kv.page_size * kv.head_dim;
+  return reinterpret_cast<const float*>(scales) + (kv_head + (values ? heads : 0)) * kv.page_size;
+}
 
 struct RopeStoreArgs {
   float* qkv;  // [tokens, (heads + 2 kv_heads) * head_dim], changed in place

@@ -43,7 +43,7 @@ void sample_rows(benchmark::State& state, IsaLevel level, Shape shape, SampleRow
   std::vector<float> logits = make_logits(shape);  // unchanged, as there is no mask
   std::vector<std::uint64_t> scratch(sample_scratch(kVocabulary));
   const SampleFunction sample = table(level).sample;
-  for (auto _ : state) {
+  while (state.KeepRunning()) {
     ++row.position;
     benchmark::DoNotOptimize(sample(logits.data(), kVocabulary, row, scratch.data()));
   }

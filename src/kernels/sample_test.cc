@@ -205,7 +205,10 @@ TEST(Sample, MaskedDistribution) {
   const auto logits = random_logits(700, 8, 1.5F);
   std::vector<std::uint32_t> mask(22);
   std::mt19937_64 random(9);
-  for (auto& word : mask) word = static_cast<std::uint32_t>(random() & random());
+  for (auto& word : mask) {  // a quarter of the tokens
+    const std::uint64_t half = random();
+    word = static_cast<std::uint32_t>(half & random());
+  }
   for (const int top_k : {0, 40}) {
     for (const float top_p : {1.0F, 0.8F}) {
       auto row = drawing(0.9F);
@@ -331,8 +334,8 @@ TEST(Sample, DependsOnSeedAndPositionAlone) {
   const auto token = sample(logits, row).token;
   EXPECT_EQ(sample(logits, row).token, token);
   int different = 0;
-  for (int i = 0; i < 20; ++i) {
-    row.seed = static_cast<std::uint64_t>(100 + i);
+  for (std::uint64_t i = 0; i < 20; ++i) {
+    row.seed = 100 + i;
     different += sample(logits, row).token != token ? 1 : 0;
   }
   EXPECT_GT(different, 10);

@@ -17,7 +17,8 @@ void AttentionPlan::reserve(const Backend::StepShape& shape, std::int64_t partia
                             int threads) {
   partials_max_ = partials_max;
   const auto heads = static_cast<std::size_t>(shape.heads);
-  const auto rows = static_cast<std::size_t>(shape.tokens_max + shape.sequences_max);
+  const auto rows =
+      static_cast<std::size_t>(shape.tokens_max) + static_cast<std::size_t>(shape.sequences_max);
   // Splitting cuts the whole cost, rounded down at worst to half its share, into pieces, and each
   // split tile has one more for what is left.
   const std::size_t pieces = 2 * kUnitsPerThread * static_cast<std::size_t>(threads);

@@ -97,7 +97,7 @@ base::Result<Weight> Backend::pack(const RowSource& source, kernels::WeightForma
 }
 
 base::Result<KvCache> Backend::make_kv_cache(const KvShape& shape) {
-  CHECK(shape.dtype == DType::kBF16 || shape.dtype == DType::kF32);
+  CHECK(shape.dtype == DType::kBF16 || shape.dtype == DType::kF32 || shape.dtype == DType::kI8);
   CHECK(shape.page_size == 16 || shape.page_size == 32 || shape.page_size == 64 ||
         shape.page_size == 128);
   CHECK(shape.layers > 0 && shape.kv_heads > 0 && shape.pages > 0);

@@ -22,7 +22,7 @@ namespace vsurge::tensor {
 // Storage of the KV cache of all layers. Slot s of a sequence's page p holds one token's key and
 // value heads. The layout inside a page belongs to the kernels.
 struct KvShape {
-  DType dtype = DType::kBF16;  // kBF16 or kF32
+  DType dtype = DType::kBF16;  // kF32, kBF16, or kI8 with one float scale per token, head and part
   int layers = 0;
   int kv_heads = 0;
   int head_dim = 0;
@@ -31,9 +31,10 @@ struct KvShape {
 
   // Bytes of one page over all layers, keys and values.
   std::size_t page_bytes() const {
+    const std::size_t scale = dtype == DType::kI8 ? sizeof(float) : 0;
     return 2 * static_cast<std::size_t>(layers) * static_cast<std::size_t>(kv_heads) *
-           static_cast<std::size_t>(head_dim) * static_cast<std::size_t>(page_size) *
-           kernels::dtype_bytes(dtype);
+           static_cast<std::size_t>(page_size) *
+           (static_cast<std::size_t>(head_dim) * kernels::dtype_bytes(dtype) + scale);
   }
 };
 struct KvCache {

@@ -2,7 +2,7 @@
 """How near the answers of this program are to the reference, on a real text.
 
 usage: quality.py [--model FILE.gguf|FOLDER] [--text FILE] [--tokens 4000] [--window 1000]
-                  [--weights auto|f32|bf16|i8|i4] [--kv bf16|f32] [--isa LEVEL] [--bf16-peer]
+                  [--weights auto|f32|bf16|i8|i4] [--kv bf16|f32|i8] [--isa LEVEL] [--bf16-peer]
                   [--json FILE]
 
 Teacher-forced: windows of the text through transformers (float32, dequantised weights) and

@@ -2,9 +2,11 @@
 //
 // Per line and chunk:
 //   score[key] = softcap(scale * q.k), q.k by fma in ascending dimension (in pairs of dimensions
-//                where keys are bf16: even, then odd)
+//                where keys are bf16: even, then odd); int8 keys as whole numbers, their scale
+//                times `scale` at the end
 //   maximum, p[key] = exp(score - maximum), sum of p in sixteen lanes over the blocks of 16 keys
-//   accumulator[d] = fma(p[key], value[key][d], ...) in ascending key
+//   accumulator[d] = fma(p[key], value[key][d], ...) in ascending key; int8 values as whole
+//                numbers, their scale in p
 // A key that a line does not see has p = 0 and changes nothing, so a line's bytes do not depend on
 // the other lines of its tile.
 #pragma once
@@ -32,20 +34,27 @@ struct AttendTile {
 
 inline const uint8_t* head_of_page(const AttendArgs& a, int64_t key, bool values) {
   const KvLayer& kv = a.kv;
-  const int64_t bytes = kv.dtype == DType::kF32 ? 4 : 2;
-  const int64_t head_bytes = static_cast<int64_t>(kv.head_dim) * kv.page_size * bytes;
+  const int64_t head_bytes =
+      static_cast<int64_t>(kv.head_dim) * kv.page_size * kv_value_bytes(kv.dtype);
   return kv.base + a.pages[key / kv.page_size] * kv.page_stride +
          (a.kv_head + (values ? kv.kv_heads : 0)) * head_bytes;
 }
 // Keys of a block of 16.
 inline const uint8_t* key_block(const AttendArgs& a, int64_t block) {
-  const int64_t bytes = a.kv.dtype == DType::kF32 ? 4 : 2;
-  return head_of_page(a, block * 16, false) + block * 16 % a.kv.page_size * a.kv.head_dim * bytes;
+  return head_of_page(a, block * 16, false) +
+         block * 16 % a.kv.page_size * a.kv.head_dim * kv_value_bytes(a.kv.dtype);
 }
 // Values of a block of 16.
 inline const uint8_t* value_block(const AttendArgs& a, int64_t block) {
-  const int64_t bytes = a.kv.dtype == DType::kF32 ? 4 : 2;
-  return head_of_page(a, block * 16, true) + block * 16 % a.kv.page_size * a.kv.head_dim * bytes;
+  return head_of_page(a, block * 16, true) +
+         block * 16 % a.kv.page_size * a.kv.head_dim * kv_value_bytes(a.kv.dtype);
+}
+// Scales of a block of 16 keys, or of their values; int8 only.
+inline const float* block_scales(const AttendArgs& a, int64_t block, bool values) {
+  const KvLayer& kv = a.kv;
+  const int64_t key = block * 16;
+  const uint8_t* page = kv.base + a.pages[key / kv.page_size] * kv.page_stride;
+  return kv_scales(kv, page, a.kv_head, values) + key % kv.page_size;
 }
 
 // How many lines share one pass over keys, and one over values. Sixteen accumulators leave room
@@ -57,9 +66,8 @@ constexpr int kScoreLines = 4, kScoreBlocks = 1, kValueLines = 2, kValueVectors 
 #endif
 
 // q.k for L lines and B blocks of 16 keys.
-template <int L, int B>
+template <DType T, int L, int B>
 inline void score_keys(const AttendTile& t, const float* q, int64_t line, int64_t block) {
-  const bool f32 = t.args->kv.dtype == DType::kF32;
   const uint8_t* keys[B];
   for (int b = 0; b < B; ++b) keys[b] = key_block(*t.args, block + b);
   Vf s[L][B];
@@ -69,9 +77,12 @@ inline void score_keys(const AttendTile& t, const float* q, int64_t line, int64_
   for (int64_t d = 0; d < t.dim; d += 2) {
     Vf even[B], odd[B];
     for (int b = 0; b < B; ++b) {
-      if (f32) {
+      if constexpr (T == DType::kF32) {
         even[b] = vload(reinterpret_cast<const float*>(keys[b]) + d * 16);
         odd[b] = vload(reinterpret_cast<const float*>(keys[b]) + d * 16 + 16);
+      } else if constexpr (T == DType::kI8) {
+        even[b] = vload_int8(reinterpret_cast<const int8_t*>(keys[b]) + d * 16);
+        odd[b] = vload_int8(reinterpret_cast<const int8_t*>(keys[b]) + d * 16 + 16);
       } else {
         vload_bf16_pairs(reinterpret_cast<const uint16_t*>(keys[b]) + d * 16, even[b], odd[b]);
       }
@@ -83,20 +94,24 @@ inline void score_keys(const AttendTile& t, const float* q, int64_t line, int64_
   }
   const int64_t place = block * 16 % kAttentionChunk;
   const Vf scale = vset(t.args->scale);
-  for (int l = 0; l < L; ++l) {
-    for (int b = 0; b < B; ++b) {
-      vstore(t.p + (line + l) * kAttentionChunk + place + b * 16, vmul(s[l][b], scale));
+  for (int b = 0; b < B; ++b) {
+    Vf factor = scale;
+    if constexpr (T == DType::kI8) {
+      factor = vmul(scale, vload(block_scales(*t.args, block + b, false)));
+    }
+    for (int l = 0; l < L; ++l) {
+      vstore(t.p + (line + l) * kAttentionChunk + place + b * 16, vmul(s[l][b], factor));
     }
   }
 }
 
-template <int L>
+template <DType T, int L>
 inline void score_lines(const AttendTile& t, const float* q, int64_t line) {
   int64_t block = t.first_block;
   for (; block + kScoreBlocks <= t.last_block; block += kScoreBlocks) {
-    score_keys<L, kScoreBlocks>(t, q, line, block);
+    score_keys<T, L, kScoreBlocks>(t, q, line, block);
   }
-  for (; block < t.last_block; ++block) score_keys<L, 1>(t, q, line, block);
+  for (; block < t.last_block; ++block) score_keys<T, L, 1>(t, q, line, block);
 }
 
 template <int N>
@@ -112,12 +127,13 @@ inline void with_count(int64_t n, F&& f) {
   }
 }
 
+template <DType T>
 void score_tile(const AttendTile& t) {
   for (int64_t line = 0; line < t.lines; line += kScoreLines) {
     const int64_t n = t.lines - line < kScoreLines ? t.lines - line : kScoreLines;
     const float* q = t.q + line * t.dim;
-    with_count<kScoreLines>(n,
-                            [&](auto count) { score_lines<decltype(count)::value>(t, q, line); });
+    with_count<kScoreLines>(
+        n, [&](auto count) { score_lines<T, decltype(count)::value>(t, q, line); });
   }
 }
 
@@ -155,8 +171,12 @@ inline void softmax_line(const AttendTile& t, int64_t line) {
     float* at = p + (b - base) * 16;
     const uint32_t seen = seen_lanes(b, low, position);
     const Vf e = vselect(seen, vexp(vsub(vload(at), vset(maximum))), vset(0));
-    vstore(at, e);
     sum = vadd(sum, e);
+    if (a.kv.dtype == DType::kI8) {  // from here on p carries the scale of its value
+      vstore(at, vselect(seen, vmul(e, vload(block_scales(a, b, true))), vset(0)));
+    } else {
+      vstore(at, e);
+    }
   }
   partial[0] = maximum;
   partial[1] = vreduce_add(sum);
@@ -171,6 +191,18 @@ inline void add_block(const AttendTile& t, const float* p, const uint8_t* values
     for (int64_t key = 0; key < keys; ++key) {
       for (int i = 0; i < V; ++i) {
         const Vf x = vload(v + key * t.dim + i * 16);
+        for (int l = 0; l < L; ++l) {
+          acc[l][i] = vfma(vset(p[l * kAttentionChunk + key]), x, acc[l][i]);
+        }
+      }
+    }
+    return;
+  }
+  if (t.args->kv.dtype == DType::kI8) {
+    const int8_t* v = reinterpret_cast<const int8_t*>(values) + d;
+    for (int64_t key = 0; key < keys; ++key) {
+      for (int i = 0; i < V; ++i) {
+        const Vf x = vload_int8(v + key * t.dim + i * 16);
         for (int l = 0; l < L; ++l) {
           acc[l][i] = vfma(vset(p[l * kAttentionChunk + key]), x, acc[l][i]);
         }
@@ -310,7 +342,13 @@ void attend(const AttendArgs& a) {
       for (int64_t line = 0; line < t.lines; ++line) t.partial[line * stride] = kEmpty;
       continue;
     }
-    score_tile(t);
+    if (a.kv.dtype == DType::kF32) {
+      score_tile<DType::kF32>(t);
+    } else if (a.kv.dtype == DType::kI8) {
+      score_tile<DType::kI8>(t);
+    } else {
+      score_tile<DType::kBF16>(t);
+    }
     for (int64_t line = 0; line < t.lines; ++line) softmax_line(t, line);
     values_tile(t);
     if (a.partials != nullptr) continue;

@@ -37,8 +37,42 @@ inline void norm_and_rotate(const RopeStoreArgs& a, float* x, const float* norm,
   }
 }
 
+// One head of a token as int8, at q[d * stride]; its scale.
+inline void store_quantised(const float* x, int64_t dim, int8_t* q, int64_t stride, float* scale) {
+  Vf most = vset(0), strange = vset(0);
+  for (int64_t d = 0; d < dim; d += 16) {
+    const Vf v = vload_n(x + d, dim - d < 16 ? dim - d : 16);
+    most = vmax(vabs(v), most);
+    strange = vadd(strange, vsub(v, v));  // NaN once a value is NaN or infinite
+  }
+  const float top = vreduce_max(most);
+  // NaN goes on to the scores, as it would unquantised.
+  const bool finite = vreduce_add(strange) == 0;
+  *scale = finite ? top * (1.0f / 127) : __builtin_nanf("");
+  const Vf factor = vset(finite && top > 0 ? 127.0f / top : 0.0f);
+  int8_t codes[16];
+  for (int64_t d = 0; d < dim; d += 16) {
+    const int64_t n = dim - d < 16 ? dim - d : 16;
+    vstore_int8(codes, vmul(vload_n(x + d, n), factor), n);
+    for (int64_t i = 0; i < n; ++i) q[(d + i) * stride] = codes[i];
+  }
+}
+
+inline void store_int8_key_value(const KvLayer& kv, const float* key, const float* value,
+                                 int64_t head, int32_t slot) {
+  const int64_t dim = kv.head_dim, place = slot % kv.page_size;
+  uint8_t* page = kv.base + slot / kv.page_size * kv.page_stride;
+  int8_t* keys = reinterpret_cast<int8_t*>(page) + head * kv.page_size * dim;
+  int8_t* values = keys + static_cast<int64_t>(kv.kv_heads) * kv.page_size * dim;
+  float* key_scales = const_cast<float*>(kv_scales(kv, page, head, false));
+  float* value_scales = const_cast<float*>(kv_scales(kv, page, head, true));
+  store_quantised(key, dim, keys + place / 16 * 16 * dim + place % 16, 16, key_scales + place);
+  store_quantised(value, dim, values + place * dim, 1, value_scales + place);
+}
+
 inline void store_key_value(const KvLayer& kv, const float* key, const float* value, int64_t head,
                             int32_t slot) {
+  if (kv.dtype == DType::kI8) return store_int8_key_value(kv, key, value, head, slot);
   const int64_t dim = kv.head_dim, place = slot % kv.page_size;
   const int64_t head_values = dim * kv.page_size;
   const int64_t bytes = kv.dtype == DType::kF32 ? 4 : 2;

@@ -122,6 +122,12 @@ inline void vload_bf16_pairs(const uint16_t* p, Vf& even, Vf& odd) {
     odd.v[i] = bf16_to_float(p[2 * i + 1]);
   }
 }
+// Sixteen int8 as floats.
+inline Vf vload_int8(const int8_t* p) {
+  Vf r;
+  VSURGE_LANES r.v[i] = static_cast<float>(p[i]);
+  return r;
+}
 inline Vf vload_half(const uint16_t* p) {
   Vf r;
   VSURGE_LANES r.v[i] = half_to_float(p[i]);
