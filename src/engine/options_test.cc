@@ -60,6 +60,7 @@ TEST(CheckRequest, NoMoreThanAllPagesHold) {
 
 TEST(CheckRequest, RangesNameTheField) {
   const float nan = std::numeric_limits<float>::quiet_NaN();
+  const float inf = std::numeric_limits<float>::infinity();
   struct Case {
     const char* param;
     std::function<void(Request&)> change;
@@ -82,6 +83,65 @@ TEST(CheckRequest, RangesNameTheField) {
       {"stop_token_ids", [](Request& r) { r.sampling.stop_token_ids = {1000}; }},
       {"stop_token_ids", [](Request& r) { r.sampling.stop_token_ids = {-1}; }},
       {"stop_token_ids", [](Request& r) { r.sampling.stop_token_ids.assign(65, 1); }},
+      {"typical_p", [](Request& r) { r.sampling.typical_p = 0.0F; }},
+      {"typical_p", [](Request& r) { r.sampling.typical_p = 1.1F; }},
+      {"typical_p", [nan](Request& r) { r.sampling.typical_p = nan; }},
+      {"top_n_sigma", [](Request& r) { r.sampling.top_n_sigma = -0.1F; }},
+      {"top_n_sigma", [inf](Request& r) { r.sampling.top_n_sigma = inf; }},
+      {"top_n_sigma", [nan](Request& r) { r.sampling.top_n_sigma = nan; }},
+      {"repetition_penalty", [](Request& r) { r.sampling.repetition_penalty = 0.0F; }},
+      {"repetition_penalty", [](Request& r) { r.sampling.repetition_penalty = -1.0F; }},
+      {"repetition_penalty", [](Request& r) { r.sampling.repetition_penalty = 10.1F; }},
+      {"repetition_penalty", [inf](Request& r) { r.sampling.repetition_penalty = inf; }},
+      {"repetition_penalty", [nan](Request& r) { r.sampling.repetition_penalty = nan; }},
+      {"presence_penalty", [](Request& r) { r.sampling.presence_penalty = -2.1F; }},
+      {"presence_penalty", [](Request& r) { r.sampling.presence_penalty = 2.1F; }},
+      {"presence_penalty", [nan](Request& r) { r.sampling.presence_penalty = nan; }},
+      {"frequency_penalty", [](Request& r) { r.sampling.frequency_penalty = -2.1F; }},
+      {"frequency_penalty", [](Request& r) { r.sampling.frequency_penalty = 2.1F; }},
+      {"frequency_penalty", [nan](Request& r) { r.sampling.frequency_penalty = nan; }},
+      {"dry_multiplier", [](Request& r) { r.sampling.dry.multiplier = -0.1F; }},
+      {"dry_multiplier", [](Request& r) { r.sampling.dry.multiplier = 100.1F; }},
+      {"dry_multiplier", [nan](Request& r) { r.sampling.dry.multiplier = nan; }},
+      {"dry_base", [](Request& r) { r.sampling.dry.base = 0.9F; }},
+      {"dry_base", [](Request& r) { r.sampling.dry.base = 10.1F; }},
+      {"dry_base", [nan](Request& r) { r.sampling.dry.base = nan; }},
+      {"dry_allowed_length", [](Request& r) { r.sampling.dry.allowed_length = 0; }},
+      {"dry_penalty_last_n", [](Request& r) { r.sampling.dry.range = -1; }},
+      {"dry_sequence_breakers", [](Request& r) { r.sampling.dry.sequence_breakers = {1000}; }},
+      {"dry_sequence_breakers",
+       [](Request& r) { r.sampling.dry.sequence_breakers.assign(1025, 1); }},
+      {"xtc_probability", [](Request& r) { r.sampling.xtc.probability = -0.1F; }},
+      {"xtc_probability", [](Request& r) { r.sampling.xtc.probability = 1.1F; }},
+      {"xtc_probability", [nan](Request& r) { r.sampling.xtc.probability = nan; }},
+      {"xtc_threshold", [](Request& r) { r.sampling.xtc.threshold = -0.1F; }},
+      {"xtc_threshold", [](Request& r) { r.sampling.xtc.threshold = 0.6F; }},
+      {"xtc_threshold", [nan](Request& r) { r.sampling.xtc.threshold = nan; }},
+      {"logit_bias", [](Request& r) { r.sampling.logit_bias = {{1000, 1.0F}}; }},
+      {"logit_bias", [](Request& r) { r.sampling.logit_bias = {{-1, 1.0F}}; }},
+      {"logit_bias", [](Request& r) { r.sampling.logit_bias = {{5, 100.5F}}; }},
+      {"logit_bias", [nan](Request& r) { r.sampling.logit_bias = {{5, nan}}; }},
+      {"logit_bias", [](Request& r) { r.sampling.logit_bias.assign(1025, {5, 1.0F}); }},
+      {"bad_words", [](Request& r) { r.sampling.bad_words = {{5}, {}}; }},
+      {"bad_words", [](Request& r) { r.sampling.bad_words = {{5, 1000}}; }},
+      {"bad_words", [](Request& r) { r.sampling.bad_words.assign(1025, {5}); }},
+      {"bad_words", [](Request& r) { r.sampling.bad_words = {std::vector<TokenId>(65, 5)}; }},
+      {"allowed_token_ids", [](Request& r) { r.sampling.allowed_token_ids = {1000}; }},
+      {"allowed_token_ids", [](Request& r) { r.sampling.allowed_token_ids.assign(1001, 1); }},
+      {"suppress_tokens", [](Request& r) { r.sampling.suppress_tokens = {-1}; }},
+      {"min_tokens", [](Request& r) { r.sampling.min_tokens = -1; }},
+      {"min_tokens", [](Request& r) { r.sampling.min_tokens = 5; }},
+      {"n", [](Request& r) { r.sampling.n = 0; }},
+      {"n", [](Request& r) { r.sampling.n = 129; }},
+      {"logprobs", [](Request& r) { r.sampling.logprobs = -1; }},
+      {"logprobs", [](Request& r) { r.sampling.logprobs = 21; }},
+      {"prompt_logprobs", [](Request& r) { r.sampling.prompt_logprobs = -1; }},
+      {"prompt_logprobs", [](Request& r) { r.sampling.prompt_logprobs = 21; }},
+      {"speculative_tokens", [](Request& r) { r.sampling.speculative_tokens = -1; }},
+      {"speculative_tokens", [](Request& r) { r.sampling.speculative_tokens = 17; }},
+      {"thinking_token_budget", [](Request& r) { r.sampling.thinking = {-1, 5, 6, false}; }},
+      {"thinking_token_budget", [](Request& r) { r.sampling.thinking = {3, 1000, 6, false}; }},
+      {"thinking_token_budget", [](Request& r) { r.sampling.thinking = {3, 5, -1, false}; }},
   };
   for (const Case& c : cases) {
     Request r = request(3, 4);
@@ -99,6 +159,25 @@ TEST(CheckRequest, EdgesAreIn) {
   r.sampling.min_p = 1.0F;
   r.sampling.top_k = std::numeric_limits<int>::max();
   r.sampling.stop_token_ids.assign(64, 999);
+  r.sampling.typical_p = 1e-30F;
+  r.sampling.top_n_sigma = std::numeric_limits<float>::max();
+  r.sampling.repetition_penalty = 1e-30F;
+  r.sampling.presence_penalty = -2.0F;
+  r.sampling.frequency_penalty = 2.0F;
+  r.sampling.dry = {100.0F, 10.0F, std::numeric_limits<int>::max(), 0, {0, 999}};
+  r.sampling.xtc = {1.0F, 0.5F};
+  r.sampling.logit_bias.assign(1024, {999, -100.0F});
+  r.sampling.bad_words.assign(1024, std::vector<TokenId>(64, 0));
+  r.sampling.allowed_token_ids.assign(1000, 0);
+  r.sampling.suppress_tokens.assign(1000, 999);
+  r.sampling.min_tokens = 4;
+  r.sampling.n = 128;
+  r.sampling.logprobs = 20;
+  r.sampling.prompt_logprobs = 0;
+  r.sampling.speculative_tokens = 16;
+  r.sampling.thinking = ThinkingBudget{0, -1, 999, true};
+  EXPECT_TRUE(check_request(options(), r));
+  r.sampling.temperature = 0.0F;  // with n > 1
   EXPECT_TRUE(check_request(options(), r));
 }
 
