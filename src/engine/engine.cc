@@ -409,6 +409,14 @@ base::Status Engine::start() {
   return {};
 }
 
+void Engine::set_cost(const StepCost& cost) {
+  State& s = *state_;
+  const std::lock_guard control(s.control);
+  CHECK(!s.thread.joinable());
+  s.cost = cost;
+  s.scheduler.set_cost(cost);
+}
+
 void Engine::stop() {
   State& s = *state_;
   const std::lock_guard control(s.control);

@@ -25,6 +25,8 @@ class Engine {
   // Requests submitted before start wait for it. After stop, or a fault, start begins anew.
   // kEnvironment when the system has no thread.
   base::Status start();
+  // How long steps take; before start.
+  void set_cost(const StepCost& cost);
   // Ends every request with kCancelled, joins the thread.
   void stop();
   // Refuses new requests, lets accepted ones finish. drained() tells when.

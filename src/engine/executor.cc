@@ -99,42 +99,4 @@ void Executor::run(const StepPlan& plan, StepResult& result) {
   backend_.sample(logits, rows_, result.rows);
 }
 
-void Executor::warm_up() {
-  // As many sequences as can be, the first with all the tokens that are left.
-  const int sequences =
-      std::min({limits_.sequences_max, limits_.tokens_max, limits_.logit_rows_max, limits_.pages});
-  const std::int64_t room =
-      static_cast<std::int64_t>(limits_.pages - (sequences - 1)) * limits_.page_size;
-  const int longest = static_cast<int>(std::min<std::int64_t>(
-      std::min(limits_.tokens_max - (sequences - 1), limits_.context_max), room));
-  const std::vector<TokenId> tokens(static_cast<std::size_t>(longest), 0);
-  std::vector<std::int32_t> pages(pages_of(limits_, longest) + static_cast<std::size_t>(sequences));
-  for (std::size_t i = 0; i < pages.size(); ++i) pages[i] = static_cast<std::int32_t>(i);
-  StepPlan plan;
-  std::size_t page = 0;
-  for (int i = 0; i < sequences; ++i) {
-    PlannedSequence& planned = plan.sequences.emplace_back();
-    const int count = i == 0 ? longest : 1;
-    planned.tokens = std::span(tokens).first(static_cast<std::size_t>(count));
-    planned.pages = std::span<const std::int32_t>(pages).subspan(page, pages_of(limits_, count));
-    // The rows that are left are the first one's.
-    planned.rows = i == 0 ? std::min(count, limits_.logit_rows_max - (sequences - 1)) : 1;
-    planned.first_row = static_cast<int>(plan.rows.size());
-    planned.samples = true;
-    for (int row = 0; row < planned.rows; ++row) {
-      kernels::SampleRow& sampling = plan.rows.emplace_back();
-      sampling.temperature = 1.0F;
-      sampling.top_p = 1.0F;
-      sampling.position = static_cast<std::uint64_t>(count);
-      sampling.logprobs = kernels::kTopLogprobsMax;
-    }
-    page += planned.pages.size();
-    plan.load.tokens += count;
-  }
-  StepResult result;
-  result.sequences.resize(plan.sequences.size());
-  result.rows.resize(plan.rows.size());
-  run(plan, result);
-}
-
 }  // namespace vsurge::engine

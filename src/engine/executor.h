@@ -20,10 +20,6 @@ class Executor final : public StepRunner {
   // sequence alone.
   void run(const StepPlan& plan, StepResult& result) override;
 
-  // Runs the largest legal step, so that nothing is touched for the first time under load. Writes
-  // KV pages: call it before the first request.
-  void warm_up();
-
  private:
   void clear();
   void append(const PlannedSequence& planned);

@@ -4,6 +4,8 @@
 
 #include <limits>
 
+#include "engine/rehearsal.h"
+
 namespace vsurge::engine {
 namespace {
 
@@ -209,7 +211,7 @@ TEST(Executor, Constraints) {
 
 TEST(Executor, WarmsUpWithTheLargestStep) {
   Rig rig;
-  rig.executor.warm_up();
+  rehearse_largest_step(rig.executor, limits());
   EXPECT_EQ(rig.model.forwards, 1);
   EXPECT_EQ(rig.model.tokens.size(), 12U);
   EXPECT_EQ(rig.model.context_lengths, (Ints{9, 1, 1, 1}));

@@ -9,6 +9,16 @@ namespace {
 using tensor::DType;
 using tensor::Tensor;
 
+// 0 when any layer sees all.
+int widest_window(const DecoderSpec& spec) {
+  int widest = 0;
+  for (const auto& layer : spec.layers) {
+    if (layer.window == 0) return 0;
+    widest = std::max(widest, layer.window);
+  }
+  return widest;
+}
+
 ModelInfo describe(const DecoderSpec& spec, const DecoderWeights& weights) {
   return {.family = spec.family,
           .weight_format = weights.format,
@@ -21,6 +31,7 @@ ModelInfo describe(const DecoderSpec& spec, const DecoderWeights& weights) {
           .kv_heads = spec.kv_heads,
           .head_dim = spec.head_dim,
           .context_max = spec.context_max,
+          .window = widest_window(spec),
           .bos_token = spec.generation.bos_token,
           .eos_tokens = spec.generation.eos_tokens,
           .temperature = spec.generation.temperature,
@@ -76,6 +87,10 @@ std::int64_t Decoder::page_bytes(int page_size, DType kv_dtype) const {
 std::int64_t Decoder::step_bytes(const StepLimits& limits) const {
   return static_cast<std::int64_t>(activation_bytes(spec_, limits) +
                                    backend_.scratch_bytes(step_shape(limits)));
+}
+
+void Decoder::copy_page(std::int32_t from, std::int32_t to) {
+  backend_.copy_page(kv_, from, to);
 }
 
 base::Status Decoder::reserve(const StepLimits& limits) {

@@ -19,6 +19,7 @@ class Decoder final : public Model {
   std::int64_t page_bytes(int page_size, tensor::DType kv_dtype) const override;
   std::int64_t step_bytes(const StepLimits& limits) const override;
   base::Status reserve(const StepLimits& limits) override;
+  void copy_page(std::int32_t from, std::int32_t to) override;
   tensor::Tensor forward(const Batch& batch) override;
 
  private:

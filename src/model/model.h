@@ -28,6 +28,7 @@ struct ModelInfo {
   int kv_heads = 0;
   int head_dim = 0;
   int context_max = 0;  // max_position_embeddings, scaled as the checkpoint says
+  int window = 0;       // keys that a query sees at most in every layer; 0 = all before it
   std::optional<std::int32_t> bos_token;
   std::vector<std::int32_t> eos_tokens;  // of config.json and generation_config.json (or GGUF)
   // generation_config.json, where present
@@ -68,6 +69,8 @@ class Model {
   virtual std::int64_t step_bytes(const StepLimits& limits) const = 0;
   // Reserves KV cache and activations; once, before the first forward.
   virtual base::Status reserve(const StepLimits& limits) = 0;
+  // Page `to` of the KV cache becomes equal to page `from`, before the next forward.
+  virtual void copy_page(std::int32_t from, std::int32_t to) = 0;
   // Runs a step within the reserved limits. Returns float logits [logit_rows, vocabulary], valid
   // until the next call.
   virtual tensor::Tensor forward(const Batch& batch) = 0;

@@ -170,6 +170,11 @@ void Backend::rope_and_store_kv(Tensor qkv, Tensor cosines, Tensor sines, const 
   if (qkv.rows > 0) do_rope_and_store_kv(qkv, cosines, sines, spec, slots, kv, layer);
 }
 
+void Backend::copy_page(KvCache& kv, std::int32_t from, std::int32_t to) {
+  CHECK(from >= 0 && from < kv.shape.pages && to >= 0 && to < kv.shape.pages && from != to);
+  do_copy_page(kv, from, to);
+}
+
 void Backend::plan_attention(const AttentionBatch& batch, const KvShape& shape, int heads) {
   const std::size_t sequences = batch.context_lengths.size();
   CHECK(batch.sequence_offsets.size() == sequences + 1);
@@ -181,7 +186,7 @@ void Backend::plan_attention(const AttentionBatch& batch, const KvShape& shape, 
     CHECK(rows >= 0 && rows <= batch.context_lengths[i]);
     CHECK(static_cast<std::int64_t>(pages) * shape.page_size >= batch.context_lengths[i]);
   }
-  for (const std::int32_t page : batch.pages) CHECK(page >= 0 && page < shape.pages);
+  for (const std::int32_t page : batch.pages) CHECK(page >= -1 && page < shape.pages);
   do_plan_attention(batch, shape, heads);
 }
 

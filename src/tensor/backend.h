@@ -46,7 +46,8 @@ struct KvCache {
 struct AttentionBatch {
   std::span<const std::int32_t> sequence_offsets;  // [sequences + 1] first token row of each
   std::span<const std::int32_t> context_lengths;   // [sequences] tokens in the cache after the step
-  std::span<const std::int32_t> pages;             // page numbers, one sequence after another
+  // page numbers, one sequence after another; -1 where no query of the step sees a key of the page
+  std::span<const std::int32_t> pages;
   std::span<const std::int32_t> page_offsets;      // [sequences + 1] into `pages`
 };
 
@@ -119,6 +120,8 @@ class Backend {
   // cosines, sines: [tokens, rotary_dim / 2], attention factor included.
   void rope_and_store_kv(Tensor qkv, Tensor cosines, Tensor sines, const RopeSpec& spec,
                          std::span<const std::int32_t> slots, KvCache& kv, int layer);
+  // Page `to` becomes equal to page `from`, in all layers.
+  void copy_page(KvCache& kv, std::int32_t from, std::int32_t to);
   // Divides the attention work of a step; once per step, before attention().
   void plan_attention(const AttentionBatch& batch, const KvShape& shape, int heads);
   // q [tokens, heads * head_dim] (a column view of qkv), out the same shape.
@@ -140,6 +143,7 @@ class Backend {
   virtual void do_rope_and_store_kv(Tensor qkv, Tensor cosines, Tensor sines, const RopeSpec& spec,
                                     std::span<const std::int32_t> slots, KvCache& kv,
                                     int layer) = 0;
+  virtual void do_copy_page(KvCache& kv, std::int32_t from, std::int32_t to) = 0;
   virtual void do_plan_attention(const AttentionBatch& batch, const KvShape& shape, int heads) = 0;
   virtual void do_attention(Tensor q, const KvCache& kv, const AttentionSpec& spec, Tensor out) = 0;
   virtual void do_gather_rows(Tensor x, std::span<const std::int32_t> rows, Tensor out) = 0;

@@ -247,6 +247,14 @@ void CpuBackend::do_rope_and_store_kv(Tensor qkv, Tensor cosines, Tensor sines,
   });
 }
 
+void CpuBackend::do_copy_page(KvCache& kv, std::int32_t from, std::int32_t to) {
+  for (int layer = 0; layer < kv.shape.layers; ++layer) {
+    const kernels::KvLayer one = layer_of(kv, layer);
+    std::memcpy(one.base + to * one.page_stride, one.base + from * one.page_stride,
+                static_cast<std::size_t>(one.page_stride));
+  }
+}
+
 void CpuBackend::do_plan_attention(const AttentionBatch& batch, const KvShape& shape, int heads) {
   plan_.build(batch, shape, heads, pool_.size());
 }

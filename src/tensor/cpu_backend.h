@@ -24,6 +24,7 @@ class CpuBackend final : public Backend {
   void do_gated_activation(Tensor gate_up, kernels::Activation act, Tensor out) override;
   void do_rope_and_store_kv(Tensor qkv, Tensor cosines, Tensor sines, const RopeSpec& spec,
                             std::span<const std::int32_t> slots, KvCache& kv, int layer) override;
+  void do_copy_page(KvCache& kv, std::int32_t from, std::int32_t to) override;
   void do_plan_attention(const AttentionBatch& batch, const KvShape& shape, int heads) override;
   void do_attention(Tensor q, const KvCache& kv, const AttentionSpec& spec, Tensor out) override;
   void do_gather_rows(Tensor x, std::span<const std::int32_t> rows, Tensor out) override;
