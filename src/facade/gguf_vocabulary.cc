@@ -51,7 +51,6 @@ base::Result<text::GgufVocabulary> read_gguf_vocabulary(const std::filesystem::p
   VSURGE_TRY(read_lists(file, vocabulary));
   VSURGE_TRY(read_token(file, "tokenizer.ggml.bos_token_id", vocabulary.bos));
   VSURGE_TRY(read_token(file, "tokenizer.ggml.eos_token_id", vocabulary.eos));
-  VSURGE_TRY(read_token(file, "tokenizer.ggml.eot_token_id", vocabulary.eot));
   VSURGE_TRY(read_token(file, "tokenizer.ggml.unknown_token_id", vocabulary.unknown));
   VSURGE_TRY(read_token(file, "tokenizer.ggml.padding_token_id", vocabulary.padding));
   vocabulary.add_bos = VSURGE_TRY(file.boolean("tokenizer.ggml.add_bos_token"));

@@ -44,7 +44,7 @@ base::Result<fs::path> file_of(const fs::path& folder, const std::string& name) 
   }
   const fs::path path = folder / name;
   std::error_code error;
-  const fs::path real = fs::canonical(path, error);
+  fs::path real = fs::canonical(path, error);
   if (error) {
     return fail(ErrorCode::kBadModel, "{}: cannot open: {}", path.string(), error.message());
   }

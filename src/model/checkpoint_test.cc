@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <string>
 
 #include "model/test_files.h"
@@ -42,11 +43,11 @@ TEST(Checkpoint, OneFile) {
   EXPECT_NE((*checkpoint)->generation_config(), nullptr);
   EXPECT_EQ((*checkpoint)->gguf(), nullptr);
   const TensorInfo& b = *(*checkpoint)->find("b");
-  const std::vector<float> expected = {1, 2};
+  const std::string expected = testing::raw_floats(std::vector<float>{1, 2});
   const auto bytes = (*checkpoint)->bytes(b);
-  EXPECT_EQ(std::memcmp(bytes.data(), expected.data(), 8), 0);
+  EXPECT_TRUE(std::ranges::equal(bytes, testing::bytes_of(expected)));
   (*checkpoint)->release(b);
-  EXPECT_EQ(std::memcmp(bytes.data(), expected.data(), 8), 0);
+  EXPECT_TRUE(std::ranges::equal(bytes, testing::bytes_of(expected)));
 }
 
 class Shards : public ::testing::Test {

@@ -92,6 +92,7 @@ base::Result<DecoderSpec> read_spec(const Checkpoint& checkpoint) {
   spec.family = family.model_type;
   VSURGE_TRY(read_shared_gguf(checkpoint, family.gguf, spec));
   VSURGE_TRY(family.from_gguf(checkpoint, spec));
+  VSURGE_TRY(check_unread_gguf_keys(file, family.gguf, spec));
   VSURGE_TRY(check_rope(spec, file.name()));
   spec.generation = VSURGE_TRY(read_generation(file, spec.vocabulary));
   return spec;

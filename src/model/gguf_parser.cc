@@ -227,6 +227,7 @@ base::Status GgufParser::tensor() {
   if (!type) {
     if (file_.unsupported_.empty()) {
       std::vector<std::string_view> have;
+      have.reserve(std::size(kFileTypes));
       for (const FileType& row : kFileTypes) have.push_back(type_info(row.type).name);
       file_.unsupported_ = fmt::format("tensor {}: expected a type of {}, found ggml type {}", name,
                                        fmt::join(have, ", "), number);

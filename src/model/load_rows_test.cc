@@ -126,6 +126,7 @@ TEST(LoadRows, HalvesApartUndoesTheConverter) {
   const std::string bytes = testing::raw_floats(in_file);
   const auto rows = halves_apart(tensor_rows(TensorType::kF32, testing::bytes_of(bytes), 12, 1), 6);
   std::vector<float> found;
+  found.reserve(12);
   for (std::int64_t row = 0; row < 12; ++row) found.push_back(floats(*rows, row)[0]);
   EXPECT_EQ(found, (std::vector<float>{0, 1, 2, 3, 4, 5, 10, 11, 12, 13, 14, 15}));
 }

@@ -6,7 +6,9 @@
 
 #include "base/escape.h"
 #include "base/limits.h"
+#include "base/log.h"
 #include "base/mapped_file.h"
+#include "text/token_files.h"
 
 namespace vsurge::text {
 namespace {
@@ -14,57 +16,7 @@ namespace {
 namespace json = boost::json;
 namespace fs = std::filesystem;
 
-constexpr std::size_t kConfigBytesMax = 16 * base::kMiB;
-constexpr std::size_t kConfigDepthMax = 32;
 constexpr std::size_t kTemplatesMax = 64;
-// The names transformers gives to templates.
-constexpr std::string_view kTokenKeys[] = {"bos_token", "eos_token", "unk_token", "sep_token",
-                                           "pad_token", "cls_token", "mask_token"};
-
-bool is_file(const fs::path& path) {
-  std::error_code ignored;
-  return fs::is_regular_file(path, ignored);
-}
-
-base::Result<json::object> read_object(const fs::path& path) {
-  const std::string text = VSURGE_TRY(base::read_text_file(path, kConfigBytesMax));
-  json::parse_options options;
-  options.max_depth = kConfigDepthMax;
-  json::error_code error;
-  auto value = json::parse(text, error, {}, options);
-  if (error) {
-    return base::fail(base::ErrorCode::kBadModel, "{}: not JSON: {}", path.string(),
-                      error.message());
-  }
-  if (!value.is_object()) {
-    return base::fail(base::ErrorCode::kBadModel, "{}: expected an object", path.string());
-  }
-  return std::move(value.get_object());
-}
-
-// A special token is a string, or an object whose "content" is one; null and absent are nothing.
-base::Result<std::optional<std::string>> token_text(const json::value& value,
-                                                    std::string_view where) {
-  if (value.is_null()) return std::nullopt;
-  if (value.is_string()) return std::string(value.get_string());
-  if (value.is_object()) {
-    const auto* content = value.get_object().if_contains("content");
-    if (content != nullptr && content->is_string()) return std::string(content->get_string());
-  }
-  return base::fail(base::ErrorCode::kBadModel,
-                    "{}: expected a string, an object with a string \"content\", or null", where);
-}
-
-base::Status read_special_tokens(const json::object& config, const fs::path& path,
-                                 TextAssets& assets) {
-  for (const auto key : kTokenKeys) {
-    const auto* value = config.if_contains(key);
-    if (value == nullptr) continue;
-    auto token = VSURGE_TRY(token_text(*value, path.string() + ": " + std::string(key)));
-    if (token) assets.special_tokens.insert_or_assign(std::string(key), std::move(*token));
-  }
-  return {};
-}
 
 struct TemplateSource {
   std::string name;  // "default" is the one used when nothing else is asked for
@@ -115,7 +67,7 @@ base::Status read_template_files(const fs::path& folder, std::vector<TemplateSou
     std::string source = VSURGE_TRY(base::read_text_file(path, size_max));
     set_source(sources, "default", std::move(source));
   } else if (const auto old = folder / "chat_template.json"; is_file(old)) {
-    VSURGE_TRY(read_config_templates(VSURGE_TRY(read_object(old)), old, sources));
+    VSURGE_TRY(read_config_templates(VSURGE_TRY(read_json_object(old)), old, sources));
   }
   std::vector<fs::path> more;
   std::error_code ignored;
@@ -164,31 +116,38 @@ std::int64_t length_max(const json::object& config) {
   return length >= 1 && length < 1e12 ? static_cast<std::int64_t>(length) : 0;
 }
 
+base::Result<Tokenizer> load_tokenizer(const fs::path& folder, const TokenFiles& files) {
+  const std::string text = VSURGE_TRY(
+      base::read_text_file(folder / "tokenizer.json", base::TokenizerLimits{}.file_bytes_max));
+  auto tokenizer = Tokenizer::from_json(text, files.tokens);
+  if (!tokenizer) {
+    tokenizer.error().message = folder.string() + ": " + tokenizer.error().message;
+    return tokenizer;
+  }
+  // transformers would give these new ids, for which the model has no row.
+  for (const auto& [name, content] : files.names) {
+    if (tokenizer->id_of(content)) continue;
+    base::log_warning("{}: {} '{}' is not in tokenizer.json: it stays plain text", folder.string(),
+                      base::escape_for_line(base::shorten(name, 60)),
+                      base::escape_for_line(base::shorten(content, 60)));
+  }
+  return tokenizer;
+}
+
 }  // namespace
 
 base::Result<TextAssets> load_text_assets(const fs::path& folder) {
-  const auto tokenizer_path = folder / "tokenizer.json";
   TextAssets assets;
-  {
-    const auto file = VSURGE_TRY(base::MappedFile::open(tokenizer_path));
-    auto tokenizer = Tokenizer::from_json(file.text());
-    if (!tokenizer) {
-      tokenizer.error().message = folder.string() + ": " + tokenizer.error().message;
-      return std::unexpected(std::move(tokenizer.error()));
-    }
-    assets.tokenizer = std::move(*tokenizer);
-  }
   std::vector<TemplateSource> sources;
-  // The older file first: what tokenizer_config.json says wins over it.
-  if (const auto path = folder / "special_tokens_map.json"; is_file(path)) {
-    VSURGE_TRY(read_special_tokens(VSURGE_TRY(read_object(path)), path, assets));
-  }
+  json::object config;
   if (const auto path = folder / "tokenizer_config.json"; is_file(path)) {
-    const json::object config = VSURGE_TRY(read_object(path));
-    VSURGE_TRY(read_special_tokens(config, path, assets));
+    config = VSURGE_TRY(read_json_object(path));
     VSURGE_TRY(read_config_templates(config, path, sources));
     assets.model_length_max = length_max(config);
   }
+  TokenFiles files = VSURGE_TRY(read_token_files(folder, config));
+  assets.tokenizer = VSURGE_TRY(load_tokenizer(folder, files));
+  assets.special_tokens = std::move(files.names);
   VSURGE_TRY(read_template_files(folder, sources));
   VSURGE_TRY(compile_templates(sources, folder.string(), assets));
   assets.bos = id_of(assets, "bos_token");

@@ -16,7 +16,7 @@ struct TextAssets {
   Tokenizer tokenizer;
   std::optional<ChatTemplate> chat_template;                         // the default one
   std::map<std::string, ChatTemplate, std::less<>> named_templates;  // "tool_use", "rag", ...
-  // As templates see them: bos_token, eos_token, pad_token, unk_token, additional_special_tokens
+  // As templates see them: bos_token, eos_token, pad_token, image_token, ... (see token_files.h)
   std::map<std::string, std::string, std::less<>> special_tokens;
   std::optional<TokenId> bos, eos, padding;
   std::int64_t model_length_max = 0;  // 0 = not said

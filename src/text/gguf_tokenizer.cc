@@ -190,7 +190,8 @@ struct Merge {
 
 // SentencePiece joins the pair whose union scores best; as a list of merges that is every way to
 // split every token into two tokens, best union first.
-json::array score_merges(const GgufVocabulary& vocabulary, const Vocabulary& index) {
+base::Result<json::array> score_merges(const GgufVocabulary& vocabulary, const Vocabulary& index) {
+  constexpr std::size_t kMergesMax = 4'000'000;  // a real file of 256,000 tokens has 580,000
   std::vector<Merge> merges;
   for (std::size_t id = 0; id < vocabulary.tokens.size(); ++id) {
     if (!vocabulary.types.empty() && vocabulary.types[id] != kNormal) continue;
@@ -206,6 +207,11 @@ json::array score_merges(const GgufVocabulary& vocabulary, const Vocabulary& ind
         }
       }
       at += base::utf8_length(token.substr(at));
+    }
+    if (merges.size() > kMergesMax) {
+      return base::fail(base::ErrorCode::kBadModel,
+                        "tokenizer.ggml.tokens: more than {} ways to join two tokens to one",
+                        kMergesMax);
     }
     for (auto i = first; i < merges.size(); ++i) {
       merges[i].right_length = characters - merges[i].left_length;
@@ -262,7 +268,7 @@ base::Result<json::object> sentence_piece(const GgufVocabulary& vocabulary,
     decoders.push_back(
         json::object{{"type", "Strip"}, {"content", " "}, {"start", 1}, {"stop", 0}});
   }
-  auto model = bpe_model(vocabulary, score_merges(vocabulary, index));
+  auto model = bpe_model(vocabulary, VSURGE_TRY(score_merges(vocabulary, index)));
   model["byte_fallback"] = true;
   model["fuse_unk"] = true;
   if (vocabulary.unknown) {

@@ -1,8 +1,11 @@
 #include "text/tokenizer.h"
 
 #include <algorithm>
+#include <boost/json.hpp>
 
+#include "base/escape.h"
 #include "base/limits.h"
+#include "base/log.h"
 #include "text/bridge.h"
 #include "text/gguf_tokenizer.h"
 
@@ -11,17 +14,46 @@ namespace {
 
 constexpr base::TokenizerLimits kLimits;
 
+std::string named_json(std::span<const NamedToken> named) {
+  namespace json = boost::json;
+  if (named.empty()) return {};
+  json::array list;
+  list.reserve(named.size());
+  for (const auto& token : named) {
+    list.push_back(json::object{{"content", token.content},
+                                {"single_word", token.single_word},
+                                {"lstrip", token.lstrip},
+                                {"rstrip", token.rstrip},
+                                {"normalized", token.normalized},
+                                {"special", token.special},
+                                {"id", token.id ? json::value(*token.id) : json::value(nullptr)},
+                                {"replaces", token.replaces},
+                                {"named", token.named}});
+  }
+  return json::serialize(list);
+}
+
+void warn_of_decoder(const tb_tokenizer* tokenizer) {
+  BridgeBytes kind;
+  if (!tb_tokenizer_unstreamed(tokenizer, kind.out())) return;
+  base::log_warning(
+      "tokenizer.json: a decoder of kind {} cannot be streamed: an answer's text comes at its end",
+      base::escape_for_line(base::shorten(kind.view(), 200)));
+}
+
 }  // namespace
 
-base::Result<Tokenizer> Tokenizer::from_json(std::string_view json) {
+base::Result<Tokenizer> Tokenizer::from_json(std::string_view json,
+                                             std::span<const NamedToken> named) {
   if (json.size() > kLimits.file_bytes_max) {
     return base::fail(base::ErrorCode::kBadModel, "tokenizer.json: {} bytes, the limit is {}",
                       json.size(), kLimits.file_bytes_max);
   }
+  const std::string more = named_json(named);
   tb_tokenizer* made = nullptr;
   BridgeBytes error;
   const int status =
-      tb_tokenizer_new(bridge_data(json), json.size(),
+      tb_tokenizer_new(bridge_data(json), json.size(), bridge_data(more), more.size(),
                        static_cast<std::uint32_t>(kLimits.vocabulary_max), &made, error.out());
   if (status != TB_OK) {
     // A file that makes the crate panic is a bad file: nothing of it is kept.
@@ -31,6 +63,7 @@ base::Result<Tokenizer> Tokenizer::from_json(std::string_view json) {
   Tokenizer tokenizer;
   tokenizer.handle_ = std::shared_ptr<const tb_tokenizer>(
       made, [](const tb_tokenizer* old) { tb_tokenizer_free(const_cast<tb_tokenizer*>(old)); });
+  warn_of_decoder(made);
   return tokenizer;
 }
 
@@ -43,8 +76,8 @@ base::Result<Tokenizer> Tokenizer::from_gguf(const GgufVocabulary& vocabulary) {
   return tokenizer;
 }
 
-base::Result<std::vector<TokenId>> Tokenizer::encode(std::string_view text,
-                                                     bool add_special) const {
+base::Result<std::vector<TokenId>> Tokenizer::encode(std::string_view text, bool add_special,
+                                                     std::size_t tokens_max) const {
   CHECK(handle_ != nullptr, "a tokenizer that was not loaded");
   if (text.size() > kLimits.text_bytes_max) {
     return base::fail(base::ErrorCode::kInvalidRequest,
@@ -54,10 +87,11 @@ base::Result<std::vector<TokenId>> Tokenizer::encode(std::string_view text,
   tb_ids ids{};
   BridgeBytes error;
   const int status = tb_tokenizer_encode(handle_.get(), bridge_data(text), text.size(), add_special,
-                                         &ids, error.out());
+                                         tokens_max, &ids, error.out());
   if (status != TB_OK) {
-    return std::unexpected(
-        bridge_error(status, error, base::ErrorCode::kInvalidRequest, "tokenizer"));
+    const auto code = status == TB_LIMIT ? base::ErrorCode::kContextLengthExceeded
+                                         : base::ErrorCode::kInvalidRequest;
+    return std::unexpected(bridge_error(status, error, code, "tokenizer"));
   }
   std::vector<TokenId> result(ids.size);
   std::transform(ids.data, ids.data + ids.size, result.begin(),
@@ -79,6 +113,10 @@ base::Result<std::string> Tokenizer::decode(std::span<const TokenId> ids, bool s
         bridge_error(status, error, base::ErrorCode::kInvalidRequest, "tokenizer"));
   }
   return text.text();
+}
+
+std::size_t Tokenizer::bytes_per_token() const {
+  return handle_ == nullptr ? 0 : tb_tokenizer_bytes_per_token(handle_.get());
 }
 
 std::int32_t Tokenizer::vocabulary() const {

@@ -92,6 +92,19 @@ TEST(GgufVocabulary, FaultsAreNamed) {
             std::string::npos);
 }
 
+// One letter to the power of 1 to 1024 can be split in 523,776 ways.
+TEST(GgufVocabulary, MergesOfScoresAreBounded) {
+  GgufVocabulary made;
+  made.kind = "llama";
+  const auto add_powers = [&](char letter) {
+    for (std::size_t n = 1; n <= 1024; ++n) made.tokens.emplace_back(n, letter);
+    made.scores.assign(made.tokens.size(), 0.0F);
+  };
+  for (const char letter : {'a', 'b', 'c', 'd', 'e', 'f', 'g'}) add_powers(letter);
+  add_powers('h');
+  EXPECT_NE(error_of(made).find("4000000 ways"), std::string::npos) << error_of(made);
+}
+
 // The pieces of a SentencePiece model file: protocol buffers, field 1 of the file; in a piece field
 // 1 is its text, 2 its score, 3 its type.
 void read_pieces(std::string_view file, GgufVocabulary& vocabulary) {

@@ -73,6 +73,41 @@ TEST(TemplateLimits, BombsEndInTimeAndMemory) {
   EXPECT_LT(usage.ru_maxrss, 900 * 1024) << "kilobytes at the most";
 }
 
+// Look-ups and comparisons of what is long: each is one step of the template.
+TEST(TemplateLimits, LongKeysEndInTime) {
+  const std::string loop = "{% for i in range(99999) %}";
+  const std::string made = "{% set t = (range(99999) | list) * 20 %}{% set k = dict([[0, 0]]) %}";
+  const std::string keys = "{% set a = ((0,) * 999999,) %}{% set b = ((0,) * 999999,) %}";
+  const std::string texts = "{% set a = 'a' * 9999999 %}{% set b = 'a' * 9999999 %}";
+  const std::string twice = "{% for j in range(99999) %}";
+  const std::string look = "{% set x = d[b] %}{{ b in d }}{{ d.get(b) }}";
+  const std::string cases[] = {
+      keys + "{% set d = {a: 1} %}" + loop + twice + look + "{% endfor %}{% endfor %}",
+      texts + "{% set d = {a: 1} %}" + loop + twice + look + "{% endfor %}{% endfor %}",
+      keys + loop + twice + "{% set x = a == b %}{% endfor %}{% endfor %}",
+      texts + loop + twice + "{% set x = a == b %}{% set y = a < b %}{% endfor %}{% endfor %}",
+      keys + loop + twice + "{% set x = [a].index(b) %}{% set y = [[a]] | unique | list %}" +
+          "{% endfor %}{% endfor %}",
+      made + "{% set n = namespace(p=[]) %}{% for i in range(60000) %}" +
+          "{% set n.p = n.p + [[i, 0]] if i < 2000 else n.p %}{% endfor %}" + loop +
+          "{% set x = dict(n.p) == dict(n.p) %}{% endfor %}",
+      "{% set k = (0,) * 9999 %}{% set n = namespace(p=[]) %}{% for i in range(2000) %}" +
+          std::string("{% set n.p = n.p + [[(k, i), 0]] %}{% endfor %}") + loop +
+          "{% set x = dict(n.p) %}{% endfor %}",
+  };
+  base::TemplateLimits limits;
+  limits.render_time_ms_max = 500;
+  for (const auto& source : cases) {
+    const auto compiled = ChatTemplate::compile(source, limits);
+    ASSERT_TRUE(compiled) << compiled.error().message;
+    const auto begin = std::chrono::steady_clock::now();
+    const auto text = compiled->render("{}", 0);
+    const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - begin;
+    EXPECT_FALSE(text) << source;
+    EXPECT_LT(taken.count(), 1.0) << source << (text ? "" : text.error().message);
+  }
+}
+
 TEST(TemplateLimits, DeepSourcesAreRefused) {
   const std::string sources[] = {
       "{{ " + repeated("(", 100'000) + "1" + repeated(")", 100'000) + " }}",
@@ -115,6 +150,7 @@ TEST(TemplateLimits, RendersAreIndependentOfEachOther) {
       "{% for m in messages %}{{ m.content }};{% endfor %}{{ strftime_now('%Y') }}");
   ASSERT_TRUE(made);
   std::vector<std::thread> threads;
+  threads.reserve(4);
   for (int t = 0; t < 4; ++t) {
     threads.emplace_back([&made, t] {
       for (int i = 0; i < 200; ++i) {

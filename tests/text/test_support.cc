@@ -63,7 +63,7 @@ std::string ids_digest(const std::vector<TokenId>& ids) {
 namespace {
 
 std::filesystem::path tokenizer_path(const std::string& name) {
-  const auto plain = base::test_data_root() / "tokenizers" / name / "tokenizer.json";
+  auto plain = base::test_data_root() / "tokenizers" / name / "tokenizer.json";
   if (std::filesystem::exists(plain)) return plain;
   return plain.string() + ".gz";
 }

@@ -43,19 +43,29 @@ int tb_test_panic(tb_bytes* error);
 
 /* --- tokenizer ---------------------------------------------------------------------------- */
 typedef struct tb_tokenizer tb_tokenizer;
-/* json: a whole tokenizer.json. More than vocabulary_max ids, or an id at or above it: TB_ERROR. */
-int tb_tokenizer_new(const uint8_t* json, size_t size, uint32_t vocabulary_max, tb_tokenizer** out,
-                     tb_bytes* error);
+/* json: a whole tokenizer.json. More than vocabulary_max ids, or an id at or above it: TB_ERROR.
+ * named: empty, or a JSON array of tokens that files beside it name: entries of added_tokens, with
+ * an "id" that the vocabulary must agree with (else TB_ERROR naming the token), or null: then one
+ * that is missing is left out. "replaces": its flags count even if it is an added token; "named":
+ * it is special whatever its flags. */
+int tb_tokenizer_new(const uint8_t* json, size_t size, const uint8_t* named, size_t named_size,
+                     uint32_t vocabulary_max, tb_tokenizer** out, tb_bytes* error);
 void tb_tokenizer_free(tb_tokenizer* tokenizer);
 uint32_t tb_tokenizer_vocabulary(const tb_tokenizer* tokenizer); /* highest id + 1 */
+/* Bytes of text that one token stands for at most; 0: not known. */
+size_t tb_tokenizer_bytes_per_token(const tb_tokenizer* tokenizer);
+/* True, with the decoder's kind, when a tb_stream of it gives its text at tb_stream_finish only. */
+bool tb_tokenizer_unstreamed(const tb_tokenizer* tokenizer, tb_bytes* kind);
 int64_t tb_tokenizer_id_of(const tb_tokenizer* tokenizer, const uint8_t* token,
                            size_t size); /* -1: none */
 bool tb_tokenizer_is_special(const tb_tokenizer* tokenizer, uint32_t id);
 /* The entry as the vocabulary writes it; TB_ERROR when there is none. */
 int tb_tokenizer_token_of(const tb_tokenizer* tokenizer, uint32_t id, tb_bytes* out,
                           tb_bytes* error);
+/* TB_LIMIT when the text has more than tokens_max tokens; found out before all of it is tokenized
+ * where the kind of tokenizer allows. */
 int tb_tokenizer_encode(const tb_tokenizer* tokenizer, const uint8_t* text, size_t size,
-                        bool add_special, tb_ids* out, tb_bytes* error);
+                        bool add_special, size_t tokens_max, tb_ids* out, tb_bytes* error);
 int tb_tokenizer_decode(const tb_tokenizer* tokenizer, const uint32_t* ids, size_t count,
                         bool skip_special, tb_bytes* out, tb_bytes* error);
 

@@ -7,7 +7,7 @@ mod grammar;
 mod memory;
 mod stream;
 mod template;
-
+mod token_span;
 mod tokenizer;
 
 use std::os::raw::c_int;

@@ -86,6 +86,21 @@ fn sequence_plan(steps: &[Json]) -> Option<Plan> {
     after.is_empty().then_some(Plan::Text { steps: before, byte_fallback, strip_head })
 }
 
+/// The decoder's kind, when it is one that only decodes a whole text at its end.
+pub fn unstreamed(tokenizer: &Tokenizer) -> Outcome<Option<String>> {
+    if !matches!(plan_of(tokenizer)?, Plan::Whole) {
+        return Ok(None);
+    }
+    let decoder = serde_json::to_value(tokenizer.get_decoder())?;
+    let kind = |step: &Json| step["type"].as_str().unwrap_or("?").to_owned();
+    let steps = decoder["decoders"].as_array();
+    let inside = steps.map(|steps| steps.iter().map(kind).collect::<Vec<_>>().join(", "));
+    Ok(Some(match inside {
+        Some(inside) => format!("{} of {inside}", kind(&decoder)),
+        None => kind(&decoder),
+    }))
+}
+
 fn plan_of(tokenizer: &Tokenizer) -> Outcome<Plan> {
     let decoder = serde_json::to_value(tokenizer.get_decoder())?;
     if decoder.is_null() {
@@ -114,6 +129,11 @@ fn byte_of(c: char) -> Option<u8> {
         0x143 => Some(0xad),
         _ => None,
     }
+}
+
+/// Its 256 characters.
+pub fn alphabet() -> impl Iterator<Item = char> {
+    (0x21..=0x143).filter_map(char::from_u32).filter(|c| byte_of(*c).is_some())
 }
 
 /// The bytes a byte-level token spells; a token outside the alphabet spells itself.

@@ -1,10 +1,13 @@
 //! Tokenizer: load, encode, decode.
 
-use crate::{guard, quietly, refuse, release, text_view, view, Outcome, TbBytes, TbIds};
+use crate::{guard, quietly, refuse, release, text_view, view, Failure, Outcome, TbBytes, TbIds};
+use crate::{stream, token_span, TB_LIMIT};
 use serde_json::Value;
 use std::os::raw::c_int;
 use std::sync::Arc;
-use tokenizers::Tokenizer;
+use tokenizers::pre_tokenizer::OffsetType;
+use tokenizers::utils::truncation::TruncationDirection;
+use tokenizers::{AddedToken, Model, PreTokenizer, Tokenizer};
 
 /// How many times longer a file's steps may make a text. Real ones stay below 16.
 const GROWTH_MAX: f64 = 64.0;
@@ -13,6 +16,88 @@ pub struct TbTokenizer {
     pub inner: Arc<Tokenizer>,
     /// Highest id + 1. Not the number of entries: ids may have gaps.
     pub vocabulary: u32,
+    /// Bytes of text that one token stands for at most; 0 when that is not known.
+    bytes_per_token: usize,
+    /// The decoder's kind, when it cannot be streamed.
+    unstreamed: Option<String>,
+}
+
+/// A token that a file beside tokenizer.json names.
+struct Named {
+    token: AddedToken,
+    /// The id it must have; absent, it may be missing, and is then left out.
+    id: Option<u32>,
+    /// Its flags count even when tokenizer.json has it as an added token.
+    replaces: bool,
+    /// It is the bos_token or the like: special, whatever its flags, where they are taken.
+    named: bool,
+}
+
+fn named_tokens(json: &[u8]) -> Outcome<Vec<Named>> {
+    let list: Vec<Value> = serde_json::from_slice(json)?;
+    let read = |one: Value| -> Outcome<Named> {
+        let id = one["id"].as_u64().map(|id| u32::try_from(id).unwrap_or(u32::MAX));
+        let (replaces, named) = (one["replaces"] == true, one["named"] == true);
+        Ok(Named { token: serde_json::from_value(one)?, id, replaces, named })
+    };
+    list.into_iter().map(read).collect()
+}
+
+/// As transformers does after loading, for tokens that have an id already. Those that would get a
+/// new one are not added: the model has no row for them.
+fn add_named(inner: &mut Tokenizer, named: Vec<Named>) -> Outcome<()> {
+    let mut added = Vec::new();
+    for Named { mut token, id, replaces, named } in named {
+        let found = inner.token_to_id(&token.content);
+        if let (Some(id), true) = (id, found != id) {
+            let there = found.map_or("no token".into(), |found| format!("id {found}"));
+            let content = &token.content;
+            return refuse(format!("token '{content}' of id {id}: tokenizer.json has {there}"));
+        }
+        let Some(found) = found else { continue };
+        let same = match inner.get_added_vocabulary().get_added_tokens_decoder().get(&found) {
+            Some(known) => !replaces || *known == token,
+            None => false,
+        };
+        if !same {
+            token.special |= named;
+            added.push(token);
+        }
+    }
+    if !added.is_empty() {
+        inner.add_tokens(added)?;
+    }
+    Ok(())
+}
+
+/// The crate's encode_fast, which gives up as soon as there are more than `tokens_max` tokens.
+fn encode(this: &TbTokenizer, text: &str, add_special: bool, most: usize) -> Outcome<Vec<u32>> {
+    let too_many = || Failure {
+        status: TB_LIMIT,
+        text: format!("a text of {} bytes is more than {most} tokens", text.len()),
+    };
+    // Divided, so that nothing overflows; a text of exactly the most passes.
+    if this.bytes_per_token > 0 && text.len() / this.bytes_per_token > most {
+        return Err(too_many());
+    }
+    let inner = &this.inner;
+    let normalizer = inner.get_normalizer();
+    let mut parts = inner.get_added_vocabulary().extract_and_normalize(normalizer, text);
+    if let Some(split) = inner.get_pre_tokenizer() {
+        split.pre_tokenize(&mut parts)?;
+    }
+    let limit = (most.saturating_add(1), TruncationDirection::Right);
+    inner.get_model().tokenize_in_pretokenized(&mut parts, Some(limit))?;
+    // Offsets are left out: nobody here reads them.
+    let encoding = parts.into_encoding(None, 0, OffsetType::None)?;
+    if encoding.len() > most {
+        return Err(too_many());
+    }
+    let ids = inner.post_process(encoding, None, add_special)?.get_ids().to_vec();
+    if ids.len() > most {
+        return Err(too_many());
+    }
+    Ok(ids)
 }
 
 /// How many times longer the steps of a normalizer or decoder can make a text, at most: a chain of
@@ -48,8 +133,11 @@ fn check_growth(what: &str, steps: Value) -> Outcome<()> {
     Ok(())
 }
 
-fn load(json: &[u8], vocabulary_max: u32) -> Outcome<TbTokenizer> {
+fn load(json: &[u8], named: &[u8], vocabulary_max: u32) -> Outcome<TbTokenizer> {
     let mut inner = Tokenizer::from_bytes(json)?;
+    if !named.is_empty() {
+        add_named(&mut inner, named_tokens(named)?)?;
+    }
     check_growth("normalizer", serde_json::to_value(inner.get_normalizer())?)?;
     check_growth("decoder", serde_json::to_value(inner.get_decoder())?)?;
     // What a file says about cutting and filling is for batches of training data.
@@ -62,19 +150,24 @@ fn load(json: &[u8], vocabulary_max: u32) -> Outcome<TbTokenizer> {
     if vocabulary == 0 {
         return refuse("the vocabulary is empty");
     }
-    Ok(TbTokenizer { inner: Arc::new(inner), vocabulary })
+    let bytes_per_token = token_span::bytes_per_token(&inner).unwrap_or(0);
+    let unstreamed = stream::unstreamed(&inner)?;
+    Ok(TbTokenizer { inner: Arc::new(inner), vocabulary, bytes_per_token, unstreamed })
 }
 
 #[no_mangle]
 pub unsafe extern "C" fn tb_tokenizer_new(
     json: *const u8,
     size: usize,
+    named: *const u8,
+    named_size: usize,
     vocabulary_max: u32,
     out: *mut *mut TbTokenizer,
     error: *mut TbBytes,
 ) -> c_int {
     guard(error, || {
-        *out = Box::into_raw(Box::new(load(view(json, size), vocabulary_max)?));
+        let made = load(view(json, size), view(named, named_size), vocabulary_max)?;
+        *out = Box::into_raw(Box::new(made));
         Ok(())
     })
 }
@@ -87,6 +180,25 @@ pub unsafe extern "C" fn tb_tokenizer_free(tokenizer: *mut TbTokenizer) {
 #[no_mangle]
 pub unsafe extern "C" fn tb_tokenizer_vocabulary(tokenizer: *const TbTokenizer) -> u32 {
     (*tokenizer).vocabulary
+}
+
+#[no_mangle]
+pub unsafe extern "C" fn tb_tokenizer_bytes_per_token(tokenizer: *const TbTokenizer) -> usize {
+    (*tokenizer).bytes_per_token
+}
+
+#[no_mangle]
+pub unsafe extern "C" fn tb_tokenizer_unstreamed(
+    tokenizer: *const TbTokenizer,
+    kind: *mut TbBytes,
+) -> bool {
+    quietly(false, || match &(*tokenizer).unstreamed {
+        Some(name) => {
+            kind.write(name.clone().into_bytes().into());
+            true
+        }
+        None => false,
+    })
 }
 
 #[no_mangle]
@@ -131,13 +243,12 @@ pub unsafe extern "C" fn tb_tokenizer_encode(
     text: *const u8,
     size: usize,
     add_special: bool,
+    tokens_max: usize,
     out: *mut TbIds,
     error: *mut TbBytes,
 ) -> c_int {
     guard(error, || {
-        // The fast variant leaves out offsets, which nobody here reads.
-        let encoding = (*tokenizer).inner.encode_fast(text_view(text, size)?, add_special)?;
-        out.write(encoding.get_ids().to_vec().into());
+        out.write(encode(&*tokenizer, text_view(text, size)?, add_special, tokens_max)?.into());
         Ok(())
     })
 }

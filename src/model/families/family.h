@@ -37,6 +37,13 @@ base::Status read_rope_gguf(const Checkpoint& checkpoint, const std::string& pre
 // use_sliding_window with sliding_window, max_window_layers or layer_types (Qwen).
 base::Status read_layer_windows(const ConfigObject& config, DecoderSpec& spec);
 
+// Keys of GGUF that change a model and that nobody reads: refused unless neutral. Needs the rest.
+base::Status check_unread_gguf_keys(const GgufFile& file, std::string_view architecture,
+                                    const DecoderSpec& spec);
+// For families whose files say a window without saying which layers have it.
+base::Status refuse_gguf_window(const Checkpoint& checkpoint, const std::string& key,
+                                const DecoderSpec& spec);
+
 // GGUF has no keys for biases: they are there or not. Looks at the first layer.
 void find_gguf_biases(const Checkpoint& checkpoint, DecoderSpec& spec);
 

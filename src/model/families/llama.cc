@@ -13,8 +13,6 @@ base::Status llama_from_config(const ConfigObject& config, DecoderSpec& spec) {
 
 base::Status llama_from_gguf(const Checkpoint& checkpoint, DecoderSpec& spec) {
   const GgufFile& file = *checkpoint.gguf();
-  const auto experts = VSURGE_TRY(file.integer("llama.expert_count", {.min = 0}));
-  if (experts.value_or(0) > 0) return file.wrong("llama.expert_count", "0 (a dense model)");
   find_gguf_biases(checkpoint, spec);
   spec.qk_rows_interleaved = true;
   const auto window =

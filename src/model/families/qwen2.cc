@@ -8,9 +8,9 @@ base::Status qwen2_from_config(const ConfigObject& config, DecoderSpec& spec) {
   return read_layer_windows(config, spec);
 }
 
-base::Status qwen2_from_gguf(const Checkpoint&, DecoderSpec& spec) {
+base::Status qwen2_from_gguf(const Checkpoint& checkpoint, DecoderSpec& spec) {
   spec.qkv_bias = true;
-  return {};
+  return refuse_gguf_window(checkpoint, "qwen2.attention.sliding_window", spec);
 }
 
 }  // namespace vsurge::model

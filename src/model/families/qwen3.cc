@@ -14,7 +14,7 @@ base::Status qwen3_from_config(const ConfigObject& config, DecoderSpec& spec) {
 base::Status qwen3_from_gguf(const Checkpoint& checkpoint, DecoderSpec& spec) {
   spec.qk_norm = true;
   find_gguf_biases(checkpoint, spec);
-  return {};
+  return refuse_gguf_window(checkpoint, "qwen3.attention.sliding_window", spec);
 }
 
 }  // namespace vsurge::model

@@ -17,7 +17,7 @@ pub struct Limits {
 const DEPTH_MAX: u32 = 700;
 /// Steps between two looks at clock and memory. What takes more than a few bytes in one step asks
 /// for it by `room` or `spend`.
-const LOOK_EVERY: u64 = 256;
+const LOOK_EVERY: u64 = 64;
 /// Bytes handled that cost as much as one step.
 const BYTES_PER_STEP: usize = 64;
 

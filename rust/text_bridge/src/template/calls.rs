@@ -127,7 +127,7 @@ impl Render<'_> {
                 }
                 entries
                     .extend(args.named.into_iter().map(|(key, value)| (Value::Text(key), value)));
-                Value::dict(entries)
+                Value::dict(entries, &mut self.budget)
             }
             "namespace" => {
                 let mut vars: Vec<(Arc<str>, Value)> = Vec::new();

@@ -91,7 +91,7 @@ impl Render<'_> {
         };
         let rest = ops::binary(super::ast::Operator::Rem, value, &by, &mut self.budget)?;
         let wanted = Value::Int(i128::from(name == "odd"));
-        Ok(rest.equals(&wanted))
+        rest.equals(&wanted, &mut self.budget)
     }
 }
 

@@ -110,7 +110,7 @@ impl Reader<'_> {
             }
         }
         self.depth -= 1;
-        Value::dict(entries)
+        Value::dict(entries, self.budget)
     }
 
     fn number(&mut self) -> Res<Value> {

@@ -366,7 +366,7 @@ impl<'t> Render<'t> {
                 for (key, value) in entries {
                     made.push((self.expr(key)?, self.expr(value)?));
                 }
-                Value::dict(made)
+                Value::dict(made, &mut self.budget)
             }
             simple => self.expr(simple),
         }
@@ -519,7 +519,8 @@ impl<'t> Render<'t> {
         if definition.reads_kwargs {
             let named = std::mem::take(&mut args.named);
             let entries = named.into_iter().map(|(key, value)| (Value::Text(key), value));
-            set(self, "kwargs", Value::dict(entries.collect())?);
+            let kwargs = Value::dict(entries.collect(), &mut self.budget)?;
+            set(self, "kwargs", kwargs);
         } else if let Some((name, _)) = args.named.first() {
             return type_error(format!("macro '{called}' takes no keyword argument '{name}'"));
         }

@@ -228,7 +228,8 @@ impl Render<'_> {
             true => Value::tuple(args.list.clone())?,
             false => {
                 let named = args.named.iter();
-                Value::dict(named.map(|(key, v)| (Value::Text(key.clone()), v.clone())).collect())?
+                let named = named.map(|(key, v)| (Value::Text(key.clone()), v.clone()));
+                Value::dict(named.collect(), &mut self.budget)?
             }
         };
         let text = to_str(value, &mut self.budget)?.into_owned();

@@ -6,7 +6,7 @@ use super::eval::Render;
 use super::methods;
 use super::ops;
 use super::text::to_str;
-use super::value::{fault, type_error, Fault, Res, Value};
+use super::value::{fault, position, type_error, Fault, Res, Value};
 use std::cmp::Ordering;
 
 impl Render<'_> {
@@ -214,8 +214,7 @@ impl Render<'_> {
             if failed.is_some() {
                 return Ordering::Equal;
             }
-            let found = budget.step().and_then(|()| ops::order(&a.0, &b.0, "<"));
-            match found {
+            match ops::order(&a.0, &b.0, "<", budget) {
                 Ok(order) if reverse => order.reverse(),
                 Ok(order) => order,
                 Err(error) => {
@@ -270,14 +269,13 @@ impl Render<'_> {
     fn unique(&mut self, value: &Value, args: &Args) -> Res<Value> {
         let cased = args.flag(0, "case_sensitive").unwrap_or(false);
         let attribute = args.get(1, "attribute").filter(|a| !matches!(a, Value::None));
-        let (mut seen, mut kept) = (Vec::<(Value, Value)>::new(), Vec::new());
+        let (mut seen, mut kept) = (Vec::<Value>::new(), Vec::new());
         for item in self.all(value)? {
             let key = self.key(&item, attribute, cased)?;
-            self.budget.steps(seen.len() as u64 / 4)?;
-            if seen.iter().any(|(known, _)| known.equals(&key)) {
+            if position(seen.iter(), &key, &mut self.budget)?.is_some() {
                 continue;
             }
-            seen.push((key, Value::None));
+            seen.push(key);
             kept.push(item);
         }
         Value::iter("generator", kept)
@@ -300,9 +298,11 @@ impl Render<'_> {
             let parts = self.all(&pair)?;
             let [shown, item] = parts.as_slice() else { continue };
             let key = self.key(shown, None, cased)?;
-            match groups.last_mut().filter(|group| group.0.equals(&key)) {
-                Some(group) => group.2.push(item.clone()),
-                None => groups.push((key, shown.clone(), vec![item.clone()])),
+            match groups.last_mut() {
+                Some(group) if group.0.equals(&key, &mut self.budget)? => {
+                    group.2.push(item.clone());
+                }
+                _ => groups.push((key, shown.clone(), vec![item.clone()])),
             }
         }
         let made: Res<Vec<_>> = groups

@@ -4,7 +4,7 @@ use super::budget::Budget;
 use super::calls::Args;
 use super::format;
 use super::ops::{self, escape};
-use super::value::{fault, type_error, Res, Value};
+use super::value::{all_equal, fault, position, type_error, Res, Value};
 
 const OF_TEXT: [&str; 43] = [
     "capitalize",
@@ -80,7 +80,7 @@ pub fn call(value: &Value, name: &str, args: Args, budget: &mut Budget) -> Res<V
                     return type_error("get expected at least 1 argument, got 0");
                 };
                 let absent = || args.get(1, "default").cloned().unwrap_or(Value::None);
-                Ok(dict.get(key).cloned().unwrap_or_else(absent))
+                Ok(dict.get(key, budget)?.cloned().unwrap_or_else(absent))
             }
             "copy" => Ok(value.clone()),
             "items" | "keys" | "values" => {
@@ -92,10 +92,13 @@ pub fn call(value: &Value, name: &str, args: Args, budget: &mut Budget) -> Res<V
         Value::List(seq) | Value::Tuple(seq) => match (name, args.list.first()) {
             ("copy", _) => Ok(value.clone()),
             ("count", Some(item)) => {
-                budget.steps(seq.items.len() as u64)?;
-                Ok(Value::Int(seq.items.iter().filter(|one| one.equals(item)).count() as i128))
+                let mut count = 0;
+                for one in &seq.items {
+                    count += i128::from(one.equals(item, budget)?);
+                }
+                Ok(Value::Int(count))
             }
-            ("index", Some(item)) => match seq.items.iter().position(|one| one.equals(item)) {
+            ("index", Some(item)) => match position(seq.items.iter(), item, budget)? {
                 Some(at) => Ok(Value::Int(at as i128)),
                 None => fault("ValueError: value is not in list"),
             },
@@ -115,9 +118,10 @@ pub fn call(value: &Value, name: &str, args: Args, budget: &mut Budget) -> Res<V
         Value::Loop(state) => {
             args.list.iter().try_for_each(Value::check_held)?;
             let mut last = state.changed.borrow_mut();
-            let same = last.as_ref().is_some_and(|old| {
-                old.len() == args.list.len() && old.iter().zip(&args.list).all(|(a, b)| a.equals(b))
-            });
+            let same = match last.as_ref() {
+                Some(old) if old.len() == args.list.len() => all_equal(old, &args.list, budget)?,
+                _ => false,
+            };
             *last = Some(args.list);
             Ok(Value::Bool(!same))
         }

@@ -87,8 +87,9 @@ impl TbTemplate {
     }
 }
 
-/// Trees are bounded in depth, but the parser and this walk want more stack than a small thread
-/// of the caller's may have; the limits are set for this much.
+/// Compiling runs on a thread of its own: the parser goes deeper for a long source than the stack
+/// of a caller's small thread may be. Rendering runs on the caller's: DEPTH_MAX of the budget and
+/// NESTING_MAX of values bound its depth.
 const STACK_BYTES: usize = 16 << 20;
 
 #[no_mangle]

@@ -4,7 +4,7 @@ use super::ast::{Comparison, Operator};
 use super::budget::Budget;
 use super::format;
 use super::text::to_str;
-use super::value::{fault, type_error, Fault, Res, Value};
+use super::value::{fault, position, type_error, Fault, Res, Value};
 use std::cmp::Ordering;
 use std::rc::Rc;
 
@@ -239,10 +239,12 @@ pub fn negate(value: &Value) -> Res<Value> {
 }
 
 /// Python's order of two values, or the TypeError of asking for it.
-pub fn order(a: &Value, b: &Value, symbol: &str) -> Res<Ordering> {
+pub fn order(a: &Value, b: &Value, symbol: &str, budget: &mut Budget) -> Res<Ordering> {
+    budget.step()?;
     defined(a)?;
     defined(b)?;
     if let (Some(a), Some(b)) = (a.as_str(), b.as_str()) {
+        budget.spend(a.len().min(b.len()))?;
         return Ok(a.cmp(b));
     }
     if let (Some(a), Some(b)) = (a.as_int(), b.as_int()) {
@@ -253,8 +255,8 @@ pub fn order(a: &Value, b: &Value, symbol: &str) -> Res<Ordering> {
     }
     if let (Value::List(x), Value::List(y)) | (Value::Tuple(x), Value::Tuple(y)) = (a, b) {
         for (one, two) in x.items.iter().zip(&y.items) {
-            if !one.equals(two) {
-                return order(one, two, symbol);
+            if !one.equals(two, budget)? {
+                return order(one, two, symbol, budget);
             }
         }
         return Ok(x.items.len().cmp(&y.items.len()));
@@ -264,19 +266,17 @@ pub fn order(a: &Value, b: &Value, symbol: &str) -> Res<Ordering> {
 }
 
 pub fn compare(op: Comparison, a: &Value, b: &Value, budget: &mut Budget) -> Res<bool> {
-    let weight = a.extent().map_or(0, |e| e.weight) + b.extent().map_or(0, |e| e.weight);
-    budget.steps(weight)?;
     let nan = |value: &Value| matches!(value, Value::Float(number) if number.is_nan());
     if (nan(a) && b.as_float().is_some()) || (nan(b) && a.as_float().is_some()) {
         return Ok(op == Comparison::Ne);
     }
     Ok(match op {
-        Comparison::Eq => a.equals(b),
-        Comparison::Ne => !a.equals(b),
-        Comparison::Lt => order(a, b, "<")? == Ordering::Less,
-        Comparison::Le => order(a, b, "<=")? != Ordering::Greater,
-        Comparison::Gt => order(a, b, ">")? == Ordering::Greater,
-        Comparison::Ge => order(a, b, ">=")? != Ordering::Less,
+        Comparison::Eq => a.equals(b, budget)?,
+        Comparison::Ne => !a.equals(b, budget)?,
+        Comparison::Lt => order(a, b, "<", budget)? == Ordering::Less,
+        Comparison::Le => order(a, b, "<=", budget)? != Ordering::Greater,
+        Comparison::Gt => order(a, b, ">", budget)? == Ordering::Greater,
+        Comparison::Ge => order(a, b, ">=", budget)? != Ordering::Less,
         Comparison::In => contains(b, a, budget)?,
         Comparison::NotIn => !contains(b, a, budget)?,
     })
@@ -300,11 +300,11 @@ pub fn contains(container: &Value, item: &Value, budget: &mut Budget) -> Res<boo
             Value::List(_) | Value::Dict(_) => {
                 type_error(format!("unhashable type: '{}'", item.type_name()))
             }
-            _ => Ok(dict.get(item).is_some()),
+            _ => Ok(dict.get(item, budget)?.is_some()),
         },
         Value::List(_) | Value::Tuple(_) | Value::Iter(_) => {
             let items = iterate(container, budget)?;
-            Ok(items.iter().any(|one| one.equals(item)))
+            Ok(position(items.iter(), item, budget)?.is_some())
         }
         other => type_error(format!("argument of type '{}' is not iterable", other.type_name())),
     }
@@ -370,7 +370,7 @@ pub fn item(value: &Value, key: &Value, budget: &mut Budget) -> Res<Value> {
     let found = match (value, key.as_int()) {
         (Value::Dict(dict), _) => match key {
             Value::Undefined(_) => None,
-            _ => dict.get(key).cloned(),
+            _ => dict.get(key, budget)?.cloned(),
         },
         (Value::List(seq) | Value::Tuple(seq), Some(index)) => {
             place(index, seq.items.len()).map(|at| seq.items[at].clone())

@@ -249,7 +249,10 @@ impl Dump {
         if self.sort_keys {
             let mut failed = Ok(());
             order.sort_by(|a, b| {
-                super::ops::order(&a.0, &b.0, "<").unwrap_or_else(|error| {
+                if failed.is_err() {
+                    return std::cmp::Ordering::Equal;
+                }
+                super::ops::order(&a.0, &b.0, "<", budget).unwrap_or_else(|error| {
                     failed = Err(error);
                     std::cmp::Ordering::Equal
                 })

@@ -1,6 +1,7 @@
 //! Values as Python has them, as far as a chat template can see.
 
 use super::ast;
+use super::budget::Budget;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::{Rc, Weak};
@@ -177,19 +178,19 @@ impl Value {
         let extent = extent_over(vars.iter().map(|(_, value)| value))?;
         Ok(Value::Namespace(Rc::new(Namespace { vars: RefCell::new(vars), extent })))
     }
-    pub fn dict(entries: Vec<(Value, Value)>) -> Res<Value> {
+    pub fn dict(entries: Vec<(Value, Value)>, budget: &mut Budget) -> Res<Value> {
         let extent = extent_over(entries.iter().flat_map(|(key, value)| [key, value]))?;
         let mut dict = Dict { entries: Vec::new(), index: HashMap::new(), extent };
         dict.entries.reserve(entries.len());
         if entries.len() >= INDEXED_FROM {
             for (key, value) in entries {
-                dict.insert_indexed(key, value)?;
+                dict.insert_indexed(key, value, budget)?;
             }
         } else {
             for (key, value) in entries {
                 let key = hashable(key)?;
-                match dict.entries.iter_mut().find(|(known, _)| known.equals(&key)) {
-                    Some(entry) => entry.1 = value,
+                match place_of(&dict.entries, &key, budget)? {
+                    Some(at) => dict.entries[at].1 = value,
                     None => dict.entries.push((key, value)),
                 }
             }
@@ -283,18 +284,34 @@ impl Value {
         }
     }
 
-    pub fn equals(&self, other: &Value) -> bool {
+    /// Every pair of values that is looked at costs a step: lists may hold one list many times, and
+    /// a look-up may meet many long keys.
+    pub fn equals(&self, other: &Value, budget: &mut Budget) -> Res<bool> {
         use Value::*;
-        match (self, other) {
+        budget.step()?;
+        Ok(match (self, other) {
             (Undefined(_), Undefined(_)) | (None, None) => true,
-            (Text(a) | Safe(a), Text(b) | Safe(b)) => a == b,
+            (Text(a) | Safe(a), Text(b) | Safe(b)) => {
+                if a.len() == b.len() {
+                    budget.spend(a.len())?;
+                }
+                a == b
+            }
             (List(a), List(b)) | (Tuple(a), Tuple(b)) => {
-                a.items.len() == b.items.len()
-                    && a.items.iter().zip(&b.items).all(|(a, b)| a.equals(b))
+                a.items.len() == b.items.len() && all_equal(&a.items, &b.items, budget)?
             }
             (Dict(a), Dict(b)) => {
-                a.entries.len() == b.entries.len()
-                    && a.entries.iter().all(|(k, v)| b.get(k).is_some_and(|w| v.equals(w)))
+                let mut same = a.entries.len() == b.entries.len();
+                for (key, value) in &a.entries {
+                    if !same {
+                        break;
+                    }
+                    same = match b.get(key, budget)? {
+                        Some(found) => value.equals(found, budget)?,
+                        Option::None => false,
+                    };
+                }
+                same
             }
             (Big(a), Big(b)) => a == b,
             (Namespace(a), Namespace(b)) => Rc::ptr_eq(a, b),
@@ -305,8 +322,37 @@ impl Value {
                 (Some(a), Some(b)) => a == b,
                 _ => matches!((self.as_float(), other.as_float()), (Some(a), Some(b)) if a == b),
             },
+        })
+    }
+}
+
+pub fn all_equal(a: &[Value], b: &[Value], budget: &mut Budget) -> Res<bool> {
+    for (one, two) in a.iter().zip(b) {
+        if !one.equals(two, budget)? {
+            return Ok(false);
         }
     }
+    Ok(true)
+}
+
+/// Where the value is among `items`.
+pub fn position<'a>(
+    mut items: impl Iterator<Item = &'a Value>,
+    value: &Value,
+    budget: &mut Budget,
+) -> Res<Option<usize>> {
+    let mut at = 0;
+    loop {
+        match items.next() {
+            Some(one) if one.equals(value, budget)? => return Ok(Some(at)),
+            Some(_) => at += 1,
+            None => return Ok(None),
+        }
+    }
+}
+
+fn place_of(entries: &[(Value, Value)], key: &Value, budget: &mut Budget) -> Res<Option<usize>> {
+    position(entries.iter().map(|entry| &entry.0), key, budget)
 }
 
 fn hashable(key: Value) -> Res<Value> {
@@ -319,11 +365,14 @@ fn hashable(key: Value) -> Res<Value> {
 }
 
 impl Dict {
-    fn insert_indexed(&mut self, key: Value, value: Value) -> Res<()> {
+    fn insert_indexed(&mut self, key: Value, value: Value, budget: &mut Budget) -> Res<()> {
         let key = hashable(key)?;
         let found = match &key {
-            Value::Text(text) | Value::Safe(text) => self.index.get(text).copied(),
-            _ => self.entries.iter().position(|(known, _)| known.equals(&key)),
+            Value::Text(text) | Value::Safe(text) => {
+                budget.spend(text.len())?;
+                self.index.get(text).copied()
+            }
+            _ => place_of(&self.entries, &key, budget)?,
         };
         match found {
             Some(at) => self.entries[at].1 = value,
@@ -336,11 +385,15 @@ impl Dict {
         }
         Ok(())
     }
-    pub fn get(&self, key: &Value) -> Option<&Value> {
-        match key.as_str() {
-            Some(text) => self.get_text(text),
-            None => self.entries.iter().find(|(known, _)| known.equals(key)).map(|e| &e.1),
-        }
+    pub fn get(&self, key: &Value, budget: &mut Budget) -> Res<Option<&Value>> {
+        Ok(match key.as_str() {
+            Some(text) => {
+                let compared = if self.index.is_empty() { self.entries.len() } else { 2 };
+                budget.spend(text.len().saturating_mul(compared))?;
+                self.get_text(text)
+            }
+            None => place_of(&self.entries, key, budget)?.map(|at| &self.entries[at].1),
+        })
     }
     pub fn get_text(&self, key: &str) -> Option<&Value> {
         if !self.index.is_empty() {
