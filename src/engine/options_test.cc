@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <limits>
+#include <span>
 
 namespace vsurge::engine {
 namespace {
@@ -58,14 +59,24 @@ TEST(CheckRequest, NoMoreThanAllPagesHold) {
   expect_error(check_request(small, request(32, {})), ErrorCode::kContextLengthExceeded, "prompt");
 }
 
+struct BadCase {
+  const char* param;
+  std::function<void(Request&)> change;
+};
+
+void expect_refused(std::span<const BadCase> cases) {
+  for (const BadCase& c : cases) {
+    Request r = request(3, 4);
+    ASSERT_TRUE(check_request(options(), r));
+    c.change(r);
+    expect_error(check_request(options(), r), ErrorCode::kInvalidRequest, c.param);
+  }
+}
+
 TEST(CheckRequest, RangesNameTheField) {
   const float nan = std::numeric_limits<float>::quiet_NaN();
   const float inf = std::numeric_limits<float>::infinity();
-  struct Case {
-    const char* param;
-    std::function<void(Request&)> change;
-  };
-  const Case cases[] = {
+  const BadCase cases[] = {
       {"prompt", [](Request& r) { r.prompt.clear(); }},
       {"prompt", [](Request& r) { r.prompt[0] = -1; }},
       {"prompt", [](Request& r) { r.prompt[0] = 1000; }},
@@ -117,6 +128,13 @@ TEST(CheckRequest, RangesNameTheField) {
       {"xtc_threshold", [](Request& r) { r.sampling.xtc.threshold = -0.1F; }},
       {"xtc_threshold", [](Request& r) { r.sampling.xtc.threshold = 0.6F; }},
       {"xtc_threshold", [nan](Request& r) { r.sampling.xtc.threshold = nan; }},
+  };
+  expect_refused(cases);
+}
+
+TEST(CheckRequest, ListsNameTheField) {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  const BadCase cases[] = {
       {"logit_bias", [](Request& r) { r.sampling.logit_bias = {{1000, 1.0F}}; }},
       {"logit_bias", [](Request& r) { r.sampling.logit_bias = {{-1, 1.0F}}; }},
       {"logit_bias", [](Request& r) { r.sampling.logit_bias = {{5, 100.5F}}; }},
@@ -143,12 +161,7 @@ TEST(CheckRequest, RangesNameTheField) {
       {"thinking_token_budget", [](Request& r) { r.sampling.thinking = {3, 1000, 6, false}; }},
       {"thinking_token_budget", [](Request& r) { r.sampling.thinking = {3, 5, -1, false}; }},
   };
-  for (const Case& c : cases) {
-    Request r = request(3, 4);
-    ASSERT_TRUE(check_request(options(), r));
-    c.change(r);
-    expect_error(check_request(options(), r), ErrorCode::kInvalidRequest, c.param);
-  }
+  expect_refused(cases);
 }
 
 TEST(CheckRequest, EdgesAreIn) {
