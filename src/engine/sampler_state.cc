@@ -123,7 +123,8 @@ void SamplerState::add_bad_words(std::span<const std::vector<TokenId>> words) {
     bad_words_.push_back(
         {word[word.size() - 2], begin, static_cast<std::int32_t>(bad_tokens_.size())});
   }
-  std::ranges::stable_sort(bad_words_, {}, &BadWord::before_last);
+  std::ranges::sort(bad_words_, {},
+                    [](const BadWord& word) { return std::pair(word.before_last, word.begin); });
 }
 
 kernels::LogitEdit& SamplerState::edit_of(TokenId token) {
