@@ -46,12 +46,6 @@ int32_t walk(const SampleWork& work, const float* weights, int32_t count, double
   return last;
 }
 
-inline int32_t draw_of_all(const SampleWork& work, const SampleRow& row, float max,
-                           double uniform) {
-  const double total = weigh_rows(work, max, 1.0f / row.temperature, row.min_p);
-  return walk(work, work.weights, work.vocabulary, total, uniform, [](int32_t) { return 0.0f; });
-}
-
 // Candidates: weights of at least `least`; how many they are. The vector behind them is zero.
 inline int32_t list_weights(const SampleWork& work, float least) {
   const Vf floor = vset(least);
@@ -114,6 +108,13 @@ inline double weigh_list(const SampleWork& work, int32_t count, float max, float
   return total;
 }
 
+// Candidates, and the sum of all weights of the row (or of the top_k).
+struct List {
+  int32_t count;
+  float floor;  // nothing in it weighs less
+  double total;
+};
+
 // What of the list is left: weights of places up to `place` from `floor` up, of those behind it
 // from `behind` up.
 struct Kept {
@@ -121,65 +122,93 @@ struct Kept {
   float floor, behind;
 };
 
-inline Kept keep_top_p(const SampleWork& work, int32_t count, double total, float least,
-                       const SampleRow& row) {
-  if (!(row.top_p < 1.0f)) return {count, least, least};
-  // Many equal or nearly equal weights: look where they are before cutting.
-  const int32_t room = work.blocks * (kSampleBlock / 2);
-  const Ranked ranked{work.values, work.values, count, reinterpret_cast<uint64_t*>(work.weights),
-                      room < kBracketMax ? room : kBracketMax};
-  const Bracket whole{float_bits(least), float_bits(2.0f), 0, total};
-  const Cut cut =
-      find_cut(ranked, static_cast<double>(row.top_p) * total, whole, count > work.vocabulary / 2);
-  const float next = bits_float(float_bits(cut.order) + 1);
-  return {cut.place, cut.order, next};
-}
-
 inline float greater(float a, float b) {
   return a > b ? a : b;
 }
 
-// typical_p and XTC, and the draw.
-inline int32_t draw_of_list(const SampleWork& work, const SampleRow& row, float max, int32_t count,
-                            const Kept& kept, bool exclude, double uniform) {
-  const float floor = greater(kept.floor, row.min_p), behind = greater(kept.behind, row.min_p);
-  if (!(row.typical_p < 1.0f) && !exclude) {
-    const double total = sum_kept(work, count, kept.place, floor, behind);
-    const int32_t at = walk(work, work.values, count, total, uniform,
-                            [&](int32_t i) { return i <= kept.place ? floor : behind; });
+inline Kept keep_top_p(const SampleWork& work, const SampleRow& row, const List& list) {
+  const float least = greater(list.floor, kLeastWeight);
+  float floor = least, behind = least;
+  int32_t place = list.count;
+  if (row.top_p < 1.0f) {
+    const int32_t room = work.blocks * (kSampleBlock / 2);
+    // The weights are in the candidates; their place is free.
+    const Ranked ranked{work.values, work.values, list.count,
+                        reinterpret_cast<uint64_t*>(work.weights),
+                        room < kBracketMax ? room : kBracketMax};
+    const Bracket whole{float_bits(least), float_bits(2.0f), 0, list.total};
+    // Many equal or nearly equal weights: look where they are before cutting.
+    const Cut cut = find_cut(ranked, static_cast<double>(row.top_p) * list.total, whole,
+                             list.count > work.vocabulary / 2);
+    floor = cut.order;
+    behind = bits_float(float_bits(cut.order) + 1);
+    place = cut.place;
+  }
+  return {place, greater(floor, row.min_p), greater(behind, row.min_p)};
+}
+
+// Random numbers of a row, and its scale.
+struct Draw {
+  float max, scale;
+  double uniform;
+  bool exclude;  // XTC's coin
+};
+
+inline Draw make_draw(const SampleRow& row, float max) {
+  const double coin = uniform_of(random_bits(row.seed, row.position, 1));
+  return {max, 1.0f / row.temperature, uniform_of(random_bits(row.seed, row.position)),
+          coin < static_cast<double>(row.xtc_probability)};
+}
+
+// `weighed`: the sum of the weights when weigh_rows() has been here already, else -1.
+inline List make_list(const SampleWork& work, const SampleRow& row, const Draw& draw,
+                      double weighed) {
+  if (row.top_k > 0 && row.top_k < work.vocabulary) {
+    const int32_t count = list_top_k(work, row.top_k);
+    return {count, 0, weigh_list(work, count, draw.max, draw.scale)};
+  }
+  const double total = weighed >= 0 ? weighed : weigh_rows(work, draw.max, draw.scale, 0.0f);
+  float floor = greater(kLeastWeight, row.min_p);
+  if (row.top_p < 1.0f) {
+    // All weights below this together are less than what top_p leaves out.
+    const double rest = (1.0 - static_cast<double>(row.top_p)) * total;
+    floor = greater(kLeastWeight, static_cast<float>(0.99 * rest / work.vocabulary));
+  }
+  return {list_weights(work, floor), floor, total};
+}
+
+// top_p to XTC, and the draw.
+inline int32_t draw_of_list(const SampleWork& work, const SampleRow& row, const Draw& draw,
+                            const List& list) {
+  const Kept kept = keep_top_p(work, row, list);
+  if (!(row.typical_p < 1.0f) && !draw.exclude) {
+    const double total = sum_kept(work, list.count, kept.place, kept.floor, kept.behind);
+    const int32_t at = walk(work, work.values, list.count, total, draw.uniform,
+                            [&](int32_t i) { return i <= kept.place ? kept.floor : kept.behind; });
     return at < 0 ? -1 : work.ids[at];
   }
-  const int32_t left = compact(work, count, kept.place, floor, behind);
-  if (row.typical_p < 1.0f) keep_typical(work, left, max, 1.0f / row.temperature, row.typical_p);
-  if (exclude) exclude_top(work, left, row.xtc_threshold);
-  const double total = sum_kept(work, left, left, 0, 0);
-  const int32_t at = walk(work, work.values, left, total, uniform, [](int32_t) { return 0.0f; });
+  int32_t count = list.count;
+  if (kept.place < count || kept.floor > list.floor) {
+    count = compact(work, count, kept.place, kept.floor, kept.behind);
+  }
+  if (row.typical_p < 1.0f) keep_typical(work, count, draw.max, draw.scale, row.typical_p);
+  if (draw.exclude) exclude_top(work, count, row.xtc_threshold);
+  const double total = sum_kept(work, count, count, 0, 0);
+  const int32_t at =
+      walk(work, work.values, count, total, draw.uniform, [](int32_t) { return 0.0f; });
   return at < 0 ? -1 : work.ids[at];
 }
 
-inline int32_t draw(const SampleWork& work, const SampleRow& row, float max) {
-  const double uniform = uniform_of(random_bits(row.seed, row.position));
-  const bool exclude =
-      row.xtc_probability > 0 &&
-      uniform_of(random_bits(row.seed, row.position, 1)) < static_cast<double>(row.xtc_probability);
-  const float scale = 1.0f / row.temperature;
-  int32_t count;
-  double total;
-  float least = kLeastWeight;
-  if (row.top_k > 0 && row.top_k < work.vocabulary) {
-    count = list_top_k(work, row.top_k);
-    total = weigh_list(work, count, max, scale);
-  } else if (!(row.top_p < 1.0f) && !(row.typical_p < 1.0f) && !exclude) {
-    return draw_of_all(work, row, max, uniform);
-  } else {
-    total = weigh_rows(work, max, scale, 0.0f);
-    // All weights below this together are less than what top_p leaves out.
-    const double rest = (1.0 - static_cast<double>(row.top_p)) * total;
-    if (row.top_p < 1.0f) least = greater(least, static_cast<float>(0.99 * rest / work.vocabulary));
-    count = list_weights(work, row.top_p < 1.0f ? least : greater(least, row.min_p));
-  }
-  const Kept kept = keep_top_p(work, count, total, least, row);
-  return draw_of_list(work, row, max, count, kept, exclude, uniform);
+// The token, of the whole row or of a list.
+inline int32_t draw_token(const SampleWork& work, const SampleRow& row, float max, double weighed) {
+  const Draw draw = make_draw(row, max);
+  const bool listed = (row.top_k > 0 && row.top_k < work.vocabulary) || row.top_p < 1.0f ||
+                      row.typical_p < 1.0f || draw.exclude;
+  if (listed) return draw_of_list(work, row, draw, make_list(work, row, draw, weighed));
+  const double total =
+      weighed >= 0 && !(row.min_p > 0) ? weighed : weigh_rows(work, max, draw.scale, row.min_p);
+  return walk(work, work.weights, work.vocabulary, total, draw.uniform,
+              [](int32_t) { return 0.0f; });
 }
 
 // Maxima, and the mask; -inf when nothing is allowed, NaN when a logit is not finite.
@@ -201,14 +230,14 @@ inline float max_of_blocks(const SampleWork& work) {
 }
 
 // The token, of logits that are known to be finite and masked; -1 when nothing is left.
-inline int32_t choose(const SampleWork& work, const SampleRow& row, float max) {
+inline int32_t choose(const SampleWork& work, const SampleRow& row, float max, double weighed) {
   const bool edited = row.edits_count + row.step_edits_count > 0;
   edit_row(work, row);
   if (edited) max = max_of_blocks(work);
   if (max == kMinusInfinity) return -1;
   if (!(row.temperature >= kGreedyTemperature) || row.top_k == 1) return lowest_with(work, max);
   if (row.top_n_sigma > 0) drop_below_sigma(work, row.top_n_sigma, max);
-  return draw(work, row, max);
+  return draw_token(work, row, max, weighed);
 }
 
 SampleResult sample(float* logits, int32_t vocabulary, const SampleRow& row, uint64_t* scratch) {
@@ -219,22 +248,26 @@ SampleResult sample(float* logits, int32_t vocabulary, const SampleRow& row, uin
   SampleResult result{-1, SampleStatus::kOk};
   const float max_before = max;
   const float* before = logits;
-  double log_total = 0;
+  double log_total = 0, weighed = -1;
   if (tells) {
-    log_total = log_sum(work, max);
+    // A plain draw at temperature 1 needs the same weights.
+    const bool changes = row.allowed_tokens != nullptr || row.top_n_sigma > 0 ||
+                         row.edits_count + row.step_edits_count > 0;
+    const bool shared = !scored && !changes && row.temperature == 1.0f && row.top_k == 0;
+    if (shared) weighed = weigh_rows(work, max, 1.0f, 0.0f);
+    log_total = natural_log(shared ? weighed : exp_sum(work, max));
     find_top(work, row.logprobs, max, log_total, result);
     if (scored) {
       score(work, logits, row.scored_token, max, log_total, result);
       return result;
     }
-    if (row.allowed_tokens != nullptr || row.edits_count + row.step_edits_count > 0 ||
-        row.top_n_sigma > 0) {
+    if (changes) {
       memcpy(work.copy, logits, static_cast<size_t>(vocabulary) * sizeof(float));
       before = work.copy;
     }
     if (row.allowed_tokens != nullptr) max = scan_rows(work, row.allowed_tokens);
   }
-  const int32_t token = choose(work, row, max);
+  const int32_t token = choose(work, row, max, weighed);
   if (token < 0) return {-1, SampleStatus::kNothingAllowed};
   result.token = token;
   if (tells) score(work, before, token, max_before, log_total, result);

@@ -42,22 +42,14 @@ inline void masses(const Ranked& r, const float* thresholds, double* out) {
     floor[t] = vset(thresholds[t]);
     out[t] = 0;
   }
-  const bool same = r.order == r.weight;
   for (int32_t begin = 0; begin < r.count; begin += 2 * kSampleBlock) {
     const int32_t end = begin + 2 * kSampleBlock < r.count ? begin + 2 * kSampleBlock : r.count;
     Vf sum[kThresholds];
     for (int t = 0; t < kThresholds; ++t) sum[t] = vset(0);
-    if (same) {
-      for (int32_t i = begin; i < end; i += kLanes) {
-        const Vf v = vload(r.order + i);
-        for (int t = 0; t < kThresholds; ++t) sum[t] = vadd(sum[t], vzero_below(v, floor[t]));
-      }
-    } else {
-      for (int32_t i = begin; i < end; i += kLanes) {
-        const Vf v = vload(r.order + i), w = vload(r.weight + i);
-        for (int t = 0; t < kThresholds; ++t) {
-          sum[t] = vadd(sum[t], vselect(vless(v, floor[t]), vset(0), w));
-        }
+    for (int32_t i = begin; i < end; i += kLanes) {
+      const Vf v = vload(r.order + i), w = vload(r.weight + i);
+      for (int t = 0; t < kThresholds; ++t) {
+        sum[t] = vadd(sum[t], vzero_where_below(w, v, floor[t]));
       }
     }
     for (int t = 0; t < kThresholds; ++t) out[t] += static_cast<double>(vreduce_add(sum[t]));
@@ -234,8 +226,8 @@ inline void keep_typical(const SampleWork& work, int32_t count, float max, float
   const Bracket whole{1, kTop + 1, 0, total};
   const Cut cut = find_cut(ranked, static_cast<double>(mass) * total, whole, true);
   for (int32_t i = 0; i < count; i += kLanes) {
-    const uint32_t gone = vless(vload(order + i), vset(cut.order));
-    vstore(work.values + i, vselect(gone, vset(0), vload(work.values + i)));
+    const Vf w = vload(work.values + i);
+    vstore(work.values + i, vzero_where_below(w, vload(order + i), vset(cut.order)));
   }
 }
 

@@ -65,8 +65,8 @@ inline double natural_log(double x) {
   return 2 * s * sum + static_cast<double>(n) * 0.69314718055994531;
 }
 
-// ln of the sum of e^(x - max).
-inline double log_sum(const SampleWork& work, float max) {
+// Sum of e^(x - max).
+inline double exp_sum(const SampleWork& work, float max) {
   const Vf top = vset(max);
   double total = 0;
   for (int32_t b = 0; b < work.blocks; ++b) {
@@ -81,7 +81,7 @@ inline double log_sum(const SampleWork& work, float max) {
     }
     total += static_cast<double>(vreduce_add(sum));
   }
-  return natural_log(total);
+  return total;
 }
 
 inline float logprob_of(float logit, float max, double log_total) {

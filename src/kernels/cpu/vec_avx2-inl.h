@@ -133,6 +133,10 @@ inline Vf vzero_below(Vf a, Vf limit) {
   return {_mm256_and_ps(a.lo, _mm256_cmp_ps(a.lo, limit.lo, _CMP_GE_OQ)),
           _mm256_and_ps(a.hi, _mm256_cmp_ps(a.hi, limit.hi, _CMP_GE_OQ))};
 }
+inline Vf vzero_where_below(Vf a, Vf b, Vf limit) {
+  return {_mm256_and_ps(a.lo, _mm256_cmp_ps(b.lo, limit.lo, _CMP_GE_OQ)),
+          _mm256_and_ps(a.hi, _mm256_cmp_ps(b.hi, limit.hi, _CMP_GE_OQ))};
+}
 inline Vf vreplace_below(Vf a, Vf limit, Vf other) {
   return {_mm256_blendv_ps(other.lo, a.lo, _mm256_cmp_ps(a.lo, limit.lo, _CMP_GE_OQ)),
           _mm256_blendv_ps(other.hi, a.hi, _mm256_cmp_ps(a.hi, limit.hi, _CMP_GE_OQ))};

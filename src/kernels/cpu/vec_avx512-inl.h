@@ -99,6 +99,9 @@ inline int32_t vstore_int8(int8_t* p, Vf a, int64_t n) {
 inline Vf vzero_below(Vf a, Vf limit) {
   return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(a, limit, _CMP_GE_OQ), a);
 }
+inline Vf vzero_where_below(Vf a, Vf b, Vf limit) {
+  return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(b, limit, _CMP_GE_OQ), a);
+}
 inline Vf vreplace_below(Vf a, Vf limit, Vf other) {
   return _mm512_mask_mov_ps(other, _mm512_cmp_ps_mask(a, limit, _CMP_GE_OQ), a);
 }

@@ -151,6 +151,12 @@ inline Vf vzero_below(const Vf& a, const Vf& limit) {
   VSURGE_LANES r.v[i] = a.v[i] >= limit.v[i] ? a.v[i] : 0.0f;
   return r;
 }
+// Lanes of a where b is below the limit become zero.
+inline Vf vzero_where_below(const Vf& a, const Vf& b, const Vf& limit) {
+  Vf r;
+  VSURGE_LANES r.v[i] = b.v[i] >= limit.v[i] ? a.v[i] : 0.0f;
+  return r;
+}
 // Lanes below the limit become those of `other`.
 inline Vf vreplace_below(const Vf& a, const Vf& limit, const Vf& other) {
   Vf r;
