@@ -1,4 +1,4 @@
-// After warm_up() a step allocates nothing, from the packing of the batch to the sampled token:
+// After a rehearsal a step allocates nothing, from the packing of the batch to the sampled token:
 // every call of malloc and mmap of the process is counted.
 #include <gtest/gtest.h>
 #include <sys/mman.h>
@@ -14,6 +14,7 @@
 #include <numeric>
 
 #include "engine/executor.h"
+#include "engine/rehearsal.h"
 #include "kernels/kernels.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -111,6 +112,8 @@ struct Steps {
     for (auto& id : ids) id %= vocabulary;
     std::iota(pages.begin(), pages.end(), 0);
     plan.sequences.reserve(4);
+    plan.rows.reserve(4);
+    result.rows.reserve(4);
     result.sequences.reserve(4);
   }
 
@@ -121,25 +124,31 @@ struct Steps {
         std::span(ids).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count));
     planned.pages = std::span<const std::int32_t>(pages).subspan(
         static_cast<std::size_t>(sequence) * 44, static_cast<std::size_t>(first + count + 15) / 16);
-    planned.wants_token = true;
+    planned.samples = true;
+    planned.rows = 1;
+    planned.first_row = static_cast<int>(plan.rows.size());
     const kernels::SampleRow rows[] = {{0.0F, 1.0F, 0.0F, 0, 1, 2, nullptr},
                                        {1.0F, 1.0F, 0.0F, 0, 1, 2, nullptr},
                                        {0.8F, 0.9F, 0.05F, 40, 1, 2, nullptr},
                                        {1.2F, 0.7F, 0.0F, 0, 1, 2, nullptr}};
-    planned.sampling = rows[sequence];
+    plan.rows.push_back(rows[sequence]);
+    plan.rows.back().logprobs = sequence == 2 ? 20 : -1;
     if (sequence == 1) planned.constraint = &constraint;
-    plan.tokens += count;
+    plan.load.tokens += count;
   }
 
   void run(engine::Executor& executor) {
     result.sequences.clear();
     result.sequences.resize(plan.sequences.size());
+    result.rows.clear();
+    result.rows.resize(plan.rows.size());
     executor.run(plan, result);
-    for (const auto& sequence : result.sequences) {
-      sampled += sequence.status && sequence.token >= 0 ? 1 : 0;
+    for (const auto& row : result.rows) {
+      sampled += row.status == kernels::SampleStatus::kOk && row.token >= 0 ? 1 : 0;
     }
     plan.sequences.clear();
-    plan.tokens = 0;
+    plan.rows.clear();
+    plan.load = {};
   }
 
   std::vector<engine::TokenId> ids;
@@ -163,7 +172,7 @@ TEST_P(StepMemory, AStepAllocatesNothing) {
   ASSERT_TRUE(model) << model.error().message;
   ASSERT_TRUE((*model)->reserve(kLimits));
   engine::Executor executor(**model, **backend, kLimits);
-  executor.warm_up();
+  engine::rehearse_largest_step(executor, kLimits);
   Steps steps((*model)->info().vocabulary);
 
   allocations = 0;

@@ -53,7 +53,7 @@ void EventRouter::publish(std::span<const engine::Event> events) {
   {
     const std::lock_guard lock(state_->mutex);
     for (const engine::Event& event : events) {
-      if (!event.is_end) continue;
+      if (!event.is_last) continue;
       const auto found = state_->entries.find(event.ticket);
       if (found == state_->entries.end()) continue;
       state_->ended.push_back(std::move(found->second));

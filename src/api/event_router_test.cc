@@ -19,7 +19,8 @@ Event token(engine::Ticket ticket, engine::TokenId id) {
 Event end(engine::Ticket ticket) {
   Event event;
   event.ticket = ticket;
-  event.is_end = true;
+  event.kind = engine::EventKind::kEnd;
+  event.is_last = true;
   return event;
 }
 
@@ -36,7 +37,7 @@ TEST(EventRouter, EachTicketGetsItsEventsOfAStepAtOnce) {
   ASSERT_EQ(seen[1].size(), 2u);
   ASSERT_EQ(seen[1][0].size(), 2u);
   EXPECT_EQ(seen[1][0][1].token, 11);
-  EXPECT_TRUE(seen[1][1][0].is_end);
+  EXPECT_TRUE(seen[1][1][0].is_end());
   EXPECT_EQ(seen[2].size(), 2u);
   EXPECT_FALSE(seen.contains(3));
 }

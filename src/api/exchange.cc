@@ -106,7 +106,7 @@ void Exchange::on_events(std::size_t index, const std::vector<engine::Event>& ev
 }
 
 base::Status Exchange::take_event(Choice& choice, const engine::Event& event, std::string& text) {
-  if (!event.is_end) {
+  if (!event.is_end()) {
     ++choice.tokens;
     choice.cached_tokens = event.usage.cached_tokens;
     VSURGE_TRY(choice.text.push(event.token, text));

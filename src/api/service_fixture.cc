@@ -211,15 +211,19 @@ void ScriptedRunner::run(const engine::StepPlan& plan, engine::StepResult& resul
     std::this_thread::sleep_for(std::chrono::microseconds(delay));
   }
   for (std::size_t i = 0; i < plan.sequences.size(); ++i) {
-    if (!plan.sequences[i].wants_token) continue;
-    std::size_t& said = said_[plan.sequences[i].ticket];
+    const engine::PlannedSequence& planned = plan.sequences[i];
+    if (!planned.samples) continue;
+    std::size_t& said = said_[planned.ticket];
     if (static_cast<int>(said) == fail_at) {
-      result.sequences[i].status =
+      result.sequences[i] =
           base::fail(base::ErrorCode::kNumericalError, "not a number in the logits");
       continue;
     }
     const std::size_t at = endless ? said % script.size() : said;
-    result.sequences[i].token = at < script.size() ? script[at] : kEos;
+    kernels::SampleResult& row =
+        result.rows[static_cast<std::size_t>(planned.first_row + planned.rows - 1)];
+    row.status = kernels::SampleStatus::kOk;
+    row.token = at < script.size() ? script[at] : kEos;
     ++said;
   }
 }

@@ -249,7 +249,12 @@ void Scheduler::abort_all(FinishReason reason, const base::Error& error) {
   in_hand_ = false;
   plan_.sequences.clear();
   planned_.clear();
-  while (!groups_.empty()) end_group(*groups_.begin()->second, reason, error);
+  // By ticket: what follows must not depend on the order of a hash table.
+  std::vector<Ticket> tickets;
+  tickets.reserve(groups_.size());
+  for (const auto& [ticket, group] : groups_) tickets.push_back(ticket);
+  std::sort(tickets.begin(), tickets.end());
+  for (const Ticket ticket : tickets) end_group(*groups_.at(ticket), reason, error);
 }
 
 void Scheduler::clear_prefix_cache() {
@@ -259,7 +264,10 @@ void Scheduler::clear_prefix_cache() {
   }
   cache_.clear();
   blocked_ = nullptr;
-  for (Sequence* s : running_) s->publishes = false;
+  // What they have computed is from before. So is what further choices take from them.
+  for (const Sequence* s : running_) {
+    for (const auto& choice : s->group->choices) choice->publishes = false;
+  }
 }
 
 const EngineMetrics& Scheduler::metrics() {

@@ -101,8 +101,11 @@ int Scheduler::chunk_in_time(int most, int computed, const Left& left) const {
 int Scheduler::guess(Sequence& sequence, Left& left) {
   const SamplingParams& sampling = sequence.group->sampling;
   if (sampling.speculative_tokens == 0 || sequence.sampler || sequence.constraint) return 0;
-  int most = std::min({sampling.speculative_tokens, kGuessesMax, left.prompt_tokens,
-                       left.extra_rows, sequence.tokens_max - sequence.length - 1});
+  // Prompts come first: guesses are worth less.
+  const bool others_read = left.prompts < options_.max_concurrent_prefill || !queue_.empty();
+  const int tokens = left.prompt_tokens - (others_read ? kChunkMin : 0);
+  int most = std::min({sampling.speculative_tokens, kGuessesMax, tokens, left.extra_rows,
+                       sequence.tokens_max - sequence.length - 1});
   const int spare = std::max(0, pool_.available() - static_cast<int>(running_.size()));
   const int room = (static_cast<int>(sequence.pages.size()) + spare) * options_.page_size;
   most = std::min(most, room - sequence.length);

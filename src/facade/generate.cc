@@ -174,7 +174,7 @@ class Generation {
     Answer& answer = answers_[prompt];
     std::string fresh;
     for (const engine::Event& event : events) {
-      if (event.is_end) {
+      if (event.is_end()) {
         answer.running = false;
         if (event.reason == engine::FinishReason::kError) return std::unexpected(event.error);
         if (answer.done) return {};

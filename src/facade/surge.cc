@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "engine/rehearsal.h"
 #include "facade/auto_model_state.h"
 #include "facade/auto_tokenizer_state.h"
 #include "facade/errors.h"
@@ -68,7 +69,10 @@ model::StepLimits step_limits(const vSurge::State& surge) {
   limits.tokens_max =
       std::max(surge.options.max_num_batched_tokens, surge.options.max_concurrent_decodes);
   limits.sequences_max = surge.options.max_concurrent_decodes;
-  limits.logit_rows_max = limits.sequences_max;
+  engine::EngineOptions rows;
+  rows.max_concurrent_decodes = limits.sequences_max;
+  rows.max_batched_tokens = limits.tokens_max;
+  limits.logit_rows_max = engine::logit_rows_max(rows);
   limits.context_max = surge.context_max;
   limits.page_size = surge.options.page_size;
   limits.pages = surge.pages;
@@ -95,6 +99,7 @@ engine::EngineOptions engine_options(const vSurge::State& surge, const model::Mo
   if (surge.processor.eos_token_id) add(*surge.processor.eos_token_id);
   for (const std::int32_t id : surge.options.extra_eos_token_ids) add(id);
   options.seed = surge.options.seed;
+  options.window = info.window;
   return options;
 }
 
@@ -139,6 +144,7 @@ base::Result<std::shared_ptr<vSurge::State>> build(const AutoModelForCausalLM& m
       .sequences_max = options.max_concurrent_decodes,
   }));
   limits.pages = surge->pages;
+  surge->limits = limits;
   const engine::EngineOptions engine_opts = engine_options(*surge, info);
   VSURGE_TRY(engine::check_options(engine_opts));
   if (loaded.taken.exchange(true)) {
@@ -160,7 +166,8 @@ base::Status vSurge::State::start() {
   if (started) return {};
   started = true;
   // The largest legal step touches every kernel and buffer that a request will.
-  executor->warm_up();
+  engine::rehearse_largest_step(*executor, limits);
+  engine->set_cost(engine::measure_step_cost(*executor, limits, clock));
   return engine->start();
 }
 

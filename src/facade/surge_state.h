@@ -29,6 +29,7 @@ struct vSurge::State {
 
   base::SteadyClock clock;
   api::EventRouter router;
+  model::StepLimits limits;
   std::unique_ptr<engine::Executor> executor;
   std::unique_ptr<engine::Engine> engine;
 
