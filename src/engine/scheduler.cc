@@ -151,7 +151,8 @@ void Scheduler::expire(base::Nanoseconds now) {
     if (limit == Limit::kRequest) {
       end_group(group, FinishReason::kError,
                 {base::ErrorCode::kDeadlineExceeded, "the deadline of the request has passed", {}});
-    } else if (!group.choices.front()->started) {
+    } else if (std::none_of(group.choices.begin(), group.choices.end(),
+                            [](const auto& choice) { return choice->started; })) {
       end_group(group, FinishReason::kError,
                 {base::ErrorCode::kQueueTimeout,
                  "the request was not started within the time it may wait; try again later",

@@ -234,7 +234,7 @@ void Scheduler::release_held(Group& group) {
   for (const auto& choice : group.choices) {
     if (choice->choice == 0 || choice->place != Place::kHeld) continue;
     --held_;
-    queue_.push(*choice, true);
+    queue_.push(*choice, first.started);  // else nobody of the request has had his turn
   }
 }
 
