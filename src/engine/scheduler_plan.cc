@@ -42,10 +42,9 @@ Scheduler::Left Scheduler::budget() {
   left.prompt_tokens = options_.max_batched_tokens - left.load.tokens;
   left.extra_rows = logit_rows_max(options_) - running_max_;
   if (left.load.tokens > 0 && cost_.known()) {
-    left.time_ns_max =
-        options_.target_step > 0
-            ? static_cast<double>(options_.target_step)
-            : options_.step_stretch * cost_.predict_ns(left.load);
+    left.time_ns_max = options_.target_step > 0
+                           ? static_cast<double>(options_.target_step)
+                           : options_.step_stretch * cost_.predict_ns(left.load);
   }
   return left;
 }
@@ -111,8 +110,8 @@ int Scheduler::guess(Sequence& sequence, Left& left) {
   most = std::min(most, room - sequence.length);
   if (most < 1) return 0;
   std::array<TokenId, kGuessesMax> guesses;
-  const int count = guess_next_tokens(
-      sequence.tokens, std::span(guesses).first(static_cast<std::size_t>(most)));
+  const int count =
+      guess_next_tokens(sequence.tokens, std::span(guesses).first(static_cast<std::size_t>(most)));
   sequence.tokens.insert(sequence.tokens.end(), guesses.begin(), guesses.begin() + count);
   while (static_cast<int>(sequence.pages.size()) < pages_for(sequence.length + count)) {
     sequence.pages.push_back(allocate());
@@ -329,8 +328,7 @@ void Scheduler::admit(Sequence& sequence, const Found& found, int pages) {
   sequence.pages_gone = std::min(found.gone, found.pages);
   sequence.computed = found.computed;
   if (found.partial >= 0) {
-    plan_.copies.push_back(
-        {found.partial, sequence.pages[static_cast<std::size_t>(found.pages)]});
+    plan_.copies.push_back({found.partial, sequence.pages[static_cast<std::size_t>(found.pages)]});
     sequence.forked_step = plan_.step + 1;
   } else if (found.prefix != sequence.group->root) {
     sequence.published = found.pages;
