@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <limits>
 
 namespace vsurge::engine {
@@ -76,6 +77,11 @@ std::unique_ptr<SamplerState> SamplerState::make(const SamplingParams& sampling,
   if (!needed) return nullptr;
   std::unique_ptr<SamplerState> state(new SamplerState(sampling, options));
   if (state->repetition_ != 1.0F) {
+    const std::size_t distinct =
+        std::min(prompt.size(), static_cast<std::size_t>(options.vocabulary));
+    state->tokens_.reserve(distinct);
+    state->edits_.reserve(distinct);
+    state->counts_.reserve(distinct);
     for (const TokenId token : prompt) state->edit_of(token).repetition = state->repetition_;
   }
   return state;
@@ -90,7 +96,9 @@ SamplerState::SamplerState(const SamplingParams& sampling, const EngineOptions& 
   if (min_tokens_ > 0) {
     stops_ = sampling.stop_token_ids;
     if (!sampling.ignore_eos) {
-      stops_.insert(stops_.end(), options.eos_tokens.begin(), options.eos_tokens.end());
+      // A tokenizer may know tokens that the model has no logit for.
+      std::ranges::copy_if(options.eos_tokens, std::back_inserter(stops_),
+                           [&](TokenId token) { return token >= 0 && token < options.vocabulary; });
     }
   }
   if (!sampling.allowed_token_ids.empty()) {

@@ -22,7 +22,7 @@ EngineOptions options() {
   result.page_size = 16;
   result.pages = 1000;
   result.vocabulary = kVocabulary;
-  result.eos_tokens = {1, 2};
+  result.eos_tokens = {1, 2, kVocabulary};  // one without a logit
   return result;
 }
 
@@ -97,14 +97,15 @@ TEST(SamplerState, RepetitionCountsThePromptTheOthersDoNot) {
   sampling.repetition_penalty = 1.5F;
   sampling.presence_penalty = 0.5F;
   sampling.frequency_penalty = 0.25F;
-  Story story(sampling, {3, 4, 3});
-  EXPECT_EQ(story.edits(), (Edits{{3, {0, 1.5F, 0}}, {4, {0, 1.5F, 0}}}));
+  Story story(sampling, {3, 4, 3, 12});
+  EXPECT_EQ(story.edits(), (Edits{{3, {0, 1.5F, 0}}, {4, {0, 1.5F, 0}}, {12, {0, 1.5F, 0}}}));
   story.accept(4);
   story.accept(9);
   story.accept(4);
-  EXPECT_EQ(
-      story.edits(),
-      (Edits{{3, {0, 1.5F, 0}}, {4, {0, 1.5F, 2 * 0.25F + 0.5F}}, {9, {0, 1.5F, 0.25F + 0.5F}}}));
+  EXPECT_EQ(story.edits(), (Edits{{3, {0, 1.5F, 0}},
+                                  {4, {0, 1.5F, 2 * 0.25F + 0.5F}},
+                                  {9, {0, 1.5F, 0.25F + 0.5F}},
+                                  {12, {0, 1.5F, 0}}}));
   EXPECT_TRUE(story.step_edits().empty());
 }
 
