@@ -6,3 +6,5 @@ target_include_directories(engine_sim PUBLIC ${PROJECT_SOURCE_DIR})
 target_link_libraries(engine_sim PUBLIC vsurge_engine PRIVATE vsurge_warnings)
 add_executable(vsurge_sim sim/sim_main.cc)
 target_link_libraries(vsurge_sim PRIVATE engine_sim vsurge_warnings)
+vsurge_test(sim SOURCES sim/directed_test.cc sim/small_scope_test.cc sim/swarm_test.cc
+            LIBS engine_sim LABELS sim)

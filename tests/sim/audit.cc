@@ -33,6 +33,7 @@ class Audit {
   void check_groups();
   void check_sequence(const Sequence& sequence, const Story& story, Choice& choice);
   void check_pages(const Sequence& sequence, const Story& story, const Choice& choice);
+  void note_replaced(const Sequence& sequence, Choice& choice);
   void check_holders();
   void check_cache();
   void check_cached_page(std::int32_t page);
@@ -105,6 +106,7 @@ void Audit::check_sequence(const Sequence& sequence, const Story& story, Choice&
     world_.fault.report("ticket {} has computed all of its tokens", story.ticket);
   }
   check_pages(sequence, story, choice);
+  note_replaced(sequence, choice);
 }
 
 // Exactly its computed tokens, and room for no more than it can come to.
@@ -122,6 +124,18 @@ void Audit::check_pages(const Sequence& sequence, const Story& story, const Choi
     world_.fault.report("ticket {}.{}: page {} is {}, {} have left the window", story.ticket,
                         sequence.choice, i, page, gone);
   }
+}
+
+// Pages change within a sequence when an equal one is there already.
+void Audit::note_replaced(const Sequence& sequence, Choice& choice) {
+  const std::size_t size = std::min(sequence.pages.size(), choice.table.size());
+  const bool same_run = choice.table_step >= choice.admitted_step;
+  for (std::size_t i = 0; same_run && i < size; ++i) {
+    const bool replaced = sequence.pages[i] >= 0 && sequence.pages[i] != choice.table[i];
+    world_.seen.note_if(replaced, Situation::kPageReplacedByEqual);
+  }
+  choice.table.assign(sequence.pages.begin(), sequence.pages.end());
+  choice.table_step = world_.plan_step;
 }
 
 // Who holds a page is who has it in his table; who is held by nobody is idle when it is in the

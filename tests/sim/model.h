@@ -79,8 +79,10 @@ struct Choice {
   int pages = 0;  // held after the last step
   std::uint64_t admitted_step = 0;
   std::uint64_t planned_step = 0;
-  int sampled_rows = 0;  // in the step in hand
-  int new_tokens = 0;    // events of the step in hand
+  std::vector<std::int32_t> table;  // its pages at the last audit
+  std::uint64_t table_step = 0;     // and when that was
+  int sampled_rows = 0;             // in the step in hand
+  int new_tokens = 0;               // events of the step in hand
 };
 
 struct Story {

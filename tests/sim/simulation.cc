@@ -171,7 +171,21 @@ void Simulation::arrive(int index) {
   }
   ++world_.seen.requests;
   world_.seen.note_if(story.prompt == 1, Situation::kPromptOfOneToken);
+  note_namespaces(story);
   world_.scheduler.add(ticket, request_of(story, prompt), world_.now);
+}
+
+// Somebody else reads the same, but must not be shared with.
+void Simulation::note_namespaces(const Story& story) {
+  const int page = scenario_.options.page_size;
+  for (const Story* other : world_.alive) {
+    const bool same =
+        other->prompt > page && story.prompt > page &&
+        std::equal(story.choices[0].tokens.begin(), story.choices[0].tokens.begin() + page,
+                   other->choices[0].tokens.begin());
+    world_.seen.note_if(same && story.caches && other->spec->name_space != story.spec->name_space,
+                        Situation::kSamePrefixOtherNamespace);
+  }
 }
 
 void Simulation::note_cancel(const Story& story, const Choice& choice) {

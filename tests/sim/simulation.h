@@ -26,6 +26,7 @@ class Simulation {
   Request request_of(const Story& story, const std::vector<TokenId>& prompt) const;
   void cancel(Story& story);
   void cancel(Story& story, int choice);
+  void note_namespaces(const Story& story);
   void note_cancel(const Story& story, const Choice& choice);
   void clear_cache();
   void flush();
