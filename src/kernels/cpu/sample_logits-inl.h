@@ -28,8 +28,8 @@ inline void apply_edits(const SampleWork& work, const LogitEdit* edits, int32_t 
     float& logit = work.logits[e.token];
     work.marks[e.token / kSampleBlock] = 1;
     if (logit == kMinusInfinity) continue;
-    const float x = clamp_finite(logit + e.bias);
-    const float y = clamp_finite(x > 0 ? x / e.repetition : x * e.repetition);
+    const float x = logit + e.bias;
+    const float y = x > 0 ? x / e.repetition : x * e.repetition;
     logit = e.subtract > kLargestFloat ? kMinusInfinity : clamp_finite(y - e.subtract);
   }
 }
