@@ -75,8 +75,14 @@ void Scheduler::commit_one(Sequence& sequence, const PlannedSequence& planned,
                            const StepResult& result) {
   sequence.computed =
       std::min(planned.first + static_cast<int>(planned.tokens.size()), sequence.length);
-  // Before it can end: whoever comes next may go on from here.
-  publish_pages(sequence);
+  // Before it can end: whoever comes next may go on from here. But not from numbers that gave none.
+  const auto rows = std::span(result.rows)
+                        .subspan(static_cast<std::size_t>(planned.first_row),
+                                 static_cast<std::size_t>(planned.rows));
+  const bool sound = std::ranges::none_of(rows, [](const kernels::SampleResult& row) {
+    return row.status == kernels::SampleStatus::kNotFinite;
+  });
+  if (sound) publish_pages(sequence);
   if (sequence.scored < sequence.group->prompt_tokens) score_prompt(sequence, planned, result);
   if (planned.samples && sequence.place != Place::kEnded) take_tokens(sequence, planned, result);
   if (sequence.place != Place::kEnded) leave_window(sequence);

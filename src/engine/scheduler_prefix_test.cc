@@ -82,6 +82,16 @@ TEST(SchedulerPrefix, NamespacesAndSwitches) {
   EXPECT_EQ(without.scheduler.pool().idle(), 0);
 }
 
+TEST(SchedulerPrefix, PagesOfABadRowAreNotShared) {
+  Bench bench(options());
+  bench.add(1, request_of(counting(0, 8)));
+  StepResult result = bench.result_of(bench.plan());
+  result.rows[0].status = kernels::SampleStatus::kNotFinite;
+  EXPECT_EQ(bench.scheduler.commit(result, 0)[0].error.code, base::ErrorCode::kNumericalError);
+  EXPECT_EQ(bench.scheduler.prefix_cache().size(), 0);
+  EXPECT_EQ(bench.scheduler.pool().free(), 32);
+}
+
 TEST(SchedulerPrefix, SharedWhileItsOwnerRuns) {
   Bench bench(options());
   bench.add(1, request_of(counting(0, 8), 20));
