@@ -237,7 +237,7 @@ Outcome run_apart(const Fault& fault, std::uint64_t seed) {
   const pid_t child = fork();
   if (child == 0) {
     const int quiet = open("/dev/null", O_WRONLY | O_CLOEXEC);
-    dup2(quiet, STDERR_FILENO);
+    if (quiet >= 0) dup2(quiet, STDERR_FILENO);
     _exit(static_cast<int>(run_with(fault, seed)));
   }
   int status = 0;
