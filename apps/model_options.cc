@@ -111,7 +111,8 @@ void add_model_options(OptionSet& set, CLI::App& command, ModelOptions& options)
   set.add("--mask-max-position-embeddings", options.mask_max_position_embeddings,
           "positions of the mask");
   set.add("--extra-eos-token-ids", options.surge.extra_eos_token_ids,
-          "ids that end an answer, beside the model's");
+          "ids that end an answer, beside the model's: 1,2")
+      ->delimiter(',');
   set.add("--vsurge-name", options.surge.vsurge_name, "name of the model in the API");
   set.add("--seed", options.surge.seed, "for requests that bring none")->capture_default_str();
   set.add("--threads", options.threads, "compute threads; 0 = every CPU that is allowed")

@@ -345,6 +345,24 @@ TEST(HttpServerEnd, DrainEndsWhatTakesTooLong) {
   held.responder->send(200, {}, "too late");  // after the end of the server: nothing happens
 }
 
+TEST(HttpServerEnd, AnswersMayStillEndWellAfterTheDrainTime) {
+  TestServer server;
+  {
+    Client busy(server.port());
+    busy.send(get_request("/hold"));
+    auto held = server.handler.take();
+    held.responder->begin_stream(200, {});
+    EXPECT_FALSE(server.http->drain(50));
+    held.responder->write("sorry");
+    held.responder->end();
+    const auto response = busy.read_response();
+    EXPECT_EQ(response.body, "sorry");
+    EXPECT_TRUE(response.whole);
+  }
+  EXPECT_TRUE(server.http->drain(2000));
+  EXPECT_EQ(server.handler.gone(), 0);
+}
+
 TEST(HttpServerEnd, StopEndsADrain) {
   TestServer server;
   Client busy(server.port());

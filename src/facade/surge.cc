@@ -118,6 +118,12 @@ void log_start(const vSurge::State& surge) {
 base::Result<std::shared_ptr<vSurge::State>> build(const AutoModelForCausalLM& model,
                                                    const AutoTokenizer& processor,
                                                    const SurgeOptions& options) {
+  if (model.state() == nullptr) {
+    return fail(ErrorCode::kUsage, "model: expected one of from_pretrained(), found none");
+  }
+  if (!processor) {
+    return fail(ErrorCode::kUsage, "processor: expected one of from_pretrained(), found none");
+  }
   auto surge = std::make_shared<vSurge::State>(model, processor, options);
   AutoModelForCausalLM::State& loaded = *model.state();
   const model::ModelInfo& info = loaded.model->info();
@@ -158,10 +164,17 @@ base::Result<std::shared_ptr<vSurge::State>> build(const AutoModelForCausalLM& m
 base::Status vSurge::State::start() {
   const std::lock_guard lock(start_mutex);
   if (started) return {};
-  started = true;
   // The largest legal step touches every kernel and buffer that a request will.
-  executor->warm_up();
-  return engine->start();
+  if (!std::exchange(warm, true)) executor->warm_up();
+  VSURGE_TRY(engine->start());
+  started = true;
+  return {};
+}
+
+void vSurge::State::stop() {
+  const std::lock_guard lock(start_mutex);
+  engine->stop();
+  started = false;
 }
 
 vSurge vSurge::from_model(const AutoModelForCausalLM& model, const AutoTokenizer& processor,
@@ -187,7 +200,7 @@ void vSurge::start() {
 }
 
 void vSurge::stop() {
-  state_->engine->stop();
+  state_->stop();
 }
 
 void vSurge::pause() {
