@@ -65,7 +65,8 @@ TEST(HttpServer, HoldsPipelinedRequestsBackUntilTheFirstIsAnswered) {
   std::this_thread::sleep_for(50ms);
   client.send(get_request("/hold?4"));
   std::this_thread::sleep_for(50ms);
-  std::jthread([&] { held.responder->send(200, {}, "first"); });
+  std::jthread other([&] { held.responder->send(200, {}, "first"); });
+  other.join();
   EXPECT_EQ(client.read_response().body, "first");
   EXPECT_TRUE(client.read_response().body.starts_with("GET /echo?2"));
   EXPECT_EQ(client.read_response().body, "data: 0\n\ndata: 1\n\ndata: 2\n\n");
