@@ -92,6 +92,10 @@ void add_model_options(OptionSet& set, CLI::App& command, ModelOptions& options)
   set.add("--hbm-utilization,--gpu-memory-utilization", options.surge.hbm_utilization,
           "share of the memory this process may use")
       ->capture_default_str();
+  set.add("--kv-cache-memory-bytes", options.surge.kv_cache_memory_bytes,
+          "of the KV cache, as 6442450944 or 6G; default: 4G or one context, or less if that holds "
+          "all sequences")
+      ->transform(CLI::AsSizeValue(false));
   set.add("--kv-cache-dtype,--kvdtype", options.kv_cache_dtype, "auto, bfloat16 or float32")
       ->capture_default_str();
   set.add("--dtype", options.dtype, "arithmetic: auto, bfloat16 or float32")->capture_default_str();

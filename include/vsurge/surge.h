@@ -58,6 +58,9 @@ struct SurgeOptions {
 
   // --- beyond the original
   int max_num_batched_tokens = 512;  // of one step
+  // Of the KV cache, taken before the engine is ready; 0 = 4 GiB, or one context if that is more,
+  // or what max_concurrent_decodes contexts need if that is less.
+  std::int64_t kv_cache_memory_bytes = 0;
 };
 
 // Owns engine thread and KV cache. Any thread may call any function.

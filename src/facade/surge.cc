@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "base/memory.h"
 #include "facade/auto_model_state.h"
 #include "facade/auto_tokenizer_state.h"
 #include "facade/errors.h"
@@ -27,6 +28,7 @@ base::Status check_options(const SurgeOptions& options, const AutoTokenizer& pro
   VSURGE_TRY(check_range("max_concurrent_decodes", options.max_concurrent_decodes, 1, 4096));
   VSURGE_TRY(check_range("max_concurrent_prefill", options.max_concurrent_prefill, 1, 4096));
   VSURGE_TRY(check_range("max_num_batched_tokens", options.max_num_batched_tokens, 1, 1 << 16));
+  VSURGE_TRY(check_range("kv_cache_memory_bytes", options.kv_cache_memory_bytes, 0, 1LL << 50));
   const int page = options.page_size;
   if (page != 16 && page != 32 && page != 64 && page != 128) {
     return fail(ErrorCode::kUsage, "page_size: expected 16, 32, 64 or 128, found {}", page);
@@ -143,6 +145,8 @@ base::Result<std::shared_ptr<vSurge::State>> build(const AutoModelForCausalLM& m
       .page_size = options.page_size,
       .context_max = surge->context_max,
       .sequences_max = options.max_concurrent_decodes,
+      .available_bytes = base::memory_available_bytes(),
+      .kv_bytes = options.kv_cache_memory_bytes,
   }));
   limits.pages = surge->pages;
   const engine::EngineOptions engine_opts = engine_options(*surge, info);
