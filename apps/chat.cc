@@ -111,7 +111,7 @@ class Conversation {
       parser.parse(std::vector<std::string>{assignment.substr(space + 1), "--" + name});
       options_.sampling = changed;
     } catch (const CLI::Error& error) {
-      std::printf("%s\n", error.what());
+      std::printf("%s; /help says what can be set\n", error_text(error).c_str());
     }
   }
 
@@ -166,6 +166,7 @@ Run add_chat(CLI::App& program) {
   const auto options = std::make_shared<ChatOptions>();
   options->sampling.max_tokens.reset();
   options->model.log_level = "warning";
+  options->model.surge.max_concurrent_decodes = 1;  // KV cache for one conversation
   const auto set = std::make_shared<OptionSet>(*command);
   set->add("--system", options->system, "system message");
   add_sampling_options(*set, options->sampling);

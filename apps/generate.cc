@@ -61,7 +61,10 @@ int run_generate(const GenerateOptions& options, const Environment& environment)
   if (stream) {
     std::fputc('\n', stdout);
   } else {
-    for (const auto& sample : samples) std::printf("%s\n", sample.accumulated_text.c_str());
+    for (const auto& sample : samples) {
+      std::fwrite(sample.accumulated_text.data(), 1, sample.accumulated_text.size(), stdout);
+      std::fputc('\n', stdout);
+    }
   }
   int tokens = 0;
   for (const auto& sample : samples) tokens += sample.num_generated_tokens;
@@ -78,7 +81,8 @@ void add_sampling_options(OptionSet& set, SamplingParams& sampling) {
   set.add("--top-k", sampling.top_k, "0 = off")->capture_default_str();
   set.add("--min-p", sampling.min_p, "0 = off")->capture_default_str();
   set.add("--sampling-seed", sampling.seed, "the same seed gives the same answer");
-  set.add("--stop", sampling.stop, "texts that end the answer");
+  set.add("--stop", sampling.stop,
+          "a text that ends the answer; up to 4, each with its own --stop");
 }
 
 Run add_generate(CLI::App& program) {
@@ -86,8 +90,11 @@ Run add_generate(CLI::App& program) {
   const auto options = std::make_shared<GenerateOptions>();
   options->sampling.max_tokens.reset();
   options->model.log_level = "warning";
+  options->model.surge.max_concurrent_decodes = 8;  // KV cache for a few prompts
   const auto set = std::make_shared<OptionSet>(*command);
-  command->add_option("-p,--prompt", options->prompts, "prompt; several are run at once");
+  command
+      ->add_option("-p,--prompt", options->prompts, "prompt; given several times, all run at once")
+      ->allow_extra_args(false);
   command->add_option("-f,--file", options->file, "file with a prompt; default: standard input");
   command->add_flag("--chat", options->chat, "send the prompt through the chat template");
   command->add_flag("--no-stream", options->no_stream, "print the answer when it is complete");

@@ -3,11 +3,13 @@
 // Exit status: 0 done, 1 a fault of this program, 2 usage, 3 a model that cannot be served,
 // 4 the environment (memory, files, ports).
 
+#include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -39,7 +41,12 @@ int run(int argc, char** argv) {
     program.parse(arguments);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return program.exit(error);  // --help
-    std::fprintf(stderr, "vsurge: %s\n", error.what());
+    std::string text = vsurge::apps::error_text(error);
+    if (program.get_subcommands().empty()) {
+      text += fmt::format(", found {}; vsurge --help lists them",
+                          argc > 1 ? fmt::format("'{}'", argv[1]) : "none");
+    }
+    std::fprintf(stderr, "vsurge: %s\n", text.c_str());
     return static_cast<int>(vsurge::ErrorKind::kUsage);
   }
   for (const auto& [name, command] : commands) {

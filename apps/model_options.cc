@@ -92,6 +92,10 @@ void add_model_options(OptionSet& set, CLI::App& command, ModelOptions& options)
   set.add("--hbm-utilization,--gpu-memory-utilization", options.surge.hbm_utilization,
           "share of the memory this process may use")
       ->capture_default_str();
+  set.add("--kv-cache-memory-bytes", options.surge.kv_cache_memory_bytes,
+          "of the KV cache, as 6442450944 or 6G; default: 4G or one context, or less if that holds "
+          "all sequences")
+      ->transform(CLI::AsSizeValue(false));
   set.add("--kv-cache-dtype,--kvdtype", options.kv_cache_dtype, "auto, bfloat16 or float32")
       ->capture_default_str();
   set.add("--dtype", options.dtype, "arithmetic: auto, bfloat16 or float32")->capture_default_str();
@@ -111,7 +115,8 @@ void add_model_options(OptionSet& set, CLI::App& command, ModelOptions& options)
   set.add("--mask-max-position-embeddings", options.mask_max_position_embeddings,
           "positions of the mask");
   set.add("--extra-eos-token-ids", options.surge.extra_eos_token_ids,
-          "ids that end an answer, beside the model's");
+          "ids that end an answer, beside the model's: 1,2")
+      ->delimiter(',');
   set.add("--vsurge-name", options.surge.vsurge_name, "name of the model in the API");
   set.add("--seed", options.surge.seed, "for requests that bring none")->capture_default_str();
   set.add("--threads", options.threads, "compute threads; 0 = every CPU that is allowed")

@@ -3,8 +3,12 @@
 #include <toml++/toml.h>
 
 #include <algorithm>
+#include <charconv>
 #include <map>
 #include <string_view>
+#include <system_error>
+
+#include "base/mapped_file.h"
 
 namespace vsurge::apps {
 namespace {
@@ -12,10 +16,22 @@ namespace {
 using base::ErrorCode;
 using base::fail;
 
-std::string key_of(const CLI::Option& option) {
-  std::string key = option.get_lnames().empty() ? option.get_name() : option.get_lnames().front();
-  std::ranges::replace(key, '-', '_');
-  return key;
+constexpr std::size_t kConfigBytesMax = 1 << 20;
+
+// Each name of an option as a key: "max_length", "max_model_len".
+std::vector<std::string> keys_of(const CLI::Option& option) {
+  std::vector<std::string> keys = option.get_lnames();
+  if (keys.empty()) keys.push_back(option.get_name());
+  for (std::string& key : keys) std::ranges::replace(key, '-', '_');
+  return keys;
+}
+
+std::string variable_of(std::string_view key) {
+  std::string name = "VSURGE_" + std::string(key);
+  std::ranges::transform(name, name.begin(), [](char c) {
+    return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+  });
+  return name;
 }
 
 // CLI11 reports a bad value by exception; here it is an error that names its source.
@@ -26,7 +42,7 @@ base::Status give(CLI::Option& option, const std::vector<std::string>& values,
     option.run_callback();
     return {};
   } catch (const CLI::Error& error) {
-    return fail(ErrorCode::kUsage, "{}: {}", source, error.what());
+    return fail(ErrorCode::kUsage, "{}: {}", source, error_text(error));
   }
 }
 
@@ -67,22 +83,35 @@ base::Status collect(const toml::table& table, const std::string& file, Settings
   return {};
 }
 
-base::Result<Settings> read_config(const std::string& path, const std::string& subcommand) {
+bool is_subcommand(const CLI::App& app, std::string_view name) {
+  if (app.get_name() == name) return true;
+  if (app.get_parent() == nullptr) return false;
+  const auto siblings = app.get_parent()->get_subcommands([](const CLI::App*) { return true; });
+  return std::ranges::any_of(siblings, [&](const CLI::App* s) { return s->get_name() == name; });
+}
+
+base::Result<Settings> settings_of(const toml::table& file, const std::string& path,
+                                   const CLI::App& app) {
   Settings settings;
-  if (path.empty()) return settings;
-  try {
-    const toml::table file = toml::parse_file(path);
-    VSURGE_TRY(collect(file, path, settings));
-    for (const auto& [name, node] : file) {
-      const auto* table = node.as_table();
-      if (table == nullptr) continue;
-      if (name.str() != subcommand) {
-        return fail(ErrorCode::kUsage, "{}: expected only the table [{}], found [{}]", path,
-                    subcommand, name.str());
-      }
-      VSURGE_TRY(collect(*table, path, settings));
+  VSURGE_TRY(collect(file, path, settings));
+  for (const auto& [name, node] : file) {
+    const auto* table = node.as_table();
+    if (table == nullptr) continue;
+    if (!is_subcommand(app, name.str())) {
+      return fail(ErrorCode::kUsage, "{}: expected tables named like subcommands, found [{}]", path,
+                  name.str());
     }
-    return settings;
+    if (name.str() == app.get_name()) VSURGE_TRY(collect(*table, path, settings));
+  }
+  return settings;
+}
+
+base::Result<Settings> read_config(const std::string& path, const CLI::App& app) {
+  if (path.empty()) return Settings{};
+  const auto source = base::read_text_file(path, kConfigBytesMax);
+  if (!source) return fail(ErrorCode::kUsage, "{}", source.error().message);
+  try {
+    return settings_of(toml::parse(*source, path), path, app);
   } catch (const toml::parse_error& error) {
     return fail(ErrorCode::kUsage, "{}:{}: {}", path, error.source().begin.line,
                 error.description());
@@ -91,34 +120,62 @@ base::Result<Settings> read_config(const std::string& path, const std::string& s
 
 }  // namespace
 
-std::string OptionSet::variable_of(const CLI::Option& option) {
-  std::string name = "VSURGE_" + key_of(option);
-  std::ranges::transform(name, name.begin(), [](char c) {
-    return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
-  });
-  return name;
-}
-
 base::Status OptionSet::fill_from(const Environment& environment, const std::string& config) {
-  Settings settings = VSURGE_TRY(read_config(config, app_.get_name()));
+  Settings settings = VSURGE_TRY(read_config(config, app_));
   for (CLI::Option* option : options_) {
-    const std::string key = key_of(*option);
-    const auto setting = settings.find(key);
-    const std::string variable = variable_of(*option);
-    if (option->count() == 0) {
-      if (const char* value = environment(variable.c_str()); value != nullptr) {
-        VSURGE_TRY(give(*option, {value}, variable));
-      } else if (setting != settings.end()) {
-        VSURGE_TRY(give(*option, setting->second, config + ": " + key));
-      }
+    bool given = option->count() > 0;
+    for (const std::string& key : keys_of(*option)) {
+      const std::string variable = variable_of(key);
+      const char* value = environment(variable.c_str());
+      if (given || value == nullptr || *value == '\0') continue;
+      VSURGE_TRY(give(*option, {value}, variable));
+      given = true;
     }
-    if (setting != settings.end()) settings.erase(setting);
+    std::string first;  // the key that the file gives it by
+    for (const std::string& key : keys_of(*option)) {
+      const auto setting = settings.find(key);
+      if (setting == settings.end()) continue;
+      if (!first.empty()) {
+        return fail(ErrorCode::kUsage, "{}: '{}' and '{}' are one option; give one of them", config,
+                    first, key);
+      }
+      first = key;
+      if (!given) VSURGE_TRY(give(*option, setting->second, config + ": " + key));
+      settings.erase(setting);
+    }
   }
   if (!settings.empty()) {
     return fail(ErrorCode::kUsage, "{}: no option is named '{}'; see vsurge {} --help", config,
                 settings.begin()->first, app_.get_name());
   }
   return {};
+}
+
+std::string integer_fault(const std::string& text, std::int64_t least, std::uint64_t most) {
+  const char* const end = text.data() + text.size();
+  std::int64_t low = 0;
+  std::uint64_t high = 0;
+  const auto negative = std::from_chars(text.data(), end, low);
+  const auto positive = std::from_chars(text.data(), end, high);
+  const bool fits_low =
+      negative.ec == std::errc() && negative.ptr == end && low < 0 && low >= least;
+  const bool fits_high = positive.ec == std::errc() && positive.ptr == end && high <= most;
+  if (fits_low || fits_high) return {};
+  return fmt::format("expected an integer from {} to {}, found '{}'", least, most, text);
+}
+
+std::string real_fault(const std::string& text) {
+  double number = 0;
+  const char* const end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, number);
+  if (error == std::errc() && rest == end) return {};
+  return fmt::format("expected a number, found '{}'", text);
+}
+
+std::string error_text(const CLI::Error& error) {
+  std::string text = error.what();
+  std::ranges::replace(text, '\n', ' ');
+  return text;
 }
 
 std::vector<std::string> normalise_arguments(int argc, char** argv) {

@@ -19,7 +19,7 @@ struct Command {
 
   Command() {
     set.add("--port", port, "");
-    set.add("--served-model-name,--alias", names, "");
+    set.add("--served-model-name,--alias", names, "")->delimiter(',');
   }
   base::Status run(std::vector<std::string> arguments) {
     std::reverse(arguments.begin(), arguments.end());
@@ -82,6 +82,74 @@ TEST(Options, ErrorsNameTheirSource) {
   Command g;
   g.config = "no/such/file.toml";
   ASSERT_FALSE(g.run({}));
+}
+
+TEST(Options, EveryNameWorksEverywhere) {
+  Command c;
+  c.variables["VSURGE_ALIAS"] = "a,b";
+  ASSERT_TRUE(c.run({}));
+  EXPECT_EQ(c.names, (std::vector<std::string>{"a", "b"}));
+
+  Command d;
+  d.write_config("alias = 'a'\n");
+  ASSERT_TRUE(d.run({}));
+  EXPECT_EQ(d.names, (std::vector<std::string>{"a"}));
+
+  Command e;
+  e.write_config("alias = 'a'\nserved-model-name = 'b'\n");
+  const auto status = e.run({});
+  ASSERT_FALSE(status);
+  EXPECT_NE(status.error().message.find("'alias'"), std::string::npos);
+}
+
+TEST(Options, EmptyVariablesCountAsNone) {
+  Command c;
+  c.variables["VSURGE_PORT"] = "";
+  c.write_config("port = 4\n");
+  ASSERT_TRUE(c.run({}));
+  EXPECT_EQ(c.port, 4);
+}
+
+TEST(Options, ListsDoNotTakeWhatFollows) {
+  Command c;
+  std::string model;
+  c.set.add("model", model, "");
+  ASSERT_TRUE(c.run({"--served-model-name", "a", "/model", "--served-model-name", "b"}));
+  EXPECT_EQ(model, "/model");
+  EXPECT_EQ(c.names, (std::vector<std::string>{"a", "b"}));
+}
+
+TEST(Options, TablesOfOtherSubcommandsAreTheirs) {
+  CLI::App program;
+  CLI::App* serve = program.add_subcommand("serve", "");
+  program.add_subcommand("chat", "");
+  OptionSet set(*serve);
+  int port = 1;
+  set.add("--port", port, "");
+  Command file;
+  const auto none = [](const char*) -> const char* { return nullptr; };
+  file.write_config("[serve]\nport = 4\n[chat]\ntop_k = 1\n");
+  ASSERT_TRUE(set.fill_from(none, file.config));
+  EXPECT_EQ(port, 4);
+  file.write_config("[sevre]\nport = 4\n");
+  EXPECT_FALSE(set.fill_from(none, file.config));
+  EXPECT_FALSE(set.fill_from(none, testing::TempDir()));  // a folder
+}
+
+TEST(Options, WrongNumbersSayWhatIsExpected) {
+  for (const char* value : {"true", "'many'", "1.5", "99999999999", "''"}) {
+    Command c;
+    c.write_config(std::string("port = ") + value + "\n");
+    const auto status = c.run({});
+    ASSERT_FALSE(status) << value;
+    EXPECT_NE(status.error().message.find("expected an integer from -2147483648 to 2147483647"),
+              std::string::npos)
+        << status.error().message;
+  }
+  EXPECT_EQ(integer_fault("-1", 0, 9), "expected an integer from 0 to 9, found '-1'");
+  EXPECT_EQ(integer_fault("9", 0, 9), "");
+  EXPECT_EQ(real_fault("0.5"), "");
+  EXPECT_EQ(real_fault("half"), "expected a number, found 'half'");
 }
 
 TEST(Options, UnderscoresInNamesCountAsDashes) {

@@ -23,6 +23,11 @@ struct RenderOptions {
 
 constexpr std::size_t kContextBytesMax = 64 * 1024 * 1024;
 
+[[noreturn]] void bad_time(const std::string& iso) {
+  throw Error(ErrorKind::kUsage, "usage",
+              fmt::format("--now: expected a time such as 2026-11-22T10:30:00, found '{}'", iso));
+}
+
 // Local wall-clock time as written, without a zone: 2026-11-22T10:30:00 or 2026-11-22.
 std::int64_t seconds_of(const std::string& iso) {
   std::tm time{};
@@ -30,11 +35,11 @@ std::int64_t seconds_of(const std::string& iso) {
   if (rest != nullptr && (*rest == 'T' || *rest == ' ')) {
     rest = ::strptime(rest + 1, "%H:%M:%S", &time);
   }
-  if (rest == nullptr || *rest != '\0') {
-    throw Error(ErrorKind::kUsage, "usage",
-                fmt::format("--now: expected a time such as 2026-11-22T10:30:00, found '{}'", iso));
-  }
-  return ::timegm(&time);
+  if (rest == nullptr || *rest != '\0') bad_time(iso);
+  const std::tm written = time;
+  const std::int64_t seconds = ::timegm(&time);
+  if (time.tm_mday != written.tm_mday) bad_time(iso);  // 31 February
+  return seconds;
 }
 
 int run_render(const RenderOptions& options) {

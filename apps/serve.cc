@@ -26,7 +26,8 @@ void add_server_options(OptionSet& set, ServeOptions& options) {
   set.add("--ssl-keyfile", options.fire.ssl_keyfile, "PEM key, for HTTPS");
   set.add("--ssl-certfile", options.fire.ssl_certfile, "PEM certificate chain, for HTTPS");
   set.add("--served-model-name", options.api.served_model_names,
-          "names the model answers to; the first is shown in answers");
+          "names the model answers to: a,b; the first is shown in answers")
+      ->delimiter(',');
   set.add("--max-workers", options.api.max_workers,
           "requests that are templated and tokenised at once; 0 = by the CPUs")
       ->capture_default_str();
@@ -38,8 +39,9 @@ void add_server_options(OptionSet& set, ServeOptions& options) {
 }
 
 int run_serve(ServeOptions& options, const Environment& environment) {
-  vSurge surge = load_surge(options.model, environment);
   options.fire.log_level = options.model.log_level;
+  vSurgeApiServer::check_options(options.api, options.fire);  // before a long load
+  vSurge surge = load_surge(options.model, environment);
   vSurgeApiServer(surge, options.api).fire(options.fire);
   return 0;
 }

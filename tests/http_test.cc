@@ -65,7 +65,8 @@ TEST(HttpServer, HoldsPipelinedRequestsBackUntilTheFirstIsAnswered) {
   std::this_thread::sleep_for(50ms);
   client.send(get_request("/hold?4"));
   std::this_thread::sleep_for(50ms);
-  std::jthread([&] { held.responder->send(200, {}, "first"); });
+  std::jthread other([&] { held.responder->send(200, {}, "first"); });
+  other.join();
   EXPECT_EQ(client.read_response().body, "first");
   EXPECT_TRUE(client.read_response().body.starts_with("GET /echo?2"));
   EXPECT_EQ(client.read_response().body, "data: 0\n\ndata: 1\n\ndata: 2\n\n");
@@ -343,6 +344,24 @@ TEST(HttpServerEnd, DrainEndsWhatTakesTooLong) {
   EXPECT_EQ(server.handler.gone(), 1);
   EXPECT_EQ(server.http->connections(), 0u);
   held.responder->send(200, {}, "too late");  // after the end of the server: nothing happens
+}
+
+TEST(HttpServerEnd, AnswersMayStillEndWellAfterTheDrainTime) {
+  TestServer server;
+  {
+    Client busy(server.port());
+    busy.send(get_request("/hold"));
+    auto held = server.handler.take();
+    held.responder->begin_stream(200, {});
+    EXPECT_FALSE(server.http->drain(50));
+    held.responder->write("sorry");
+    held.responder->end();
+    const auto response = busy.read_response();
+    EXPECT_EQ(response.body, "sorry");
+    EXPECT_TRUE(response.whole);
+  }
+  EXPECT_TRUE(server.http->drain(2000));
+  EXPECT_EQ(server.handler.gone(), 0);
 }
 
 TEST(HttpServerEnd, StopEndsADrain) {

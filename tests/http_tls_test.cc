@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <thread>
 
@@ -35,9 +36,11 @@ class Certificate {
     X509_set_issuer_name(certificate, subject);
     X509_sign(certificate, key, EVP_sha256());
     std::FILE* file = std::fopen(key_file().c_str(), "w");
+    if (file == nullptr) std::abort();
     PEM_write_PrivateKey(file, key, nullptr, nullptr, 0, nullptr, nullptr);
     std::fclose(file);
     file = std::fopen(certificate_file().c_str(), "w");
+    if (file == nullptr) std::abort();
     PEM_write_X509(file, certificate);
     std::fclose(file);
     X509_free(certificate);

@@ -14,17 +14,21 @@ namespace vsurge {
 class vSurge;
 
 struct ApiServerOptions {
-  // Threads that render templates and tokenise; the seed's pool size. 0 = chosen from the CPUs.
+  // Threads that render templates and tokenise; the seed's pool size, but never more than CPUs:
+  // they would only take them from the model. It does not bound requests, which wait their turn.
+  // 0 = half of the CPUs.
   int max_workers = 0;
-  std::size_t max_request_size = 10 * 1024 * 1024;  // bytes of a body
-  // Names the model answers to beside vsurge_name; the first replaces it.
+  std::size_t max_request_size = 10 * 1024 * 1024;  // bytes of a body: 1 KiB to 256 MiB
+  // Names the model answers to instead of vsurge_name; the first is shown in answers.
   std::vector<std::string> served_model_names = {};
-  int drain_timeout_s = 30;  // after SIGTERM
+  // After SIGTERM, SIGINT or shutdown(): what runs longer ends with an error.
+  int drain_timeout_s = 30;
 };
 
 struct FireOptions {
   std::string host = "0.0.0.0";
   std::uint16_t port = 11556;  // 0 = any free one
+  // Of the process from here on: trace, debug, info, warning, error, critical or off.
   std::string log_level = "info";
   std::string ssl_keyfile = {};  // both or neither
   std::string ssl_certfile = {};
@@ -39,11 +43,14 @@ class vSurgeApiServer {
  public:
   // surge must outlive the server.
   vSurgeApiServer(vSurge& surge, const ApiServerOptions& options = {});
+  // Throws what the constructor or fire() would throw about these, before a model is loaded.
+  static void check_options(const ApiServerOptions& options, const FireOptions& fire = {});
   ~vSurgeApiServer();
   vSurgeApiServer(const vSurgeApiServer&) = delete;
   vSurgeApiServer& operator=(const vSurgeApiServer&) = delete;
 
-  // Starts and warms the engine, listens, and returns when a signal or shutdown() has drained it.
+  // Starts and warms the engine, listens, and returns when a signal or shutdown() has drained it;
+  // the engine is stopped then. May be called again.
   void fire(const FireOptions& options = {});
   void run(const FireOptions& options = {}) { fire(options); }  // the seed's other name
   // Any thread: makes fire() drain and return.

@@ -85,7 +85,8 @@ struct PretrainedOptions {
   bool verbose = true;
 };
 
-// A loaded model; copies share it.
+// A loaded model; copies share it. Without from_pretrained() it is empty: info() and
+// vSurge::from_model() throw.
 class AutoModelForCausalLM {
  public:
   // A Hugging Face folder or a .gguf file. Nothing is downloaded and no code of it is run.

@@ -17,7 +17,8 @@ struct ChatMessage {
   std::string content;
 };
 
-// Copies share one immutable tokenizer; any thread may use it.
+// Copies share one immutable tokenizer; any thread may use it. Without from_pretrained() it is
+// empty, and every function but operator bool throws.
 class AutoTokenizer {
  public:
   // A Hugging Face folder, a tokenizer.json or a .gguf file. Nothing is downloaded.
@@ -45,8 +46,10 @@ class AutoTokenizer {
   std::optional<std::int32_t> eos_token_id;
   std::optional<std::int32_t> bos_token_id;
 
+  explicit operator bool() const { return state_ != nullptr; }
+
   struct State;
-  const State& state() const { return *state_; }
+  const State& state() const;
 
  private:
   std::shared_ptr<const State> state_;

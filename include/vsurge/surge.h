@@ -58,6 +58,9 @@ struct SurgeOptions {
 
   // --- beyond the original
   int max_num_batched_tokens = 512;  // of one step
+  // Of the KV cache, taken before the engine is ready; 0 = 4 GiB, or one context if that is more,
+  // or what max_concurrent_decodes contexts need if that is less.
+  std::int64_t kv_cache_memory_bytes = 0;
 };
 
 // Owns engine thread and KV cache. Any thread may call any function.
@@ -71,13 +74,14 @@ class vSurge {
 
   void start();    // warms up (the largest legal step, once) and starts the engine
   void compile();  // the same; the original has it as a step of its own
-  void stop();     // ends every request; there is no start after it
+  void stop();     // ends every request; start() begins anew
   void pause();
   void resume();
 
   // Answers to all prompts; blocks, and starts the engine when it was not started.
-  // on_sample gets each new piece as it comes (on the calling
-  // thread) and may return false to cancel that prompt.
+  // on_sample gets each new piece as it comes (on the calling thread) and may return false to
+  // cancel that prompt. While nothing comes it is called all the same about ten times a second for
+  // each running prompt, with an empty text, so that a long prompt can be cancelled, too.
   using OnSample = std::function<bool(std::size_t prompt, const ReturnSample& sample)>;
   std::vector<ReturnSample> generate(const std::vector<std::string>& prompts,
                                      const SamplingParams& sampling_params = {},

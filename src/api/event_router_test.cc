@@ -46,7 +46,7 @@ TEST(EventRouter, DropsTheReceiverAfterTheEnd) {
   EventRouter router;
   const auto token_of_life = std::make_shared<int>(0);
   int calls = 0;
-  router.add(5, [&calls, token_of_life](std::vector<Event>) { ++calls; });
+  router.add(5, [&calls, token_of_life](const std::vector<Event>&) { ++calls; });
   EXPECT_EQ(token_of_life.use_count(), 2);
   router.publish(std::vector<Event>{token(5, 1), end(5)});
   EXPECT_EQ(token_of_life.use_count(), 1);
@@ -57,7 +57,7 @@ TEST(EventRouter, DropsTheReceiverAfterTheEnd) {
 TEST(EventRouter, Remove) {
   EventRouter router;
   const auto token_of_life = std::make_shared<int>(0);
-  router.add(5, [token_of_life](std::vector<Event>) { FAIL(); });
+  router.add(5, [token_of_life](const std::vector<Event>&) { FAIL(); });
   router.remove(5);
   router.remove(6);
   EXPECT_EQ(token_of_life.use_count(), 1);
@@ -67,12 +67,12 @@ TEST(EventRouter, Remove) {
 TEST(EventRouter, AReceiverMayAddAnother) {
   EventRouter router;
   int calls = 0;
-  router.add(1, [&](std::vector<Event>) {
+  router.add(1, [&](const std::vector<Event>&) {
     for (engine::Ticket ticket = 100; ticket < 200; ++ticket) {
-      router.add(ticket, [&](std::vector<Event>) { ++calls; });
+      router.add(ticket, [&](const std::vector<Event>&) { ++calls; });
     }
   });
-  router.add(2, [&](std::vector<Event>) { ++calls; });
+  router.add(2, [&](const std::vector<Event>&) { ++calls; });
   router.publish(std::vector<Event>{token(1, 1), token(2, 1)});
   router.publish(std::vector<Event>{token(150, 1)});
   EXPECT_EQ(calls, 2);

@@ -16,7 +16,6 @@ using testing::events_of;
 using testing::kChat;
 using testing::ServiceFixture;
 using testing::Stream;
-using testing::TestResponder;
 
 // Failures of the model.
 

@@ -34,7 +34,7 @@ struct GenerationFields {
   std::string user;
 };
 
-ApiResult<GenerationFields> read_generation_fields(const boost::json::object& body,
+ApiResult<GenerationFields> read_generation_fields(const boost::json::object& object,
                                                    Endpoint endpoint,
                                                    const SamplingDefaults& defaults,
                                                    const base::JsonLimits& limits);

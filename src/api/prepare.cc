@@ -40,8 +40,42 @@ std::int64_t local_seconds() {
   return now + local.tm_gmtoff;
 }
 
+int prompt_limit(const ServiceCore& core) {
+  const int most = core.options.prompt_max;
+  return most > 0 ? std::min(most, core.options.context_max) : core.options.context_max;
+}
+
+// A text far beyond the limit is not tokenised to its end; one that is a little too long is, so
+// that check_length can tell by how much.
+ApiResult<std::vector<engine::TokenId>> encode(const ServiceCore& core, std::string_view text,
+                                               bool add_special, const std::string& param) {
+  const int limit = prompt_limit(core);
+  const std::size_t most = 2 * static_cast<std::size_t>(limit);
+  auto ids = core.assets.tokenizer.encode(text, add_special, most);
+  if (ids) return std::move(*ids);
+  if (ids.error().code != ErrorCode::kContextLengthExceeded) return with_param(ids.error(), param);
+  return with_param(
+      {ErrorCode::kContextLengthExceeded,
+       fmt::format("{} {} tokens; the prompt has more than {}.",
+                   limit < core.options.context_max ? "This server takes prompts of at most"
+                                                    : "This model's context is",
+                   limit, most),
+       ""},
+      param);
+}
+
 ApiResult<void> check_length(const ServiceCore& core, const GenerationFields& generation,
                              std::size_t prompt_tokens, const std::string& param) {
+  const auto prompt_max = static_cast<std::size_t>(prompt_limit(core));
+  if (core.options.prompt_max > 0 && prompt_tokens > prompt_max &&
+      core.options.prompt_max < core.options.context_max) {
+    return with_param({ErrorCode::kContextLengthExceeded,
+                       fmt::format("This server takes prompts of at most {} tokens; the prompt has "
+                                   "{}.",
+                                   prompt_max, prompt_tokens),
+                       ""},
+                      param);
+  }
   const auto context = static_cast<std::size_t>(core.options.context_max);
   const auto& max_tokens = generation.sampling.max_tokens;
   const std::size_t answer = max_tokens ? static_cast<std::size_t>(*max_tokens) : 1;
@@ -74,14 +108,13 @@ ApiResult<PreparedRequest> prepare_chat(const ServiceCore& core, const boost::js
   if (!prompt) return with_param(prompt.error(), "messages");
   if (gone.load(std::memory_order_relaxed)) return client_gone();
   // The template writes all special tokens itself.
-  auto ids = core.assets.tokenizer.encode(*prompt, false);
-  if (!ids) return with_param(ids.error(), "messages");
-  if (ids->empty()) {
+  std::vector<engine::TokenId> ids = VSURGE_TRY(encode(core, *prompt, false, "messages"));
+  if (ids.empty()) {
     return bad_value("messages", "The chat template makes an empty prompt of these messages.");
   }
-  VSURGE_TRY(check_length(core, request.generation, ids->size(), "messages"));
+  VSURGE_TRY(check_length(core, request.generation, ids.size(), "messages"));
   PreparedRequest out{std::move(request.generation), {}};
-  out.prompts.push_back(std::move(*ids));
+  out.prompts.push_back(std::move(ids));
   return out;
 }
 
@@ -97,9 +130,7 @@ ApiResult<PreparedRequest> prepare_completion(const ServiceCore& core,
     if (gone.load(std::memory_order_relaxed)) return client_gone();
     Prompt& prompt = request.prompts[i];
     if (const auto* text = std::get_if<std::string>(&prompt)) {
-      auto ids = core.assets.tokenizer.encode(*text, true);
-      if (!ids) return with_param(ids.error(), request.paths[i]);
-      out.prompts.push_back(std::move(*ids));
+      out.prompts.push_back(VSURGE_TRY(encode(core, *text, true, request.paths[i])));
     } else {
       out.prompts.push_back(std::move(std::get<std::vector<engine::TokenId>>(prompt)));
     }

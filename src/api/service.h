@@ -21,6 +21,7 @@ struct ServiceOptions {
   std::string version;      // of the program
   std::string fingerprint;  // system_fingerprint: of weights and numeric choices
   int context_max = 0;
+  int prompt_max = 0;  // longest prompt; 0 = what leaves room for an answer
   int vocabulary = 0;
   int text_workers = 1;
   SamplingDefaults sampling;  // where a request says nothing

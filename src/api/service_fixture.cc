@@ -102,6 +102,7 @@ ServiceOptions service_options(const FixtureOptions& options) {
   out.version = "9.8.7";
   out.fingerprint = "fp_test";
   out.context_max = kContext;
+  out.prompt_max = options.prompt_max;
   out.vocabulary = kVocabulary;
   out.text.text_queue_bytes_max = options.text_queue_bytes_max;
   return out;

@@ -100,6 +100,7 @@ struct FixtureOptions {
   int queue_requests_max = 64;
   std::size_t text_queue_bytes_max = 1 << 20;
   bool chat_template = true;
+  int prompt_max = 0;
 };
 
 class ServiceFixture {

@@ -277,6 +277,33 @@ TEST(Service, ContextLength) {
   }
 }
 
+TEST(Service, TextsFarBeyondTheContext) {
+  ServiceFixture fixture;
+  const int context = testing::kContext;
+  const std::string text(static_cast<std::size_t>(context) * 1000, 'a');
+  const json::value error = error_of(
+      *fixture.answer(kCompletions, fmt::format(R"({{"model":"tiny","prompt":"{}"}})", text)), 400);
+  EXPECT_EQ(error.at("code").as_string(), "context_length_exceeded");
+  EXPECT_EQ(error.at("param").as_string(), "prompt");
+  EXPECT_EQ(error.at("message").as_string(),
+            fmt::format("This model's context is {} tokens; the prompt has more than {}.", context,
+                        2 * context));
+}
+
+TEST(Service, LongestPrompt) {
+  ServiceFixture fixture({.prompt_max = 3});
+  fixture.runner.script = bytes_of("xy");
+  EXPECT_EQ(
+      fixture.answer(kCompletions, R"({"model":"tiny","prompt":[1,2,3],"max_tokens":2})")->status(),
+      200);
+  const json::value error = error_of(
+      *fixture.answer(kCompletions, R"({"model":"tiny","prompt":[1,2,3,4],"max_tokens":2})"), 400);
+  EXPECT_EQ(error.at("code").as_string(), "context_length_exceeded");
+  EXPECT_EQ(error.at("param").as_string(), "prompt");
+  EXPECT_EQ(error.at("message").as_string(),
+            "This server takes prompts of at most 3 tokens; the prompt has 4.");
+}
+
 TEST(Service, NoChatTemplate) {
   ServiceFixture fixture({.chat_template = false});
   fixture.runner.script = bytes_of("x");

@@ -10,11 +10,15 @@
 #include <csignal>
 #include <thread>
 
+#include "api/json.h"
 #include "api/service.h"
+#include "base/escape.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "facade/auto_model_state.h"
 #include "facade/auto_tokenizer_state.h"
 #include "facade/errors.h"
+#include "facade/logging.h"
 #include "facade/surge_state.h"
 #include "server/http_server.h"
 #include "vsurge/surge.h"
@@ -25,6 +29,8 @@ namespace {
 
 using base::ErrorCode;
 using base::fail;
+
+constexpr int kFarewellMs = 2000;  // for the errors of answers that the drain time cut off
 
 // A counter that other threads and signal handlers may raise and one thread waits for.
 class Signal {
@@ -89,7 +95,7 @@ void wait_for(const Signal& first, const Signal& second) {
 }
 
 bool is_loopback(const std::string& host) {
-  return host == "localhost" || host == "::1" || host.starts_with("127.");
+  return host == "localhost" || host == "::1" || host == "[::1]" || host.starts_with("127.");
 }
 
 // FNV-1a, 64 bits (http://www.isthe.com/chongo/tech/comp/fnv).
@@ -113,6 +119,7 @@ api::ServiceOptions service_options(const vSurge::State& surge, const ApiServerO
   result.version = kVersion;
   result.fingerprint = fingerprint_of(surge);
   result.context_max = surge.context_max;
+  result.prompt_max = surge.prompt_max;
   result.vocabulary = info.vocabulary;
   // Templates and tokenising are work of the CPU: more threads than CPUs only steal time from the
   // model.
@@ -128,6 +135,42 @@ api::ServiceOptions service_options(const vSurge::State& surge, const ApiServerO
   return result;
 }
 
+constexpr std::size_t kRequestSizeMin = base::kKiB;
+constexpr std::size_t kNameBytesMax = 256;  // a request can name no longer one
+
+base::Status check_name(const std::string& name) {
+  if (!name.empty() && name.size() <= kNameBytesMax &&
+      api::find_invalid_utf8(name) == std::string_view::npos) {
+    return {};
+  }
+  return fail(ErrorCode::kUsage, "served_model_name: expected UTF-8 of 1 to {} bytes, found '{}'",
+              kNameBytesMax, base::shorten(base::escape_for_line(name), 80));
+}
+
+base::Status check(const ApiServerOptions& options) {
+  if (options.max_workers < 0 || options.max_workers > 4096) {
+    return fail(ErrorCode::kUsage, "max_workers: expected 0 to 4096, found {}",
+                options.max_workers);
+  }
+  if (options.drain_timeout_s < 0 || options.drain_timeout_s > 86'400) {
+    return fail(ErrorCode::kUsage, "drain_timeout: expected 0 to 86400 seconds, found {}",
+                options.drain_timeout_s);
+  }
+  const std::size_t most = base::TextLimits{}.text_queue_bytes_max;
+  if (options.max_request_size < kRequestSizeMin || options.max_request_size > most) {
+    return fail(ErrorCode::kUsage, "max_request_size: expected {} to {} bytes, found {}",
+                kRequestSizeMin, most, options.max_request_size);
+  }
+  for (const std::string& name : options.served_model_names) VSURGE_TRY(check_name(name));
+  return {};
+}
+
+base::Status check(const FireOptions& fire) {
+  if (fire.ssl_keyfile.empty() == fire.ssl_certfile.empty()) return {};
+  return fail(ErrorCode::kUsage, "ssl_keyfile and ssl_certfile: expected both or neither, found {}",
+              fire.ssl_keyfile.empty() ? "only ssl_certfile" : "only ssl_keyfile");
+}
+
 }  // namespace
 
 struct vSurgeApiServer::State {
@@ -141,18 +184,12 @@ struct vSurgeApiServer::State {
 
 vSurgeApiServer::vSurgeApiServer(vSurge& surge, const ApiServerOptions& options)
     : state_(new State{surge, options, {}}) {
-  if (options.max_workers < 0 || options.max_workers > 4096) {
-    facade::throw_error(
-        {ErrorCode::kUsage,
-         fmt::format("max_workers: expected 0 to 4096, found {}", options.max_workers),
-         {}});
-  }
-  if (options.drain_timeout_s < 0 || options.drain_timeout_s > 86'400) {
-    facade::throw_error({ErrorCode::kUsage,
-                         fmt::format("drain_timeout: expected 0 to 86400 seconds, found {}",
-                                     options.drain_timeout_s),
-                         {}});
-  }
+  facade::unwrap(check(options));
+}
+
+void vSurgeApiServer::check_options(const ApiServerOptions& options, const FireOptions& fire) {
+  facade::unwrap(check(options));
+  facade::unwrap(check(fire));
 }
 
 vSurgeApiServer::~vSurgeApiServer() = default;
@@ -166,9 +203,9 @@ void vSurgeApiServer::fire(const FireOptions& options) {
 }
 
 base::Status vSurgeApiServer::State::fire(const FireOptions& fire) {
-  if (fire.ssl_keyfile.empty() != fire.ssl_certfile.empty()) {
-    return fail(ErrorCode::kUsage, "ssl_keyfile and ssl_certfile: expected both or neither");
-  }
+  VSURGE_TRY(check(options));
+  VSURGE_TRY(check(fire));
+  VSURGE_TRY(facade::set_log_level(fire.log_level));
   vSurge::State& state = *surge.state();
   const api::ServiceOptions service_options_value = service_options(state, options);
   api::Service service(service_options_value, state.processor.state().assets, *state.engine,
@@ -204,7 +241,8 @@ base::Status vSurgeApiServer::State::fire(const FireOptions& fire) {
   return {};
 }
 
-// Refuses new work, gives running answers their time; a second signal ends it at once.
+// Refuses new work, gives running answers their time, then ends them with an error that says so. A
+// second signal ends it all at once.
 void vSurgeApiServer::State::drain(api::Service& service, server::HttpServer& server) {
   base::log_info("draining: running answers get {} s; a second signal stops at once",
                  options.drain_timeout_s);
@@ -212,7 +250,10 @@ void vSurgeApiServer::State::drain(api::Service& service, server::HttpServer& se
   surge.state()->engine->drain();
   const Signal drained;
   std::thread drainer([&] {
-    server.drain();
+    if (!server.drain(options.drain_timeout_s * 1000)) {
+      surge.state()->stop();
+      server.drain(kFarewellMs);
+    }
     drained.raise();
   });
   while (!drained.take()) {
@@ -221,7 +262,7 @@ void vSurgeApiServer::State::drain(api::Service& service, server::HttpServer& se
   }
   drainer.join();
   server.stop();
-  surge.state()->engine->stop();
+  surge.state()->stop();
   base::log_info("stopped");
 }
 

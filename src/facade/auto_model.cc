@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "facade/auto_model_state.h"
 #include "facade/errors.h"
+#include "facade/logging.h"
 #include "facade/progress.h"
 #include "model/inspect.h"
 
@@ -28,6 +29,7 @@ base::Result<int> context_of(const facade::LoadPlan& plan, const model::ModelInf
 
 base::Result<std::shared_ptr<AutoModelForCausalLM::State>> load(const std::string& path,
                                                                 const PretrainedOptions& options) {
+  facade::ensure_logging();
   auto state = std::make_shared<AutoModelForCausalLM::State>();
   state->plan = VSURGE_TRY(facade::plan_load(options));
   state->backend =
@@ -62,6 +64,10 @@ AutoModelForCausalLM AutoModelForCausalLM::from_pretrained(const std::string& pa
 }
 
 AutoModelForCausalLM::Info AutoModelForCausalLM::info() const {
+  if (state_ == nullptr) {
+    facade::throw_error(
+        {ErrorCode::kUsage, "model: expected one of from_pretrained(), found none", {}});
+  }
   const model::ModelInfo& from = state_->model->info();
   Info info;
   info.family = from.family;

@@ -78,26 +78,34 @@ AutoTokenizer AutoTokenizer::from_pretrained(const std::string& path) {
   return result;
 }
 
+const AutoTokenizer::State& AutoTokenizer::state() const {
+  if (state_ == nullptr) {
+    facade::throw_error(
+        {ErrorCode::kUsage, "tokenizer: expected one of from_pretrained(), found none", {}});
+  }
+  return *state_;
+}
+
 std::vector<std::int32_t> AutoTokenizer::encode(std::string_view text,
                                                 bool add_special_tokens) const {
-  return facade::unwrap(state_->assets.tokenizer.encode(text, add_special_tokens));
+  return facade::unwrap(state().assets.tokenizer.encode(text, add_special_tokens));
 }
 
 std::string AutoTokenizer::decode(const std::vector<std::int32_t>& ids,
                                   bool skip_special_tokens) const {
-  return facade::unwrap(state_->assets.tokenizer.decode(ids, skip_special_tokens));
+  return facade::unwrap(state().assets.tokenizer.decode(ids, skip_special_tokens));
 }
 
 std::string AutoTokenizer::convert_id_to_token(std::int32_t id) const {
-  return state_->assets.tokenizer.token_of(id).value_or("");
+  return state().assets.tokenizer.token_of(id).value_or("");
 }
 
 std::int32_t AutoTokenizer::vocab_size() const {
-  return state_->assets.tokenizer.vocabulary();
+  return state().assets.tokenizer.vocabulary();
 }
 
 bool AutoTokenizer::has_chat_template() const {
-  return state_->assets.chat_template.has_value();
+  return state().assets.chat_template.has_value();
 }
 
 std::string AutoTokenizer::apply_chat_template(const std::vector<ChatMessage>& messages,
@@ -116,8 +124,8 @@ std::string AutoTokenizer::apply_chat_template(const std::vector<ChatMessage>& m
 std::string AutoTokenizer::render_chat_template(std::string_view context_json,
                                                 std::optional<std::int64_t> now) const {
   json::object context = facade::unwrap(parse_context(context_json));
-  const text::ChatTemplate& chat_template = template_of(*state_);
-  for (const auto& [name, token] : state_->assets.special_tokens) {
+  const text::ChatTemplate& chat_template = template_of(state());
+  for (const auto& [name, token] : state().assets.special_tokens) {
     if (!context.contains(name)) context[name] = token;
   }
   return facade::unwrap(chat_template.render(json::serialize(context), now.value_or(local_now())));
@@ -128,6 +136,7 @@ std::string render_template_file(const std::string& path, std::string_view conte
   const base::TemplateLimits limits;
   const std::string source = facade::unwrap(base::read_text_file(path, limits.source_bytes_max));
   const auto compiled = facade::unwrap(text::ChatTemplate::compile(source, limits));
+  facade::unwrap(parse_context(context_json));  // says what is wrong with it
   return facade::unwrap(compiled.render(context_json, now.value_or(local_now())));
 }
 

@@ -19,8 +19,9 @@ void throw_error(const base::Error& error) {
       break;
   }
   if (error.code == base::ErrorCode::kInternal) kind = ErrorKind::kInternal;
-  const std::string message =
-      error.param.empty() ? error.message : error.param + ": " + error.message;
+  const std::string message = error.param.empty() || error.message.starts_with(error.param + ":")
+                                  ? error.message
+                                  : error.param + ": " + error.message;
   throw Error(kind, info.openai_code == nullptr ? "" : info.openai_code, message);
 }
 

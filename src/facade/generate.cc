@@ -1,8 +1,10 @@
 // vSurge::generate: many prompts at once, text out on the calling thread.
 
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
+#include <optional>
 
 #include "api/text_stream.h"
 #include "facade/auto_tokenizer_state.h"
@@ -15,6 +17,7 @@ using base::ErrorCode;
 using base::fail;
 using base::fail_param;
 
+constexpr auto kPatience = std::chrono::milliseconds(100);
 constexpr std::size_t kInFlightMax = 256;  // prompts submitted at once; the rest waits here
 
 // Events from the engine thread to the calling one. Receivers share it, so that events which come
@@ -31,9 +34,10 @@ struct Mailbox {
     }
     wake.notify_one();
   }
-  std::pair<std::size_t, std::vector<engine::Event>> take() {
+  // Nothing when none came for kPatience.
+  std::optional<std::pair<std::size_t, std::vector<engine::Event>>> take() {
     std::unique_lock lock(mutex);
-    wake.wait(lock, [this] { return !letters.empty(); });
+    if (!wake.wait_for(lock, kPatience, [this] { return !letters.empty(); })) return std::nullopt;
     auto letter = std::move(letters.front());
     letters.pop_front();
     return letter;
@@ -47,7 +51,10 @@ base::Status check_sampling(const SamplingParams& s) {
                       value);
   };
   VSURGE_TRY(range("temperature", static_cast<double>(s.temperature), 0, 2));
-  VSURGE_TRY(range("top_p", static_cast<double>(s.top_p), 1e-9, 1));
+  if (!(s.top_p > 0 && s.top_p <= 1)) {
+    return fail_param(ErrorCode::kInvalidRequest, "top_p",
+                      "expected more than 0 and at most 1, found {}", s.top_p);
+  }
   VSURGE_TRY(range("min_p", static_cast<double>(s.min_p), 0, 1));
   VSURGE_TRY(range("top_k", s.top_k, 0, 1 << 30));
   if (s.max_tokens) VSURGE_TRY(range("max_tokens", *s.max_tokens, 1, 1 << 30));
@@ -96,10 +103,10 @@ bool begins_with_bos(const text::TextAssets& assets, const std::string& prompt) 
 }
 
 base::Result<std::vector<std::int32_t>> tokens_of(const text::TextAssets& assets,
-                                                  const Prompt& prompt) {
+                                                  const Prompt& prompt, std::size_t most) {
   if (const auto* ids = std::get_if<std::vector<std::int32_t>>(&prompt)) return *ids;
   const std::string& text = std::get<std::string>(prompt);
-  return assets.tokenizer.encode(text, !begins_with_bos(assets, text));
+  return assets.tokenizer.encode(text, !begins_with_bos(assets, text), most);
 }
 
 // All prompts of one call.
@@ -126,7 +133,12 @@ class Generation {
         ++running;
       }
       if (running == 0) break;
-      const auto [prompt, events] = mailbox_->take();
+      const auto letter = mailbox_->take();
+      if (!letter) {
+        ask_all();
+        continue;
+      }
+      const auto& [prompt, events] = *letter;
       VSURGE_TRY(take(prompt, events));
       if (!answers_[prompt].running) --running;
     }
@@ -148,7 +160,8 @@ class Generation {
   base::Status submit(const Prompt& prompt) {
     const text::TextAssets& assets = surge_.processor.state().assets;
     engine::Request request;
-    request.prompt = VSURGE_TRY(tokens_of(assets, prompt));
+    const std::size_t most = 2 * static_cast<std::size_t>(surge_.prompt_max);
+    request.prompt = VSURGE_TRY(tokens_of(assets, prompt, most));  // or refused early
     if (request.prompt.size() > static_cast<std::size_t>(surge_.prompt_max)) {
       return fail(ErrorCode::kContextLengthExceeded, "prompt: expected at most {} tokens, found {}",
                   surge_.prompt_max, request.prompt.size());
@@ -221,6 +234,12 @@ class Generation {
     if (!go_on && !answer.done) {
       finish(answer, "cancelled");
       surge_.engine->cancel(answer.ticket);
+    }
+  }
+
+  void ask_all() {
+    for (std::size_t i = 0; i < answers_.size(); ++i) {
+      if (answers_[i].running && !answers_[i].done) show(i, {});
     }
   }
 

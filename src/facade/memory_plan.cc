@@ -61,15 +61,29 @@ base::Result<int> plan_pages(const PageDemand& demand) {
   const std::int64_t per_context = (demand.context_max + demand.page_size - 1) / demand.page_size;
   const std::int64_t wanted = per_context * demand.sequences_max;
   const std::int64_t most = std::numeric_limits<std::int32_t>::max() / demand.page_size;
-  const std::int64_t pages = std::min({room / demand.page_bytes, wanted, most});
+  constexpr std::int64_t kMiB = 1024 * 1024;
+  if (demand.kv_bytes > 0 && demand.kv_bytes / demand.page_bytes < per_context) {
+    return base::fail(base::ErrorCode::kUsage,
+                      "kv_cache_memory_bytes: one context of {} tokens needs {} MiB, found {}: "
+                      "give a smaller max_length or more",
+                      demand.context_max, per_context * demand.page_bytes / kMiB,
+                      demand.kv_bytes / kMiB);
+  }
+  const std::int64_t asked = demand.kv_bytes > 0
+                                 ? demand.kv_bytes / demand.page_bytes
+                                 : std::max(kKvBytesDefault / demand.page_bytes, per_context);
+  const std::int64_t left =
+      std::max<std::int64_t>(0, demand.available_bytes - demand.step_bytes - kMarginBytes);
+  const std::int64_t pages =
+      std::min({room / demand.page_bytes, left / demand.page_bytes, wanted, asked, most});
   if (pages < per_context) {
-    constexpr std::int64_t kMiB = 1024 * 1024;
     return base::fail(base::ErrorCode::kEnvironment,
                       "memory: one context of {} tokens needs {} MiB beside {} MiB for weights "
-                      "and activations; found {} MiB in all ({:.0f} % of {} MiB): give a smaller "
-                      "max_length or a larger hbm_utilization",
+                      "and activations; found {} MiB in all ({:.0f} % of {} MiB), {} MiB free: "
+                      "give a smaller max_length or a larger hbm_utilization",
                       demand.context_max, per_context * demand.page_bytes / kMiB, fixed / kMiB,
-                      budget / kMiB, demand.utilization * 100, demand.allowed_bytes / kMiB);
+                      budget / kMiB, demand.utilization * 100, demand.allowed_bytes / kMiB,
+                      demand.available_bytes / kMiB);
   }
   return static_cast<int>(pages);
 }

@@ -19,10 +19,15 @@ struct PageDemand {
   int page_size = 0;
   int context_max = 0;
   int sequences_max = 0;
+  std::int64_t available_bytes = 0;  // base::memory_available_bytes(), with the weights loaded
+  std::int64_t kv_bytes = 0;  // for pages; 0 = kKvBytesDefault, or one context if that is more
 };
 
+// All pages are really taken before the server is ready: more than this must be asked for.
+inline constexpr std::int64_t kKvBytesDefault = 4LL * 1024 * 1024 * 1024;
+
 // As many pages as fit, but no more than `sequences_max` full contexts need. kEnvironment when not
-// even one full context fits, with both sizes.
+// even one full context fits, with both sizes; kUsage when kv_bytes are too few for it.
 base::Result<int> plan_pages(const PageDemand& demand);
 
 }  // namespace vsurge::facade

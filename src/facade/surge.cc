@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "base/memory.h"
 #include "engine/rehearsal.h"
 #include "facade/auto_model_state.h"
 #include "facade/auto_tokenizer_state.h"
@@ -28,6 +29,7 @@ base::Status check_options(const SurgeOptions& options, const AutoTokenizer& pro
   VSURGE_TRY(check_range("max_concurrent_decodes", options.max_concurrent_decodes, 1, 4096));
   VSURGE_TRY(check_range("max_concurrent_prefill", options.max_concurrent_prefill, 1, 4096));
   VSURGE_TRY(check_range("max_num_batched_tokens", options.max_num_batched_tokens, 1, 1 << 16));
+  VSURGE_TRY(check_range("kv_cache_memory_bytes", options.kv_cache_memory_bytes, 0, 1LL << 50));
   const int page = options.page_size;
   if (page != 16 && page != 32 && page != 64 && page != 128) {
     return fail(ErrorCode::kUsage, "page_size: expected 16, 32, 64 or 128, found {}", page);
@@ -123,6 +125,12 @@ void log_start(const vSurge::State& surge) {
 base::Result<std::shared_ptr<vSurge::State>> build(const AutoModelForCausalLM& model,
                                                    const AutoTokenizer& processor,
                                                    const SurgeOptions& options) {
+  if (model.state() == nullptr) {
+    return fail(ErrorCode::kUsage, "model: expected one of from_pretrained(), found none");
+  }
+  if (!processor) {
+    return fail(ErrorCode::kUsage, "processor: expected one of from_pretrained(), found none");
+  }
   auto surge = std::make_shared<vSurge::State>(model, processor, options);
   AutoModelForCausalLM::State& loaded = *model.state();
   const model::ModelInfo& info = loaded.model->info();
@@ -142,6 +150,8 @@ base::Result<std::shared_ptr<vSurge::State>> build(const AutoModelForCausalLM& m
       .page_size = options.page_size,
       .context_max = surge->context_max,
       .sequences_max = options.max_concurrent_decodes,
+      .available_bytes = base::memory_available_bytes(),
+      .kv_bytes = options.kv_cache_memory_bytes,
   }));
   limits.pages = surge->pages;
   surge->limits = limits;
@@ -164,11 +174,20 @@ base::Result<std::shared_ptr<vSurge::State>> build(const AutoModelForCausalLM& m
 base::Status vSurge::State::start() {
   const std::lock_guard lock(start_mutex);
   if (started) return {};
-  started = true;
   // The largest legal step touches every kernel and buffer that a request will.
-  engine::rehearse_largest_step(*executor, limits);
-  engine->set_cost(engine::measure_step_cost(*executor, limits, clock));
-  return engine->start();
+  if (!std::exchange(warm, true)) {
+    engine::rehearse_largest_step(*executor, limits);
+    engine->set_cost(engine::measure_step_cost(*executor, limits, clock));
+  }
+  VSURGE_TRY(engine->start());
+  started = true;
+  return {};
+}
+
+void vSurge::State::stop() {
+  const std::lock_guard lock(start_mutex);
+  engine->stop();
+  started = false;
 }
 
 vSurge vSurge::from_model(const AutoModelForCausalLM& model, const AutoTokenizer& processor,
@@ -194,7 +213,7 @@ void vSurge::start() {
 }
 
 void vSurge::stop() {
-  state_->engine->stop();
+  state_->stop();
 }
 
 void vSurge::pause() {

@@ -34,6 +34,7 @@ struct vSurge::State {
   std::unique_ptr<engine::Engine> engine;
 
   std::mutex start_mutex;
+  bool warm = false;     // guarded by start_mutex
   bool started = false;  // guarded by start_mutex
 
   State(AutoModelForCausalLM model_in, AutoTokenizer processor_in, SurgeOptions options_in)
@@ -41,8 +42,10 @@ struct vSurge::State {
         processor(std::move(processor_in)),
         options(std::move(options_in)) {}
 
-  // Warms the engine up and starts it, once.
+  // Warms the engine up (once) and starts it, unless it runs.
   base::Status start();
+  // Ends every request; start() begins anew.
+  void stop();
 };
 
 namespace facade {

@@ -139,6 +139,42 @@ TEST_F(Surge, PausesAndGoesOn) {
   EXPECT_EQ(surge_->generate("Hello", greedy(4)).num_generated_tokens, 4);
 }
 
+TEST_F(Surge, PromptsThatAreStillReadCanBeCancelled) {
+  surge_->pause();  // nothing will come
+  const ReturnSample sample =
+      surge_->generate("Once", greedy(4), [](std::size_t, const ReturnSample& piece) {
+        EXPECT_TRUE(piece.text.empty());
+        surge_->resume();
+        return false;
+      });
+  EXPECT_EQ(sample.finish_reason, "cancelled");
+  EXPECT_EQ(sample.num_generated_tokens, 0);
+}
+
+TEST_F(Surge, StartsAnewAfterStop) {
+  surge_->stop();
+  EXPECT_EQ(surge_->generate("Hello", greedy(4)).num_generated_tokens, 4);
+}
+
+TEST_F(Surge, EmptyObjectsAreRefused) {
+  const AutoTokenizer tokenizer;
+  EXPECT_THROW(tokenizer.encode("a"), Error);
+  EXPECT_THROW(AutoModelForCausalLM{}.info(), Error);
+  EXPECT_THROW(vSurge::from_model(AutoModelForCausalLM{}, *processor_), Error);
+  EXPECT_THROW(vSurge::from_model(*model_, tokenizer), Error);
+}
+
+TEST_F(Surge, ServerRefusesWrongOptions) {
+  EXPECT_THROW(vSurgeApiServer(*surge_, {.max_workers = -1}), Error);
+  EXPECT_THROW(vSurgeApiServer(*surge_, {.max_request_size = 0}), Error);
+  EXPECT_THROW(vSurgeApiServer(*surge_, {.served_model_names = {""}}), Error);
+  EXPECT_THROW(vSurgeApiServer(*surge_, {.served_model_names = {"\xff"}}), Error);
+  EXPECT_THROW(vSurgeApiServer(*surge_, {.drain_timeout_s = -1}), Error);
+  vSurgeApiServer server(*surge_);
+  EXPECT_THROW(server.fire({.port = 0, .log_level = "loud"}), Error);
+  EXPECT_THROW(server.fire({.port = 0, .ssl_keyfile = "key.pem"}), Error);
+}
+
 TEST_F(Surge, ServerListensAnswersAndShutsDown) {
   vSurgeApiServer server(*surge_, {.max_workers = 2});
   std::string url;

@@ -89,7 +89,8 @@ Result<std::int64_t> GgufFile::integer_at(std::string_view key, const Entry& ent
       value = element<std::uint8_t>(bytes_, entry.offset, index);
       break;
     case GgufType::kI8:
-      value = static_cast<std::int64_t>(element<std::int8_t>(bytes_, entry.offset, index));
+      // NOLINTNEXTLINE(bugprone-signed-char-misuse): a number, not a character
+      value = element<std::int8_t>(bytes_, entry.offset, index);
       break;
     case GgufType::kU16:
       value = element<std::uint16_t>(bytes_, entry.offset, index);

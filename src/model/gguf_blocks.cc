@@ -124,7 +124,8 @@ void decode_block(TensorType type, const std::byte* block, std::int16_t* codes, 
     case TensorType::kQ8_0:
       scales[0] = half_at(p);
       for (int i = 0; i < kSmall; ++i) {
-        codes[i] = static_cast<std::int16_t>(static_cast<std::int8_t>(p[2 + i]));
+        // NOLINTNEXTLINE(bugprone-signed-char-misuse): a number, not a character
+        codes[i] = static_cast<std::int8_t>(p[2 + i]);
       }
       return;
     case TensorType::kQ4_K:

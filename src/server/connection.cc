@@ -27,8 +27,8 @@ class Exchange final : public api::Responder {
 
   void send(int status, api::Headers headers, std::string body) override {
     finished_ = true;
-    on_worker([status, headers = std::move(headers), body = std::move(body), id = id_](
-                  Connection& c) mutable { c.answer_send(id, status, headers, std::move(body)); });
+    on_worker([status, headers = std::move(headers), body = std::move(body),
+               id = id_](Connection& c) mutable { c.answer_send(id, status, headers, body); });
   }
   void begin_stream(int status, api::Headers headers) override {
     on_worker([status, headers = std::move(headers), id = id_](Connection& c) {
@@ -78,10 +78,11 @@ void Connection::run() {
   IoError error;
   const auto endpoint = stream_->socket().remote_endpoint(error);
   if (!error) peer_ = endpoint.address().to_string();
-  asio::co_spawn(worker_->io(), live(), [self = shared_from_this()](std::exception_ptr thrown) {
-    if (thrown) base::log_error("server: a connection ended by an exception");
-    self->close();
-  });
+  asio::co_spawn(worker_->io(), live(),
+                 [self = shared_from_this()](const std::exception_ptr& thrown) {
+                   if (thrown) base::log_error("server: a connection ended by an exception");
+                   self->close();
+                 });
 }
 
 Task<void> Connection::live() {
@@ -335,7 +336,7 @@ std::string Connection::head_of(int status, const api::Headers& headers, bool st
 }
 
 void Connection::answer_send(std::uint64_t id, int status, const api::Headers& headers,
-                             std::string body) {
+                             const std::string& body) {
   if (answer_.id == id) answer_.on_gone = nullptr;
   if (!is_current(id) || answer_.begun) return;
   answer_.out = head_of(status, headers, false, body.size());

@@ -190,7 +190,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void stop();
 
   // For the Exchange, on the worker's thread.
-  void answer_send(std::uint64_t id, int status, const api::Headers& headers, std::string body);
+  void answer_send(std::uint64_t id, int status, const api::Headers& headers,
+                   const std::string& body);
   void answer_begin(std::uint64_t id, int status, const api::Headers& headers);
   void answer_write(std::uint64_t id, std::string_view bytes);
   void answer_end(std::uint64_t id, bool aborted);

@@ -117,6 +117,7 @@ class Server final : public HttpServer {
   std::uint16_t port() const override { return port_; }
   std::size_t connections() const override { return shared_->open; }
   void start() override;
+  bool drain(int timeout_ms) override;
   void drain() override;
   void stop() override;
 
@@ -224,17 +225,20 @@ void Server::stop_accepting() {
 }
 
 void Server::drain() {
+  drain(shared_->options.limits.drain_timeout_ms);
+  stop();
+}
+
+bool Server::drain(int timeout_ms) {
   shared_->draining = true;
   stop_accepting();
   for (auto& worker : workers_) {
     worker->post([worker] { worker->for_each(&Connection::drain); });
   }
-  {
-    std::unique_lock lock(shared_->mutex);
-    shared_->changed.wait_for(lock, milliseconds(shared_->options.limits.drain_timeout_ms),
-                              [&] { return shared_->open == 0 || shared_->stopping; });
-  }
-  stop();
+  std::unique_lock lock(shared_->mutex);
+  shared_->changed.wait_for(lock, milliseconds(timeout_ms),
+                            [&] { return shared_->open == 0 || shared_->stopping; });
+  return shared_->open == 0;
 }
 
 void Server::stop() {

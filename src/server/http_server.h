@@ -40,7 +40,10 @@ class HttpServer {
   virtual std::uint16_t port() const = 0;
   virtual void start() = 0;  // threads of its own; returns at once
   // Stops accepting and closes idle connections; waits until the answers in progress are finished,
-  // at most drain_timeout_ms; then stops. Any thread but a handler's.
+  // at most that long. True when they are; what is left goes on. stop() from another thread ends
+  // the wait. May be called again. Any thread but a handler's.
+  virtual bool drain(int timeout_ms) = 0;
+  // The same with drain_timeout_ms; then stops.
   virtual void drain() = 0;
   // At once: requests in progress get on_gone(), connections close, threads end. Ends a drain() in
   // another thread, too. Any thread but a handler's.

@@ -73,19 +73,29 @@ def run_signals(program, model):
             texts = list(threads.map(lambda answer: answer.read().decode(), answers))
         assert all(text.rstrip().endswith("data: [DONE]") for text in texts), texts
         assert server.process.wait(30) == 0, server.process.returncode
-    # A second SIGTERM does not wait for them; nor does the drain time when it is short.
-    for options, signals in (((), 2), (("--drain-timeout", "1"), 1)):
-        with served.Served(program, model, options) as server:
-            answer = start_stream(server, server.model_name(), 1500)
-            begin = time.monotonic()
-            for _ in range(signals):
-                server.process.send_signal(signal.SIGTERM)
-                time.sleep(0.2)
-            status = server.process.wait(30)
-            took = time.monotonic() - begin
-            assert status == 0, status
-            assert took < 5, f"the end took {took:.1f} s"
-            answer.close()
+    # After the drain time the others are told so, and end properly.
+    with served.Served(program, model, ("--drain-timeout", "1")) as server:
+        answer = start_stream(server, server.model_name(), 1900)
+        begin = time.monotonic()
+        server.process.send_signal(signal.SIGTERM)
+        events = answer.read().decode().rstrip().split("\n\n")  # raises when it is cut off
+        error = json.loads(events[-1].removeprefix("data: "))["error"]
+        assert error["code"] == "shutting_down" and error["type"] == "server_error", error
+        answer.close()
+        assert server.process.wait(30) == 0, server.process.returncode
+        took = time.monotonic() - begin
+        assert took < 5, f"the end took {took:.1f} s"
+    # A second SIGTERM does not wait.
+    with served.Served(program, model) as server:
+        answer = start_stream(server, server.model_name(), 1900)
+        begin = time.monotonic()
+        for _ in range(2):
+            server.process.send_signal(signal.SIGTERM)
+            time.sleep(0.2)
+        assert server.process.wait(30) == 0, server.process.returncode
+        took = time.monotonic() - begin
+        assert took < 5, f"the end took {took:.1f} s"
+        answer.close()
     print("signals: all checks pass")
 
 

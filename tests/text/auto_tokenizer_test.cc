@@ -144,7 +144,6 @@ TEST_F(AutoTokenizerFolder, AHugeTokenizerFileIsRefusedUnread) {
 }
 
 TEST_F(AutoTokenizerFolder, ADecoderThatCannotStreamIsWarnedOf) {
-  std::string all;
   ASSERT_TRUE(base::init_logging("warning", base::LogFormat::kText));
   const auto output_of = [&](std::string_view decoder) {
     testing::internal::CaptureStderr();

@@ -11,7 +11,7 @@ import time
 import urllib.request
 
 # Enough for the tests, and little enough memory for several servers beside each other.
-SMALL = ("--max-model-len", "2048", "--max-num-seqs", "32")
+SMALL = ("--max-model-len", "2048", "--max-num-seqs", "32", "--kv-cache-memory-bytes", "256M")
 SKIP = 77  # exit status that ctest reads as "skipped"
 
 
