@@ -96,7 +96,14 @@ void add_model_options(OptionSet& set, CLI::App& command, ModelOptions& options)
           "of the KV cache, as 6442450944 or 6G; default: 4G or one context, or less if that holds "
           "all sequences")
       ->transform(CLI::AsSizeValue(false));
-  set.add("--kv-cache-dtype,--kvdtype", options.kv_cache_dtype, "auto, bfloat16 or float32")
+  set.add("--kv-cache-dtype,--kvdtype", options.kv_cache_dtype, "auto, bfloat16, float32 or int8")
+      ->capture_default_str();
+  set.add("--target-step-ms", options.surge.target_step_ms,
+          "time of a step while prompts are read beside running answers; 0 = twice what it takes "
+          "without them")
+      ->capture_default_str();
+  set.add("--enable-prefix-caching", options.surge.enable_prefix_caching,
+          "keep what prompts have in common: true or false")
       ->capture_default_str();
   set.add("--dtype", options.dtype, "arithmetic: auto, bfloat16 or float32")->capture_default_str();
   set.add("--param-dtype", options.param_dtype, "stored weights: auto, bfloat16 or float32")
@@ -131,7 +138,11 @@ PretrainedOptions pretrained_options(const ModelOptions& options) {
   PretrainedOptions result;
   result.dtype = dtype_of("dtype", options.dtype);
   result.param_dtype = dtype_of("param-dtype", options.param_dtype);
-  result.config_kwargs.kvdtype = dtype_of("kv-cache-dtype", options.kv_cache_dtype);
+  if (options.kv_cache_dtype == "int8") {
+    result.config_kwargs.kv_cache_quantization_method = EasyDeLQuantizationMethods::A8BIT;
+  } else {
+    result.config_kwargs.kvdtype = dtype_of("kv-cache-dtype", options.kv_cache_dtype);
+  }
   result.config_kwargs.freq_max_position_embeddings = options.freq_max_position_embeddings;
   result.config_kwargs.mask_max_position_embeddings = options.mask_max_position_embeddings;
   result.config_kwargs.attn_mechanism = choose<AttentionMechanisms>(

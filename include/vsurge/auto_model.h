@@ -58,6 +58,7 @@ struct EasyDeLBaseConfigDict {
   // (prompt plus answer). Absent: what the checkpoint says. More than that is refused.
   std::optional<int> freq_max_position_embeddings = {};
   std::optional<int> mask_max_position_embeddings = {};
+  // NONE or A8BIT: keys and values as int8, one scale per token and head.
   EasyDeLQuantizationMethods kv_cache_quantization_method = EasyDeLQuantizationMethods::NONE;
   EasyDeLGradientCheckPointers gradient_checkpointing = EasyDeLGradientCheckPointers::NONE;
   AttentionMechanisms attn_mechanism = AttentionMechanisms::AUTO;

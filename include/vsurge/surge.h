@@ -58,6 +58,11 @@ struct SurgeOptions {
 
   // --- beyond the original
   int max_num_batched_tokens = 512;  // of one step
+  // Prompts that begin like earlier ones are read from where they differ.
+  bool enable_prefix_caching = true;
+  // Milliseconds that a step may take while prompts are read beside running answers; 0 = twice what
+  // it takes without them.
+  double target_step_ms = 0;
   // Of the KV cache, taken before the engine is ready; 0 = 4 GiB, or one context if that is more,
   // or what max_concurrent_decodes contexts need if that is less.
   std::int64_t kv_cache_memory_bytes = 0;

@@ -88,9 +88,9 @@ struct Engine::State {
   bool draining = false;
   bool paused = false;
   bool failed = false;
-  bool running = false;      // there is an engine's thread
-  bool busy = false;         // it is between taking the inbox and publishing
-  std::size_t accepted = 0;  // requests without their end event
+  bool running = false;              // there is an engine's thread
+  bool busy = false;                 // it is between taking the inbox and publishing
+  std::size_t accepted = 0;          // requests without their end event
   std::size_t waiting_requests = 0;  // in the scheduler
   std::size_t waiting_tokens = 0;
   std::size_t inbox_tokens = 0;
@@ -125,8 +125,8 @@ base::Status Engine::State::enqueue(Ticket ticket, Request request) {
   const std::size_t queued = waiting_requests + inbox.size();
   const std::size_t tokens = waiting_tokens + inbox_tokens;
   if (queued >= limits.queue_requests_max) {
-    return queue_full(tokens, fmt::format("{} requests are waiting already, at most {} may",
-                                          queued, limits.queue_requests_max));
+    return queue_full(tokens, fmt::format("{} requests are waiting already, at most {} may", queued,
+                                          limits.queue_requests_max));
   }
   if (tokens + request.prompt.size() > limits.queue_tokens_max) {
     return queue_full(
@@ -143,7 +143,8 @@ base::Status Engine::State::enqueue(Ticket ticket, Request request) {
 // How long the prompts that wait will take, as far as one can know.
 base::Status Engine::State::queue_full(std::size_t tokens, std::string message) const {
   constexpr double kSecondsMax = 60;
-  const double seconds = tokens_per_second > 0 ? static_cast<double>(tokens) / tokens_per_second : 1;
+  const double seconds =
+      tokens_per_second > 0 ? static_cast<double>(tokens) / tokens_per_second : 1;
   base::Error error{ErrorCode::kQueueFull, std::move(message), {}};
   error.retry_after_seconds = static_cast<int>(std::ceil(std::clamp(seconds, 1.0, kSecondsMax)));
   error.message += fmt::format("; try again in {} s", error.retry_after_seconds);

@@ -12,9 +12,9 @@
 
 namespace vsurge::engine {
 
-// All functions may be called from any thread, but stop, pause and replace_weights wait for the engine's thread and
-// so must not be called from inside EventSink::publish. Events are published on the engine's
-// thread, or by stop when it was never started.
+// All functions may be called from any thread, but stop, pause and replace_weights wait for the
+// engine's thread and so must not be called from inside EventSink::publish. Events are published on
+// the engine's thread, or by stop when it was never started.
 class Engine {
  public:
   // runner and sink must outlive the engine; the clock too. options must pass check_options.

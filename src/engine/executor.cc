@@ -74,7 +74,8 @@ void Executor::fill_masks(const StepPlan& plan, StepResult& result) {
     std::fill(words.begin(), words.end(), 0U);
     result.sequences[i] = planned.constraint->fill_mask(words);
     if (row.allowed_tokens != nullptr) {
-      for (std::size_t word = 0; word < mask_words_; ++word) words[word] &= row.allowed_tokens[word];
+      for (std::size_t word = 0; word < mask_words_; ++word)
+        words[word] &= row.allowed_tokens[word];
     }
     row.allowed_tokens = words.data();
   }
@@ -83,8 +84,7 @@ void Executor::fill_masks(const StepPlan& plan, StepResult& result) {
 void Executor::run(const StepPlan& plan, StepResult& result) {
   CHECK(plan.load.tokens <= limits_.tokens_max, "{} tokens", plan.load.tokens);
   CHECK(plan.sequences.size() <= static_cast<std::size_t>(limits_.sequences_max));
-  CHECK(result.sequences.size() == plan.sequences.size() &&
-        result.rows.size() == plan.rows.size());
+  CHECK(result.sequences.size() == plan.sequences.size() && result.rows.size() == plan.rows.size());
   clear();
   for (const PlannedSequence& planned : plan.sequences) append(planned);
   CHECK(logit_rows_.size() == plan.rows.size() &&

@@ -20,7 +20,7 @@ struct EngineOptions {
   int context_max = 0;              // tokens of prompt plus answer, >= 2
   int page_size = 16;               // tokens
   int pages = 0;
-  int window = 0;      // keys a query sees in every layer, itself included; 0 = all before it
+  int window = 0;  // keys a query sees in every layer, itself included; 0 = all before it
   int vocabulary = 0;
   int logit_rows_max = 0;  // of one step; 0 = max_concurrent_decodes
   std::vector<TokenId> eos_tokens;

@@ -107,13 +107,12 @@ StepCost measure_step_cost(StepRunner& runner, const model::StepLimits& limits,
     ns = time(0, 1 << power);
     if (power > 0) ns = std::max(ns, cost.tokens_ns[static_cast<std::size_t>(power) - 1]);
   }
-  const int rows = std::min({16, limits.sequences_max, limits.logit_rows_max, limits.tokens_max,
-                             limits.pages});
+  const int rows =
+      std::min({16, limits.sequences_max, limits.logit_rows_max, limits.tokens_max, limits.pages});
   if (rows > 1) {
     Scene scene(limits);
     for (int i = 0; i < rows; ++i) scene.add(0, 1, 1);
-    const double more =
-        scene.time_ns(runner, clock) - cost.predict_ns({.tokens = rows, .rows = 1});
+    const double more = scene.time_ns(runner, clock) - cost.predict_ns({.tokens = rows, .rows = 1});
     cost.row_ns = std::max(0.0, more / (rows - 1));
   }
   constexpr int kKeysMax = 4096;

@@ -56,12 +56,12 @@ struct ThinkingBudget {
 // Ranges are checked at the door (api, facade) and again in Engine::submit. The order in which they
 // apply is kernels/sample.h's and docs/ENGINE.md's.
 struct SamplingParams {
-  float temperature = 1.0F;   // [0, 2]; 0 = greedy
-  float top_p = 1.0F;         // (0, 1]
-  float min_p = 0.0F;         // [0, 1]
-  float typical_p = 1.0F;     // (0, 1]; 1 = off
-  float top_n_sigma = 0.0F;   // >= 0; 0 = off
-  int top_k = 0;              // 0 = off
+  float temperature = 1.0F;         // [0, 2]; 0 = greedy
+  float top_p = 1.0F;               // (0, 1]
+  float min_p = 0.0F;               // [0, 1]
+  float typical_p = 1.0F;           // (0, 1]; 1 = off
+  float top_n_sigma = 0.0F;         // >= 0; 0 = off
+  int top_k = 0;                    // 0 = off
   float repetition_penalty = 1.0F;  // (0, 10]; prompt and answer
   float presence_penalty = 0.0F;    // [-2, 2]; answer only
   float frequency_penalty = 0.0F;   // [-2, 2]; answer only
@@ -82,15 +82,16 @@ struct SamplingParams {
   std::optional<int> logprobs;
   std::optional<int> prompt_logprobs;  // the same for each token of the prompt but the first
   std::optional<ThinkingBudget> thinking;
-  int speculative_tokens = 0;  // guessed per step by prompt lookup, [0, 16]; never changes the answer
+  int speculative_tokens =
+      0;  // guessed per step by prompt lookup, [0, 16]; never changes the answer
 };
 
 struct Request {
   std::vector<TokenId> prompt;  // at least one token
   SamplingParams sampling;
-  int priority = 0;                           // lower first
-  std::string client;                         // for fairness and logs; may be empty
-  std::string cache_namespace;                // prefixes are shared within one alone
+  int priority = 0;             // lower first
+  std::string client;           // for fairness and logs; may be empty
+  std::string cache_namespace;  // prefixes are shared within one alone
   bool use_prefix_cache = true;
   std::optional<base::Nanoseconds> queue_deadline;  // to be started by; on the engine's clock
   std::optional<base::Nanoseconds> deadline;        // to have ended by
@@ -107,14 +108,15 @@ enum class FinishReason : std::uint8_t {
 
 struct Usage {
   int prompt_tokens = 0;
-  int cached_tokens = 0;      // of the prompt, found in the prefix cache when it was first read
-  int completion_tokens = 0;  // of this choice: sampled so far, an end-of-text or stop token included
+  int cached_tokens = 0;  // of the prompt, found in the prefix cache when it was first read
+  int completion_tokens =
+      0;  // of this choice: sampled so far, an end-of-text or stop token included
 };
 
 // What the model gave a token, and the likeliest at its place.
 struct Logprobs {
-  float logprob = 0;  // natural; of the token of the event
-  int rank = 0;       // tokens with a greater logit, plus 1
+  float logprob = 0;                     // natural; of the token of the event
+  int rank = 0;                          // tokens with a greater logit, plus 1
   std::vector<kernels::TopLogprob> top;  // descending, ties by lower id
 };
 

@@ -96,12 +96,12 @@ class Scheduler {
   };
   // What a sequence need not compute when it is admitted.
   struct Found {
-    int pages = 0;               // in found_pages_
-    PrefixId prefix = 0;         // names their tokens
-    int idle = 0;                // of these, that nobody holds
-    int computed = 0;            // tokens
-    std::int32_t partial = -1;   // page that has the tokens after the full pages
-    int gone = 0;                // leading pages that have left the window
+    int pages = 0;              // in found_pages_
+    PrefixId prefix = 0;        // names their tokens
+    int idle = 0;               // of these, that nobody holds
+    int computed = 0;           // tokens
+    std::int32_t partial = -1;  // page that has the tokens after the full pages
+    int gone = 0;               // leading pages that have left the window
   };
 
   int pages_for(int tokens) const { return (tokens + options_.page_size - 1) / options_.page_size; }

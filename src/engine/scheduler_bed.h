@@ -46,8 +46,8 @@ struct Bench {
       kernels::SampleResult& sampled = result.rows.emplace_back();
       sampled.status = kernels::SampleStatus::kOk;
       sampled.token = row.scored_token >= 0 ? row.scored_token
-                      : next               ? next(static_cast<int>(row.position))
-                                           : token;
+                      : next                ? next(static_cast<int>(row.position))
+                                            : token;
     }
     return result;
   }

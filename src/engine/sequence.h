@@ -32,20 +32,20 @@ struct Sequence {
   int priority = 0;
   std::uint64_t arrival = 0;
   Place place = Place::kHeld;
-  std::vector<TokenId> tokens;  // prompt, then answer; then, during a step, guesses
-  int length = 0;               // of tokens, without guesses
-  int tokens_max = 0;           // prompt plus answer; ends there
-  int computed = 0;             // 0 <= computed < length
+  std::vector<TokenId> tokens;      // prompt, then answer; then, during a step, guesses
+  int length = 0;                   // of tokens, without guesses
+  int tokens_max = 0;               // prompt plus answer; ends there
+  int computed = 0;                 // 0 <= computed < length
   std::vector<std::int32_t> pages;  // -1 = left the attention window
   int pages_gone = 0;               // leading entries that are -1
   int published = 0;    // leading pages that are in the prefix cache, or whose equals are
   PrefixId prefix = 0;  // names the tokens of these
   bool publishes = false;
   int preemptions = 0;
-  int cached_tokens = 0;  // found when it was first admitted
-  bool started = false;   // was admitted once
+  int cached_tokens = 0;          // found when it was first admitted
+  bool started = false;           // was admitted once
   std::uint64_t forked_step = 0;  // the step in which it copied a page
-  int scored = 0;         // tokens of the prompt whose prompt_logprobs are out, or not wanted
+  int scored = 0;            // tokens of the prompt whose prompt_logprobs are out, or not wanted
   kernels::SampleRow row{};  // without position and edits
   std::unique_ptr<SamplerState> sampler;
   std::unique_ptr<TokenConstraint> constraint;

@@ -12,7 +12,8 @@ double time_of_tokens(const StepCost& cost, int tokens) {
   while (last + 1 < StepCost::kPowers && at(last + 1) > 0) ++last;
   if (last == 0) return at(0) * tokens;
   // Beyond the last power the line through the last two goes on.
-  const int low = std::min(static_cast<int>(std::bit_width(static_cast<unsigned>(tokens))) - 1, last - 1);
+  const int low =
+      std::min(static_cast<int>(std::bit_width(static_cast<unsigned>(tokens))) - 1, last - 1);
   const auto width = static_cast<double>(1 << low);
   return at(low) + (at(low + 1) - at(low)) * (tokens - width) / width;
 }

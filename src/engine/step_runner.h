@@ -22,7 +22,7 @@ struct PlannedSequence {
   // The last `rows` of the tokens need logits. Row i of them is plan.rows[first_row + i].
   int rows = 0;
   int first_row = 0;
-  bool samples = false;  // the last row draws a token; with guesses every row does
+  bool samples = false;                   // the last row draws a token; with guesses every row does
   TokenConstraint* constraint = nullptr;  // of the last row; never with guesses
 };
 
@@ -44,8 +44,8 @@ struct StepPlan {
 };
 
 struct StepResult {
-  std::vector<base::Status> sequences;           // one per planned sequence; an error ends it alone
-  std::vector<kernels::SampleResult> rows;       // one per plan row; of use when its status is kOk
+  std::vector<base::Status> sequences;      // one per planned sequence; an error ends it alone
+  std::vector<kernels::SampleResult> rows;  // one per plan row; of use when its status is kOk
 };
 
 class StepRunner {

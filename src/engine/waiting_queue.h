@@ -28,7 +28,7 @@ struct Client {
   std::string name;
   double weight = 1;
   double service = 0;
-  int requests = 0;            // waiting or running
+  int requests = 0;              // waiting or running
   std::uint64_t idle_since = 0;  // a turn; of use when requests == 0
 };
 

@@ -83,9 +83,9 @@ TEST(WaitingQueue, WhoComesBackIsLifted) {
   Crowd crowd;
   crowd.arrive("old");  // 1
   for (int i = 0; i < 3; ++i) crowd.admit(1000);
-  crowd.arrive("old");   // 2: has 1,000 by now
-  crowd.arrive("new");   // 3: starts with as much, not with nothing
-  crowd.arrive("new");   // 4
+  crowd.arrive("old");  // 2: has 1,000 by now
+  crowd.arrive("new");  // 3: starts with as much, not with nothing
+  crowd.arrive("new");  // 4
   EXPECT_EQ(crowd.admit(10), 2U);
   EXPECT_EQ(crowd.admit(10), 3U);
   // Nobody is busy: the level stays.

@@ -59,10 +59,8 @@ base::Status check_partition(const PartitionAxis& axis) {
 }
 
 base::Status check_config(const EasyDeLBaseConfigDict& config) {
-  if (config.kv_cache_quantization_method != EasyDeLQuantizationMethods::NONE) {
-    return fail(ErrorCode::kUsage,
-                "kv_cache_quantization_method: expected NONE; the KV cache is kept in bfloat16 or "
-                "float32 (kvdtype)");
+  if (config.kv_cache_quantization_method == EasyDeLQuantizationMethods::NF4) {
+    return fail(ErrorCode::kUsage, "kv_cache_quantization_method: expected NONE or A8BIT");
   }
   if (config.gradient_checkpointing != EasyDeLGradientCheckPointers::NONE) {
     return fail(ErrorCode::kUsage,
@@ -132,6 +130,13 @@ base::Status check_precision(const PretrainedOptions& options) {
 }
 
 base::Result<tensor::DType> kv_dtype_of(const PretrainedOptions& options) {
+  if (options.config_kwargs.kv_cache_quantization_method == EasyDeLQuantizationMethods::A8BIT) {
+    if (options.config_kwargs.kvdtype != Dtype::AUTO) {
+      return fail(ErrorCode::kUsage,
+                  "kvdtype: expected AUTO together with kv_cache_quantization_method A8BIT");
+    }
+    return tensor::DType::kI8;
+  }
   switch (options.config_kwargs.kvdtype) {
     case Dtype::FLOAT16:
       return fail(ErrorCode::kUsage, "kvdtype: expected BFLOAT16, FLOAT32 or AUTO");

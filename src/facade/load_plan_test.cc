@@ -73,8 +73,12 @@ TEST(LoadPlan, ConfigKwargsWorkOrAreRefused) {
   options.config_kwargs.mask_max_position_embeddings = 0;
   EXPECT_NE(error_of(options).find("mask_max_position_embeddings"), std::string::npos);
   options = {};
-  options.config_kwargs.kv_cache_quantization_method = EasyDeLQuantizationMethods::A8BIT;
+  options.config_kwargs.kv_cache_quantization_method = EasyDeLQuantizationMethods::NF4;
   EXPECT_NE(error_of(options).find("kv_cache_quantization_method"), std::string::npos);
+  options.config_kwargs.kv_cache_quantization_method = EasyDeLQuantizationMethods::A8BIT;
+  EXPECT_EQ(plan_load(options)->kv_dtype, tensor::DType::kI8);
+  options.config_kwargs.kvdtype = Dtype::BFLOAT16;
+  EXPECT_NE(error_of(options).find("kvdtype"), std::string::npos);
   options = {};
   options.config_kwargs.gradient_checkpointing = EasyDeLGradientCheckPointers::NOTHING_SAVEABLE;
   EXPECT_NE(error_of(options).find("gradient_checkpointing"), std::string::npos);

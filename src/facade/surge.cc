@@ -34,6 +34,10 @@ base::Status check_options(const SurgeOptions& options, const AutoTokenizer& pro
   if (page != 16 && page != 32 && page != 64 && page != 128) {
     return fail(ErrorCode::kUsage, "page_size: expected 16, 32, 64 or 128, found {}", page);
   }
+  if (!(options.target_step_ms >= 0 && options.target_step_ms <= 1e6)) {
+    return fail(ErrorCode::kUsage, "target_step_ms: expected 0 to 1000000, found {}",
+                options.target_step_ms);
+  }
   if (!(options.hbm_utilization > 0 && options.hbm_utilization <= 1)) {
     return fail(ErrorCode::kUsage, "hbm_utilization: expected more than 0 and at most 1, found {}",
                 options.hbm_utilization);
@@ -102,6 +106,8 @@ engine::EngineOptions engine_options(const vSurge::State& surge, const model::Mo
   for (const std::int32_t id : surge.options.extra_eos_token_ids) add(id);
   options.seed = surge.options.seed;
   options.window = info.window;
+  options.prefix_cache = surge.options.enable_prefix_caching;
+  options.target_step = static_cast<base::Nanoseconds>(surge.options.target_step_ms * 1e6);
   return options;
 }
 

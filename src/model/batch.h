@@ -16,7 +16,7 @@ struct Batch {
   std::span<const std::int32_t> context_lengths;   // tokens in the cache after this step
   // page numbers, one sequence after another; -1 where all keys have left every window
   std::span<const std::int32_t> pages;
-  std::span<const std::int32_t> page_offsets;      // [sequences + 1] into `pages`
+  std::span<const std::int32_t> page_offsets;  // [sequences + 1] into `pages`
   // tokens whose logits are wanted (indices into tokens), ascending
   std::span<const std::int32_t> logit_rows;
 };

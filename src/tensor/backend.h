@@ -48,7 +48,7 @@ struct AttentionBatch {
   std::span<const std::int32_t> context_lengths;   // [sequences] tokens in the cache after the step
   // page numbers, one sequence after another; -1 where no query of the step sees a key of the page
   std::span<const std::int32_t> pages;
-  std::span<const std::int32_t> page_offsets;      // [sequences + 1] into `pages`
+  std::span<const std::int32_t> page_offsets;  // [sequences + 1] into `pages`
 };
 
 struct AttentionSpec {

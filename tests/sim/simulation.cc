@@ -7,6 +7,7 @@ namespace vsurge::engine::sim {
 Simulation::Simulation(const Scenario& scenario)
     : scenario_(scenario),
       world_(scenario),
+      idle_(scenario.options.pages),
       random_(mix(scenario.seed, 77)),
       tickets_(scenario.requests.size(), 0) {}
 
@@ -18,6 +19,7 @@ std::string Simulation::run() {
       const Op& op = scenario_.ops[next_op_];
       aborts |= op.kind == OpKind::kAbortInPlan;
       apply(op);
+      check_idle();
       if (scenario_.audit_every == 1) audit(world_);
     }
     if (world_.fault.found()) break;
@@ -279,6 +281,7 @@ void Simulation::step(bool aborts) {
   expect_expiry(world);
   const StepPlan& plan = world.scheduler.plan(world.now);
   if (!check_plan(world, plan)) return;
+  check_idle();
   if (aborts) {
     world.seen.note(Situation::kAbortInPlan);
     return abort();
@@ -297,12 +300,38 @@ void Simulation::step(bool aborts) {
   take_events(world, events);
   if (world.fault.found()) return;
   settle_step(world, planned_);
+  touch_idle();
+  check_idle();
   if (world.plan_step % static_cast<std::uint64_t>(scenario_.audit_every) == 0) {
     audit(world);
   } else {
     note_pages();
   }
   world.oracle.poison_free_pages();
+}
+
+void Simulation::check_idle() {
+  // With a window pages come and go within a step; after a clear the same text may be there twice.
+  if (scenario_.options.window > 0 || world_.oracle.weights() > 0) return;
+  idle_.check(world_.scheduler.pool(), world_.scheduler.prefix_cache(), world_.fault);
+}
+
+// Who ended in the step may have taken up a page that was idle, as equal to its own, and given it
+// back at once.
+void Simulation::touch_idle() {
+  const PagePool& pool = world_.scheduler.pool();
+  for (const PlannedChoice& one : planned_) {
+    const Story& story = *world_.stories.find(one.ticket);
+    const Choice& choice = story.choices[static_cast<std::size_t>(one.choice)];
+    if (choice.state != State::kEnded || !story.caches || !one.ok) continue;
+    for (std::int32_t page = 0; page < pool.total(); ++page) {
+      if (!pool.is_idle(page)) continue;
+      const Oracle::Slot& last = world_.oracle.slot(page, scenario_.options.page_size - 1);
+      if (last.position < 0 || last.position >= std::min(one.first + one.count, one.known))
+        continue;
+      if (choice.chain[static_cast<std::size_t>(last.position)] == last.chain) idle_.touch(page);
+    }
+  }
 }
 
 // What each holds, for the next plan to be judged by.

@@ -34,11 +34,14 @@ class Simulation {
   void step(bool aborts);
   void remember(const StepPlan& plan);
   void note_pages();
+  void check_idle();
+  void touch_idle();
   int work_left() const;
   Story* story_of(int request);
 
   const Scenario& scenario_;
   World world_;
+  IdlePages idle_;
   Random random_;
   StepResult result_;
   std::vector<PlannedChoice> planned_;

@@ -124,6 +124,24 @@ struct PlannedChoice {
 };
 void settle_step(World& world, std::span<const PlannedChoice> planned);
 
+// idle_pages.cc. Of the pages that are kept for their content the one released first goes first.
+class IdlePages {
+ public:
+  explicit IdlePages(int pages) : since_(static_cast<std::size_t>(pages)) {}
+  // After anything that may have changed them.
+  void check(const PagePool& pool, const PrefixCache& cache, Fault& fault);
+  // It may have been held since the last check, and given back.
+  void touch(std::int32_t page) { since_[static_cast<std::size_t>(page)] = {}; }
+
+ private:
+  struct Since {
+    std::uint64_t turn = 0;  // 0 = was not idle
+    PrefixId id = 0;
+  };
+  std::vector<Since> since_;
+  std::uint64_t turn_ = 0;
+};
+
 // audit.cc. All invariants of the state, from scratch.
 void audit(World& world);
 
