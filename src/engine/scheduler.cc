@@ -73,6 +73,8 @@ Scheduler::Scheduler(const EngineOptions& options)
       queue_(options) {
   CHECK(check_options(options).has_value());
   const auto most = static_cast<std::size_t>(running_max_);
+  // No request is entered and then lost to a larger table.
+  groups_.reserve(options.limits.queue_requests_max + most);
   running_.reserve(most);
   planned_.reserve(most);
   plan_.sequences.reserve(most);
@@ -97,29 +99,36 @@ void Scheduler::add(Ticket ticket, Request request, base::Nanoseconds now) {
     choice->publishes = group.use_prefix_cache;
   }
   group.client = queue_.borrow(request.client);
-  try {
-    const bool is_new = groups_.emplace(ticket, std::move(made)).second;
-    CHECK(is_new, "ticket {} is in use", ticket);
-    if (group.deadline) deadlines_.emplace(*group.deadline, ticket, Limit::kRequest);
-    if (group.queue_deadline) deadlines_.emplace(*group.queue_deadline, ticket, Limit::kQueue);
-    // The others come when the first has read the prompt, or at once when there is nothing to read.
-    for (const auto& choice : group.choices) {
-      if (choice->choice > 0 && group.held) continue;
-      queue_.push(*choice, false);
+  // Until all is entered: without memory none of it stays.
+  struct Undo {
+    Scheduler& scheduler;
+    Group* group;
+    ~Undo() {
+      if (group != nullptr) scheduler.take_back(*group);
     }
-  } catch (...) {
-    for (const auto& choice : group.choices) {
-      if (choice->place == Place::kWaiting) queue_.erase(*choice);
-    }
-    Client* client = group.client;
-    if (group.deadline) deadlines_.erase({*group.deadline, ticket, Limit::kRequest});
-    if (group.queue_deadline) deadlines_.erase({*group.queue_deadline, ticket, Limit::kQueue});
-    groups_.erase(ticket);
-    queue_.give_back(client);
-    throw;
+  } undo{*this, &group};
+  if (group.deadline) deadlines_.emplace(*group.deadline, ticket, Limit::kRequest);
+  if (group.queue_deadline) deadlines_.emplace(*group.queue_deadline, ticket, Limit::kQueue);
+  // The others come when the first has read the prompt, or at once when there is nothing to read.
+  for (const auto& choice : group.choices) {
+    if (choice->choice > 0 && group.held) continue;
+    queue_.push(*choice, false);
   }
+  const bool is_new = groups_.emplace(ticket, std::move(made)).second;
+  CHECK(is_new, "ticket {} is in use", ticket);
+  undo.group = nullptr;
   if (group.held) held_ += group.choices.size() - 1;
   ++arrivals_;
+}
+
+// What add has entered of a group so far.
+void Scheduler::take_back(Group& group) {
+  for (const auto& choice : group.choices) {
+    if (choice->place == Place::kWaiting) queue_.erase(*choice);
+  }
+  if (group.deadline) deadlines_.erase({*group.deadline, group.ticket, Limit::kRequest});
+  if (group.queue_deadline) deadlines_.erase({*group.queue_deadline, group.ticket, Limit::kQueue});
+  queue_.give_back(group.client);
 }
 
 void Scheduler::cancel(Ticket ticket) {

@@ -138,6 +138,7 @@ class Scheduler {
   void observe_token(Sequence& sequence);
 
   // scheduler.cc
+  void take_back(Group& group);
   void end(Sequence& sequence, Event event);
   void end_group(Group& group, FinishReason reason, const base::Error& error);
   void sweep();

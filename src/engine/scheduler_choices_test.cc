@@ -1,7 +1,7 @@
 // Several choices of one request, and logprobs of its prompt.
 #include <gtest/gtest.h>
 
-#include "engine/scheduler_bed.h"
+#include "engine/scheduler_fixture.h"
 
 namespace vsurge::engine {
 namespace {

@@ -1,7 +1,7 @@
 // Prefix cache and sliding window, as the scheduler uses them.
 #include <gtest/gtest.h>
 
-#include "engine/scheduler_bed.h"
+#include "engine/scheduler_fixture.h"
 
 namespace vsurge::engine {
 namespace {

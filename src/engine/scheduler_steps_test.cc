@@ -1,7 +1,7 @@
 // How much a step computes: time, and guesses.
 #include <gtest/gtest.h>
 
-#include "engine/scheduler_bed.h"
+#include "engine/scheduler_fixture.h"
 
 namespace vsurge::engine {
 namespace {

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "engine/scheduler_bed.h"
+#include "engine/scheduler_fixture.h"
 
 namespace vsurge::engine {
 namespace {
