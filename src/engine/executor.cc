@@ -65,6 +65,11 @@ void Executor::append(const PlannedSequence& planned) {
   }
 }
 
+void Executor::MasksJob::run(void* job) {
+  const auto* masks = static_cast<const MasksJob*>(job);
+  masks->executor->fill_masks(*masks->plan, *masks->result);
+}
+
 void Executor::fill_masks(const StepPlan& plan, StepResult& result) {
   for (std::size_t i = 0; i < plan.sequences.size(); ++i) {
     const PlannedSequence& planned = plan.sequences[i];
@@ -74,8 +79,9 @@ void Executor::fill_masks(const StepPlan& plan, StepResult& result) {
     std::fill(words.begin(), words.end(), 0U);
     result.sequences[i] = planned.constraint->fill_mask(words);
     if (row.allowed_tokens != nullptr) {
-      for (std::size_t word = 0; word < mask_words_; ++word)
+      for (std::size_t word = 0; word < mask_words_; ++word) {
         words[word] &= row.allowed_tokens[word];
+      }
     }
     row.allowed_tokens = words.data();
   }
@@ -90,12 +96,22 @@ void Executor::run(const StepPlan& plan, StepResult& result) {
   CHECK(logit_rows_.size() == plan.rows.size() &&
         logit_rows_.size() <= static_cast<std::size_t>(limits_.logit_rows_max));
   for (const PageCopy& copy : plan.copies) model_.copy_page(copy.from, copy.to);
+  // Masks are made while the model runs.
+  rows_.assign(plan.rows.begin(), plan.rows.end());
+  masks_job_ = {this, &plan, &result};
+  const bool masks = std::ranges::any_of(plan.sequences, [](const PlannedSequence& planned) {
+    return planned.constraint != nullptr && planned.samples;
+  });
+  if (masks) mask_thread_.start(&MasksJob::run, &masks_job_);
+  const struct Joined {
+    base::SideThread& thread;
+    ~Joined() { thread.wait(); }
+  } joined{mask_thread_};  // whatever the model does
   const model::Batch batch{tokens_,          positions_, slots_,        sequence_offsets_,
                            context_lengths_, pages_,     page_offsets_, logit_rows_};
   const tensor::Tensor logits = model_.forward(batch);
+  mask_thread_.wait();
   if (logit_rows_.empty()) return;
-  rows_.assign(plan.rows.begin(), plan.rows.end());
-  fill_masks(plan, result);
   backend_.sample(logits, rows_, result.rows);
 }
 

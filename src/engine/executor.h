@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "base/side_thread.h"
 #include "engine/step_runner.h"
 #include "model/model.h"
 #include "tensor/backend.h"
@@ -21,6 +22,14 @@ class Executor final : public StepRunner {
   void run(const StepPlan& plan, StepResult& result) override;
 
  private:
+  struct MasksJob {
+    Executor* executor = nullptr;
+    const StepPlan* plan = nullptr;
+    StepResult* result = nullptr;
+
+    static void run(void* job);
+  };
+
   void clear();
   void append(const PlannedSequence& planned);
   void fill_masks(const StepPlan& plan, StepResult& result);
@@ -41,6 +50,8 @@ class Executor final : public StepRunner {
   std::vector<std::int32_t> logit_rows_;
   std::vector<kernels::SampleRow> rows_;
   std::vector<std::uint32_t> masks_;  // [sequences_max, mask_words_]
+  MasksJob masks_job_;
+  base::SideThread mask_thread_;
 };
 
 }  // namespace vsurge::engine

@@ -18,7 +18,8 @@ namespace vsurge::engine {
 using TokenId = std::int32_t;
 using Ticket = std::uint64_t;  // names a request from submit to its end; never reused
 
-// Masks for constrained output; implemented in text. One sequence, engine thread only.
+// Masks for constrained output; implemented in text. One sequence; one call at a time: fill_mask on
+// a thread beside the model, accept on the engine's. Neither may throw.
 class TokenConstraint {
  public:
   virtual ~TokenConstraint() = default;
