@@ -14,13 +14,16 @@ WaitingQueue::WaitingQueue(const EngineOptions& options)
     : passes_max_(options.passes_max), weights_(options.client_weights) {}
 
 Client* WaitingQueue::borrow(std::string_view name) {
-  auto& client = clients_[std::string(name)];
-  if (!client) {
-    client = std::make_unique<Client>();
-    client->name = name;
-    const auto weight = weights_.find(client->name);
-    if (weight != weights_.end()) client->weight = weight->second;
+  auto found = clients_.find(std::string(name));
+  if (found == clients_.end()) {
+    // Whole before it is entered: there may be no memory.
+    auto made = std::make_unique<Client>();
+    made->name = name;
+    const auto weight = weights_.find(made->name);
+    if (weight != weights_.end()) made->weight = weight->second;
+    found = clients_.emplace(made->name, std::move(made)).first;
   }
+  Client* client = found->second.get();
   if (client->requests == 0) {
     double least = floor_;
     if (!busy_.empty()) {
@@ -29,10 +32,10 @@ Client* WaitingQueue::borrow(std::string_view name) {
               }))->service;
     }
     client->service = std::max(client->service, least);
-    busy_.push_back(client.get());
+    busy_.push_back(client);
   }
   ++client->requests;
-  return client.get();
+  return client;
 }
 
 void WaitingQueue::give_back(Client* client) {
