@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Mutation test of the engine's simulation: plants the faults of tests/mutants/mutants.txt one by one.
+"""Mutation test of the simulation: plants the faults of tests/mutants/mutants.txt one by one.
 
     mutants.py --check                       that each fault still has its place in src/engine
     mutants.py --build DIR [--only WORDS]    each in a program of its own, which must find it

@@ -99,6 +99,7 @@ void Audit::check_sequence(const Sequence& sequence, const Story& story, Choice&
   equal("preemptions", sequence.preemptions, choice.preemptions);
   equal("scored", sequence.scored, choice.scored);
   if (choice.state != State::kRunning) {
+    equal("computed of one that waits", sequence.computed, 0);
     return equal("pages of one that waits", sequence.pages.size(), 0);
   }
   equal("computed", sequence.computed, choice.computed);
@@ -198,6 +199,9 @@ void Audit::check_cached_page(std::int32_t page) {
         (!first && slot.chain != chain_after(chain, slot.token))) {
       return world_.fault.report("page {} of the cache holds token {} at {}, expected {}", page,
                                  slot.token, i, tokens[static_cast<std::size_t>(i)]);
+    }
+    if (slot.unsound) {
+      return world_.fault.report("page {} of the cache gave logits that are not finite", page);
     }
     if (slot.weights != world_.oracle.weights()) {
       return world_.fault.report("page {} of the cache is older than the last clear", page);

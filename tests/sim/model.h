@@ -61,13 +61,14 @@ struct ExpectedEnd {
 
 struct Choice {
   // What it has become so far, and what is to follow.
-  std::vector<TokenId> tokens;  // prompt, then answer
-  std::vector<Chain> chain;     // beside tokens
-  std::uint64_t draw = 0;       // digest of what decides a row, but for its position
-  std::uint64_t mask = 0;       // state of the constraint
-  int scored = 1;               // prompt tokens whose logprobs have been told
-  bool injected = false;        // the runner has ended it
-  ExpectedEnd expected_end;     // from outside: cancel, deadline, abort
+  std::vector<TokenId> tokens;     // prompt, then answer
+  std::vector<Chain> chain;        // beside tokens
+  std::uint64_t draw = 0;          // digest of what decides a row, but for its position
+  std::uint64_t mask = 0;          // state of the constraint
+  int scored = 1;                  // prompt tokens whose logprobs have been told
+  bool injected = false;           // the runner has ended it
+  std::uint64_t unsound_step = 0;  // of the last row that was not finite
+  ExpectedEnd expected_end;        // from outside: cancel, deadline, abort
 
   // What the plans have made of it.
   State state = State::kWaiting;

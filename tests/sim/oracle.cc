@@ -99,7 +99,7 @@ void Oracle::write(const Part& part) {
     }
     chain = chain_after(chain, token);
     slots_[static_cast<std::size_t>(page) * size_ + place % size_] = {chain, token, position,
-                                                                      weights_};
+                                                                      weights_, false};
   }
 }
 
@@ -171,6 +171,11 @@ void Oracle::draw_rows(const Part& part, const StepPlan& plan, StepResult& resul
     check_row(part, row, position);
     const bool last = i + 1 == part.planned.rows;
     result.rows[at] = draw(part, row, position, masked && last ? mask.data() : nullptr);
+    if (result.rows[at].status != kernels::SampleStatus::kNotFinite) continue;
+    part.choice.unsound_step = plan.step;
+    const auto place = static_cast<std::size_t>(position);
+    const auto page = static_cast<std::size_t>(part.planned.pages[place / size_]);
+    slots_[page * size_ + place % size_].unsound = true;
   }
 }
 

@@ -52,7 +52,8 @@ class Oracle final : public StepRunner {
     Chain chain = 0;
     TokenId token = -1;  // -1 = worth nothing
     std::int32_t position = -1;
-    std::uint64_t weights = 0;  // of which it was computed
+    std::uint32_t weights = 0;  // of which it was computed
+    bool unsound = false;       // its logits were not finite
   };
 
   Oracle(const Scenario& scenario, const Model& model, Stories& stories, Fault& fault);
@@ -68,7 +69,7 @@ class Oracle final : public StepRunner {
   void poison_free_pages();
   // What was computed so far must not be shared with anyone who comes later.
   void change_weights() { ++weights_; }
-  std::uint64_t weights() const { return weights_; }
+  std::uint32_t weights() const { return weights_; }
   const Slot& slot(std::int32_t page, int offset) const {
     return slots_[static_cast<std::size_t>(page) * size_ + static_cast<std::size_t>(offset)];
   }
@@ -106,7 +107,7 @@ class Oracle final : public StepRunner {
   const std::size_t size_;  // of a page
   std::vector<Slot> slots_;
   std::vector<bool> poisoned_;
-  std::uint64_t weights_ = 0;
+  std::uint32_t weights_ = 0;
 };
 
 }  // namespace vsurge::engine::sim

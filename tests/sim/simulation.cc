@@ -324,6 +324,7 @@ void Simulation::touch_idle() {
     const Story& story = *world_.stories.find(one.ticket);
     const Choice& choice = story.choices[static_cast<std::size_t>(one.choice)];
     if (choice.state != State::kEnded || !story.caches || !one.ok) continue;
+    if (choice.unsound_step == world_.plan_step) continue;
     for (std::int32_t page = 0; page < pool.total(); ++page) {
       if (!pool.is_idle(page)) continue;
       const Oracle::Slot& last = world_.oracle.slot(page, scenario_.options.page_size - 1);
