@@ -168,6 +168,10 @@ void EventCheck::take_own_end() {
 
 bool EventCheck::is_expected_error(const Outcome& next) const {
   if (choice_.injected) return event_.error.code == kStatusFault;
+  if (choice_.sampled_rows > 0 && story_.spec->constrained &&
+      ChainConstraint::mask_fails(choice_.mask)) {
+    return event_.error.code == kConstraintFault;
+  }
   if (choice_.scored < story_.prompt) {  // the row of a token of the prompt
     for (const FaultKind kind : {FaultKind::kNotFinite, FaultKind::kNothingAllowed}) {
       if (!Model::fails_at(story_, event_.choice, choice_.scored, kind)) continue;

@@ -40,8 +40,7 @@ class Generator {
     draw_weights();
     draw_requests();
     draw_disturbances();
-    std::stable_sort(scenario_.ops.begin(), scenario_.ops.end(),
-                     [](const Op& a, const Op& b) { return a.tick < b.tick; });
+    order_ops(scenario_.ops);
     return std::move(scenario_);
   }
 
@@ -273,6 +272,15 @@ void Generator::draw_disturbances() {
 }
 
 }  // namespace
+
+void order_ops(std::vector<Op>& ops) {
+  std::vector<std::pair<int, std::size_t>> order;
+  for (std::size_t i = 0; i < ops.size(); ++i) order.emplace_back(ops[i].tick, i);
+  std::sort(order.begin(), order.end());
+  std::vector<Op> ordered;
+  for (const auto& [tick, i] : order) ordered.push_back(ops[i]);
+  ops = std::move(ordered);
+}
 
 Scenario draw_scenario(std::uint64_t seed) {
   return Generator(seed).draw();

@@ -127,6 +127,10 @@ Outcome Model::next(const Story& story, const Choice& choice) const {
   const int number = static_cast<int>(&choice - story.choices.data());
   const int length = static_cast<int>(choice.tokens.size());
   if (choice.injected) return {Outcome::Kind::kError, 0, kStatusFault};
+  if (story.spec->constrained && ChainConstraint::mask_fails(choice.mask)) {
+    seen_.note(Situation::kMaskFailed);
+    return {Outcome::Kind::kError, 0, kConstraintFault};
+  }
   for (const FaultKind kind : {FaultKind::kNotFinite, FaultKind::kNothingAllowed}) {
     if (fails_at(story, number, length, kind)) {
       return {Outcome::Kind::kError, 0, base::ErrorCode::kNumericalError};
@@ -253,10 +257,6 @@ Outcome Model::edited_token(const Story& story, const Choice& choice) const {
   const std::span<const TokenId> history = choice.tokens;
   const std::uint64_t draw = draw_at(choice.draw, history.size());
   const bool constrained = story.spec->constrained;
-  if (constrained && ChainConstraint::mask_fails(choice.mask)) {
-    seen_.note(Situation::kMaskFailed);
-    return {Outcome::Kind::kError, 0, kConstraintFault};
-  }
   Logits logits{};
   const bool forced =
       forces_end_of_thinking(sampling, history.subspan(static_cast<std::size_t>(story.prompt)));

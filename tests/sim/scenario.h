@@ -78,6 +78,8 @@ struct Scenario {
 };
 
 Scenario draw_scenario(std::uint64_t seed);
+// By tick; those of one tick stay in order.
+void order_ops(std::vector<Op>& ops);
 // A replay by hand: everything that is not as it is by default.
 std::string describe(const Scenario& scenario);
 

@@ -54,8 +54,7 @@ void run_all(const EngineOptions& options, int gap, Seen& seen) {
       scenario.ops.push_back(
           {i * gap + cancel, first ? OpKind::kCancelChoice : OpKind::kCancel, i, 0, 0});
     }
-    std::stable_sort(scenario.ops.begin(), scenario.ops.end(),
-                     [](const Op& a, const Op& b) { return a.tick < b.tick; });
+    order_ops(scenario.ops);
     const std::string fault = run_scenario(scenario, &seen);
     ASSERT_EQ(fault, "") << describe(scenario);
   }

@@ -48,8 +48,7 @@ class Tale {
 
   // Runs it to its end.
   void run() {
-    std::stable_sort(scenario.ops.begin(), scenario.ops.end(),
-                     [](const Op& a, const Op& b) { return a.tick < b.tick; });
+    order_ops(scenario.ops);
     simulation = std::make_unique<Simulation>(scenario);
     ASSERT_EQ(simulation->run(), "") << describe(scenario);
   }
