@@ -3,7 +3,7 @@
 many streams of different lengths at once, some of which leave early; then each request alone.
 
 usage: bytes.py [--program vsurge] [--model FILE] [--streams 32] [--rounds 1] [--seed 1]
-                [--json FILE]"""
+                [--patience 120] [--json FILE]"""
 
 import argparse
 import concurrent.futures
@@ -78,10 +78,10 @@ def read_stream(answer, leave_after, outcome):
             return
 
 
-def run_request(port, request, delay=0.0, leave_after=None, stream=True):
+def run_request(server, request, delay=0.0, leave_after=None, stream=True):
     time.sleep(delay)
     outcome = Outcome()
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=server.patience_s)
     body = request | ({"stream": True, "stream_options": {"include_usage": True}} if stream else {})
     headers = {"Content-Type": "application/json"}
     connection.request("POST", "/v1/chat/completions", json.dumps(body), headers)
@@ -125,23 +125,22 @@ class Tally:
 
 
 def run_round(server, arguments, chance, tally):
-    port = server.port
     requests = make_requests(server.model_name(), arguments.streams, chance)
     leaves = [chance.randint(1, 12) if chance.random() < 0.25 else None for _ in requests]
     begin = time.monotonic()
     with concurrent.futures.ThreadPoolExecutor(arguments.streams) as threads:
         running = [
-            threads.submit(run_request, port, request, chance.random() * 0.5, leave)
+            threads.submit(run_request, server, request, chance.random() * 0.5, leave)
             for request, leave in zip(requests, leaves)
         ]
         among = [future.result() for future in running]
     tally.together_s += time.monotonic() - begin
     for number, request in enumerate(requests):
         begin = time.monotonic()
-        alone = run_request(port, request)
+        alone = run_request(server, request)
         if among[number].finished:
             tally.alone_s += time.monotonic() - begin
-        whole = run_request(port, request, stream=False) if number % 8 == 0 else None
+        whole = run_request(server, request, stream=False) if number % 8 == 0 else None
         tally.compare(number, among[number], alone, whole)
 
 
@@ -153,6 +152,7 @@ def main():
     parser.add_argument("--streams", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--patience", type=int, default=120, help="seconds without an answer")
     parser.add_argument("--json")
     arguments = parser.parse_args()
     if arguments.model is None:
@@ -161,6 +161,7 @@ def main():
     chance = random.Random(arguments.seed)
     tally = Tally()
     with served.Served(arguments.program, arguments.model) as server:
+        server.patience_s = arguments.patience
         for _ in range(arguments.rounds):
             run_round(server, arguments, chance, tally)
         pages = server.wait_idle()
