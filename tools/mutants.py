@@ -25,6 +25,7 @@ SOURCES = ROOT / "src" / "engine"
 LIST = ROOT / "tests" / "mutants" / "mutants.txt"
 PROGRAM = "bin/vsurge_sim"
 SECONDS_MAX = 300
+CONTROL_STEPS = 50_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,7 +117,8 @@ def try_one(mutant: Mutant, build: Build, steps: int) -> Outcome:
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         source, extra, program = folder / mutant.file, folder / "mutant.o", folder / "sim"
-        source.write_text(mutant.apply(original.read_text()) or "")
+        text = original.read_text()
+        source.write_text(mutant.apply(text) or "" if mutant.old else text)
         fault = build.compile(original, source, extra) or build.link_with(extra, program)
         if fault:
             return Outcome(mutant, False, f"does not build: {fault.splitlines()[0]}", 0)
@@ -151,6 +153,10 @@ def main() -> int:
     chosen = [m for m in mutants if args.only in m.name or args.only in m.file]
     build = Build(args.build)
     survivors = []
+    for file in sorted({m.file for m in chosen}):
+        if try_one(Mutant(f"{file} as it is", file, "", ""), build, CONTROL_STEPS).found:
+            print(f"{file}: a fault is found though none is planted; is {args.build} up to date?")
+            return 1
     with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
         for outcome in pool.map(lambda m: try_one(m, build, args.steps), chosen):
             mark = "found   " if outcome.found else "SURVIVES"

@@ -1,6 +1,7 @@
 // All invariants of the state, recomputed from scratch.
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <unordered_map>
 
 #include "tests/sim/world.h"
@@ -289,6 +290,11 @@ void Audit::check_metrics() {
   equal("metrics: answers", metrics.answer_length.count(), ledger.finished);
   equal("metrics: prompts", metrics.prompt_length.count(), ledger.started);
   equal("metrics: first tokens", metrics.first_token_time.count(), ledger.first_tokens);
+  const double seconds = 1e-9 * static_cast<double>(ledger.first_token_ns);
+  if (std::abs(metrics.first_token_time.sum() - seconds) > 1e-9 + 1e-6 * seconds) {
+    world_.fault.report("metrics: first tokens after {} s in all, expected {} s",
+                        metrics.first_token_time.sum(), seconds);
+  }
   world_.seen.note_if(metrics.pages_evicted > 0, Situation::kPageEvicted);
 }
 

@@ -109,7 +109,10 @@ void EventCheck::take_token() {
   if (answer() >= story_.answer_max) report("more than {} tokens", story_.answer_max);
   check_logprobs(choice_.chain.back(), event_.token, story_.spec->sampling.logprobs);
   world_.seen.note_if(event_.logprobs != nullptr, Situation::kLogprobs);
-  if (answer() == 0 && event_.choice == 0) ++world_.ledger.first_tokens;
+  if (answer() == 0 && event_.choice == 0) {
+    ++world_.ledger.first_tokens;
+    world_.ledger.first_token_ns += world_.now - story_.arrival;
+  }
   world_.model.accept(story_, choice_, event_.token);
   ++choice_.new_tokens;
   ++world_.ledger.generation_tokens;

@@ -97,8 +97,9 @@ struct Story {
   bool edited = false;  // sampled from edited or masked logits
   bool held = false;
   int alive = 0;
-  int ends = 0;                          // that were told
-  bool given_back = false;               // its client has one request less
+  int ends = 0;             // that were told
+  bool given_back = false;  // its client has one request less
+  base::Nanoseconds arrival = 0;
   base::Nanoseconds queue_deadline = 0;  // 0 = none
   base::Nanoseconds deadline = 0;
   std::vector<Choice> choices;

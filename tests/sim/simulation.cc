@@ -161,6 +161,7 @@ void Simulation::arrive(int index) {
   Story& story = world_.stories.add(world_.model.begin(ticket, index, prompt));
   if (spec.queue_deadline_after > 0) story.queue_deadline = world_.now + spec.queue_deadline_after;
   if (spec.deadline_after > 0) story.deadline = world_.now + spec.deadline_after;
+  story.arrival = world_.now;
   tickets_[static_cast<std::size_t>(index)] = ticket;
   world_.alive.push_back(&story);
   world_.queue.borrow(spec.client);

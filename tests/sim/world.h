@@ -49,6 +49,7 @@ struct Ledger {
   std::uint64_t accepted = 0;
   std::uint64_t started = 0;
   std::uint64_t first_tokens = 0;
+  std::int64_t first_token_ns = 0;  // from arrival, of all of them
 };
 
 // One choice of a story.
