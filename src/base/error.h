@@ -43,8 +43,8 @@ enum class ErrorCode : std::uint8_t {
 
 struct Error {
   ErrorCode code = ErrorCode::kInternal;
-  std::string message;  // one line: what, where, expected, found
-  std::string param;    // the request field at fault; empty when there is none
+  std::string message;          // one line: what, where, expected, found
+  std::string param;            // the request field at fault; empty when there is none
   int retry_after_seconds = 0;  // when it is worth to try again; 0 = unknown
 
   friend bool operator==(const Error&, const Error&) = default;
