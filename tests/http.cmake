@@ -26,3 +26,8 @@ add_test(NAME bytes.streams
          COMMAND ${Python3_EXECUTABLE} ${PROJECT_SOURCE_DIR}/tools/bench/bytes.py
                  --program $<TARGET_FILE:vsurge> --streams ${streams} --patience 600)
 set_tests_properties(bytes.streams PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 600)
+if(CMAKE_CXX_FLAGS MATCHES "-fsanitize")
+  # The rehearsal of the largest step alone would take minutes.
+  set_property(TEST clients.python clients.node clients.signals bytes.streams
+               PROPERTY ENVIRONMENT VSURGE_MAX_NUM_BATCHED_TOKENS=64)
+endif()

@@ -29,7 +29,7 @@ def test_model():
 class Served:
     """A running `vsurge serve` on a free port of this machine; a context manager."""
 
-    def __init__(self, program, model, options=(), patience_s=120):
+    def __init__(self, program, model, options=(), patience_s=300):
         command = [program, "serve", str(model), "--port", "0", *SMALL, *options]
         self.lines = []
         self.url = None
