@@ -1,3 +1,3 @@
-# The same bytes alone and in company: the real scheduler on real models. ./dev bytes makes it large.
+# The same bytes alone and in company: the real scheduler on real models. Large: ./dev bytes
 vsurge_test(bytes_engine SOURCES bytes_test.cc bytes_support.cc
             LIBS vsurge_engine vsurge_model LABELS golden)

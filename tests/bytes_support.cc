@@ -290,7 +290,14 @@ Conditions draw_conditions(Random& random, const Conditions& base, const Sizes& 
   options.prefix_cache = random.chance(85);
   options.prefix_hash_bits = random.chance(30) ? 3 : 64;
   const int longest = pages_for(options.context_max, options.page_size);
-  options.pages = few ? std::max(3, longest / random.between(1, 4)) : 5 * longest;
+  options.pages = few ? std::max(5, longest / random.between(1, 4)) : 5 * longest;
+  if (few && (sizes.prompt_max < 128 || random.chance(50))) {
+    // Prompts are read at once, so that many are decoding when pages run out.
+    options.max_concurrent_prefill = 16;
+    options.max_batched_tokens = 512;
+    options.prefill_chunk_max = 0;
+    return conditions;
+  }
   if (random.chance(30)) {  // chunks by time as well; times stand for tokens
     for (int i = 0; i < StepCost::kPowers; ++i) {
       options.cost.tokens_ns[static_cast<std::size_t>(i)] = 1000.0 * (1 << i);
