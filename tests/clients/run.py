@@ -65,7 +65,7 @@ def start_stream(server, name, max_tokens):
 
 def run_signals(program, model):
     # SIGTERM during answers: they finish, nobody new is let in, the status is 0.
-    with served.Served(program, model) as server:
+    with served.Served(program, model, ("--drain-timeout", "240")) as server:
         name = server.model_name()
         answers = [start_stream(server, name, 60) for _ in range(3)]
         server.process.send_signal(signal.SIGTERM)
