@@ -1,5 +1,6 @@
 // vsurge generate: completes prompts from the command line, a file or standard input.
 
+#include <algorithm>
 #include <cstdio>
 #include <fstream>
 #include <iostream>
@@ -43,7 +44,11 @@ std::vector<std::string> prompts_of(const GenerateOptions& options) {
 
 int run_generate(const GenerateOptions& options, const Environment& environment) {
   std::vector<std::string> prompts = prompts_of(options);
-  vSurge surge = load_surge(options.model, environment);
+  // Room for more is of no use, and one alone needs no measured steps.
+  ModelOptions model = options.model;
+  model.surge.max_concurrent_decodes =
+      std::min(model.surge.max_concurrent_decodes, static_cast<int>(prompts.size()));
+  vSurge surge = load_surge(model, environment);
   if (options.chat) {
     for (auto& prompt : prompts) {
       prompt = surge.processor().apply_chat_template({{"user", prompt}});

@@ -15,19 +15,9 @@
 #include <tuple>
 #include <vector>
 
+#include "base/test_build.h"
 #include "base/test_data.h"
 #include "bytes_support.h"
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define VSURGE_SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define VSURGE_SANITIZED 1
-#endif
-#endif
-#ifndef VSURGE_SANITIZED
-#define VSURGE_SANITIZED 0
-#endif
 
 namespace vsurge::engine::bytes {
 namespace {

@@ -13,27 +13,17 @@
 #include <filesystem>
 #include <numeric>
 
+#include "base/test_build.h"
 #include "engine/executor.h"
 #include "engine/rehearsal.h"
 #include "kernels/kernels.h"
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define VSURGE_COUNTS_ALLOCATIONS 0  // the allocator belongs to the sanitizer
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define VSURGE_COUNTS_ALLOCATIONS 0
-#endif
-#endif
-#ifndef VSURGE_COUNTS_ALLOCATIONS
-#define VSURGE_COUNTS_ALLOCATIONS 1
-#endif
 
 namespace {
 std::atomic<bool> counting = false;
 std::atomic<int> allocations = 0;
 }  // namespace
 
-#if VSURGE_COUNTS_ALLOCATIONS
+#if !VSURGE_SANITIZED
 // glibc's own entry points; operator new comes through malloc.
 extern "C" {
 void* __libc_malloc(std::size_t size);
@@ -162,7 +152,7 @@ struct Steps {
 class StepMemory : public testing::TestWithParam<kernels::IsaLevel> {};
 
 TEST_P(StepMemory, AStepAllocatesNothing) {
-  if (!VSURGE_COUNTS_ALLOCATIONS) GTEST_SKIP() << "the sanitizer owns the allocator";
+  if (VSURGE_SANITIZED) GTEST_SKIP() << "the sanitizer owns the allocator";
   if (!kernels::supported(GetParam())) GTEST_SKIP() << "this CPU does not have this level";
   auto backend = tensor::make_cpu_backend({2, kernels::table(GetParam()).name});
   ASSERT_TRUE(backend) << backend.error().message;
@@ -200,7 +190,7 @@ INSTANTIATE_TEST_SUITE_P(Levels, StepMemory,
                                          kernels::IsaLevel::kAvx512));
 
 TEST(StepMemoryCounter, Works) {
-  if (!VSURGE_COUNTS_ALLOCATIONS) GTEST_SKIP() << "the sanitizer owns the allocator";
+  if (VSURGE_SANITIZED) GTEST_SKIP() << "the sanitizer owns the allocator";
   const auto counted = [](auto&& allocate) {
     allocations = 0;
     counting = true;

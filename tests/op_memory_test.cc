@@ -42,6 +42,26 @@ TEST(KvMemory, MoreThanThereIsIsAnError) {
   EXPECT_NE(cache.error().message.find("available"), std::string::npos);
 }
 
+TEST(KvMemory, CopiesOnePageOfAllLayers) {
+  for (const DType dtype : {DType::kF32, DType::kBF16, DType::kI8}) {
+    CpuBackend backend(kernels::best_level(), 1);
+    const KvShape shape{dtype, 3, 2, 8, 16, 6};
+    auto cache = backend.make_kv_cache(shape);
+    ASSERT_TRUE(cache) << cache.error().message;
+    const std::size_t page = shape.page_bytes() / 3;  // of one layer
+    std::byte* bytes = cache->storage.data();
+    for (std::size_t i = 0; i < 18 * page; ++i) bytes[i] = static_cast<std::byte>(i * 31 / page);
+    std::vector<std::byte> expected(bytes, bytes + 18 * page);
+    for (std::size_t layer = 0; layer < 3; ++layer) {
+      const auto from = expected.begin() + static_cast<std::ptrdiff_t>((6 * layer + 4) * page);
+      std::copy_n(from, page,
+                  expected.begin() + static_cast<std::ptrdiff_t>((6 * layer + 1) * page));
+    }
+    backend.copy_page(*cache, 4, 1);
+    EXPECT_TRUE(std::equal(expected.begin(), expected.end(), bytes));
+  }
+}
+
 TEST(AttentionPlan, FitsItsReserveOnManyThreads) {
   for (const int threads : {1, 2, 7, 64, 1024}) {
     for (const int sequences : {1, 3}) {

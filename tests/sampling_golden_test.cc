@@ -14,6 +14,7 @@
 #include "engine/options.h"
 #include "engine/sampler_state.h"
 #include "kernels/kernels.h"
+#include "kernels/test_distribution.h"
 
 namespace vsurge::testing {
 namespace {
@@ -198,32 +199,6 @@ TEST_P(SamplingGolden, PenaltiesAndBansAreExact) {
   EXPECT_EQ(result.token, best);
 }
 
-// Chi-square; rare tokens share a cell. The bound is 6 standard deviations above the mean of the
-// distribution; seeds are fixed, so it holds or it does not.
-void expect_distribution(const Case& c, const std::vector<int>& seen) {
-  double chi = 0, rare = 0;
-  int rare_seen = 0, cells = 0;
-  for (std::size_t i = 0; i < seen.size(); ++i) {
-    const double want = c.p[i] * kDraws;
-    if (want == 0) {
-      EXPECT_EQ(seen[i], 0) << "token " << i << " cannot be drawn";
-    } else if (want < 8) {
-      rare += want;
-      rare_seen += seen[i];
-    } else {
-      EXPECT_GT(seen[i], 0) << "token " << i << " is never drawn but has " << c.p[i];
-      chi += (seen[i] - want) * (seen[i] - want) / want;
-      ++cells;
-    }
-  }
-  if (rare > 0) {
-    chi += (rare_seen - rare) * (rare_seen - rare) / std::max(rare, 1.0);
-    ++cells;
-  }
-  const double freedom = std::max(1, cells - 1);
-  EXPECT_LT(chi, freedom + 6 * std::sqrt(2 * freedom)) << cells << " cells";
-}
-
 TEST_P(SamplingGolden, DrawsFollowTheDistribution) {
   const Case& c = all_cases()[GetParam()];
   Prepared prepared(c);
@@ -238,7 +213,7 @@ TEST_P(SamplingGolden, DrawsFollowTheDistribution) {
     ++seen[static_cast<std::size_t>(result.token)];
     if (i < kDrawsOfOtherLevels) first.push_back(result.token);
   }
-  expect_distribution(c, seen);
+  kernels::expect_distribution(c.p, seen, kDraws);
   for (const IsaLevel level : {IsaLevel::kScalar, IsaLevel::kAvx2}) {
     if (!kernels::supported(level)) continue;
     for (std::size_t i = 0; i < first.size(); ++i) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <string>
 
 #include "api/json.h"
 #include "api/limits.h"
@@ -32,7 +33,9 @@ std::string error_json(const ApiError& error) {
 
 Headers error_headers(const ApiError& error) {
   Headers headers{{"Content-Type", "application/json"}};
-  if (error.status == 429 || error.status == 503) headers.emplace_back("Retry-After", "1");
+  if (error.status == 429 || error.status == 503) {
+    headers.emplace_back("Retry-After", std::to_string(std::max(1, error.retry_after_seconds)));
+  }
   return headers;
 }
 
@@ -42,7 +45,8 @@ ApiError from_base(const base::Error& error) {
           .type = info.openai_type,
           .code = info.openai_code == nullptr ? "" : info.openai_code,
           .message = base::escape_for_line(error.message),
-          .param = base::escape_for_line(error.param)};
+          .param = base::escape_for_line(error.param),
+          .retry_after_seconds = error.retry_after_seconds};
 }
 
 ApiError from_status(int status, std::string_view message) {

@@ -19,6 +19,7 @@ struct ApiError {
   std::string code = {};
   std::string message = {};
   std::string param = {};
+  int retry_after_seconds = 0;  // 0 = unknown
 };
 
 template <class T>
@@ -26,7 +27,7 @@ using ApiResult = std::expected<T, ApiError>;
 
 // The error's JSON, one line, valid UTF-8.
 std::string error_json(const ApiError& error);
-// Headers that go with it: Content-Type, and Retry-After for 429 and 503.
+// Headers that go with it: Content-Type, and for 429 and 503 Retry-After, at least 1 s.
 Headers error_headers(const ApiError& error);
 
 ApiError from_base(const base::Error& error);

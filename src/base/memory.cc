@@ -36,22 +36,28 @@ std::optional<std::int64_t> number_in(const std::filesystem::path& path) {
   return value;
 }
 
-// What one cgroup folder leaves.
-std::int64_t left_in(const std::filesystem::path& folder, bool unified) {
-  const auto limit = number_in(folder / (unified ? "memory.max" : "memory.limit_in_bytes"));
-  const auto used = number_in(folder / (unified ? "memory.current" : "memory.usage_in_bytes"));
-  if (!limit || !used) return kNoLimit;
-  const char* files = unified ? "inactive_file " : "total_inactive_file ";
-  return std::max<std::int64_t>(
-      0, *limit - *used + value_of(folder / "memory.stat", files).value_or(0));
+// What one cgroup folder allows.
+std::int64_t limit_of(const std::filesystem::path& folder, bool unified) {
+  return number_in(folder / (unified ? "memory.max" : "memory.limit_in_bytes")).value_or(kNoLimit);
 }
 
-}  // namespace
+// What it leaves.
+std::int64_t left_in(const std::filesystem::path& folder, bool unified) {
+  const std::int64_t limit = limit_of(folder, unified);
+  const auto used = number_in(folder / (unified ? "memory.current" : "memory.usage_in_bytes"));
+  if (limit == kNoLimit || !used) return kNoLimit;
+  const char* files = unified ? "inactive_file " : "total_inactive_file ";
+  return std::max<std::int64_t>(
+      0, limit - *used + value_of(folder / "memory.stat", files).value_or(0));
+}
 
-std::int64_t memory_available_bytes(const std::filesystem::path& proc,
-                                    const std::filesystem::path& cgroups) {
-  std::int64_t left = kNoLimit;
-  if (const auto kib = value_of(proc / "meminfo", "MemAvailable:")) left = *kib * 1024;
+// The least of what a line of /proc/meminfo says and of what `in_group` says of the cgroups this
+// process is in, up to the root.
+std::int64_t least_of(const std::filesystem::path& proc, const std::filesystem::path& cgroups,
+                      std::string_view machine,
+                      std::int64_t (*in_group)(const std::filesystem::path&, bool unified)) {
+  std::int64_t least = kNoLimit;
+  if (const auto kib = value_of(proc / "meminfo", machine)) least = *kib * 1024;
   std::ifstream groups(proc / "self/cgroup");
   for (std::string line; std::getline(groups, line);) {  // hierarchy:controllers:path
     const std::size_t first = line.find(':');
@@ -63,11 +69,27 @@ std::int64_t memory_available_bytes(const std::filesystem::path& proc,
     const std::filesystem::path root = unified ? cgroups : cgroups / "memory";
     const std::filesystem::path group = line.substr(second + 1);
     for (std::filesystem::path at = group.relative_path();; at = at.parent_path()) {
-      left = std::min(left, left_in(root / at, unified));
+      least = std::min(least, in_group(root / at, unified));
       if (at.empty()) break;
     }
   }
-  return left;
+  return least;
+}
+
+}  // namespace
+
+std::int64_t memory_allowed_bytes(const std::filesystem::path& proc,
+                                  const std::filesystem::path& cgroups) {
+  return least_of(proc, cgroups, "MemTotal:", limit_of);
+}
+
+std::int64_t memory_available_bytes(const std::filesystem::path& proc,
+                                    const std::filesystem::path& cgroups) {
+  return least_of(proc, cgroups, "MemAvailable:", left_in);
+}
+
+std::int64_t memory_allowed_bytes() {
+  return memory_allowed_bytes("/proc", "/sys/fs/cgroup");
 }
 
 std::int64_t memory_available_bytes() {

@@ -24,11 +24,14 @@ class Memory : public testing::Test {
   }
   std::int64_t available() { return memory_available_bytes(root_ / "proc", root_ / "groups"); }
 
+  std::int64_t allowed() { return memory_allowed_bytes(root_ / "proc", root_ / "groups"); }
+
   std::filesystem::path root_;
 };
 
 TEST_F(Memory, TheMachinesWhenNoGroupLimits) {
   EXPECT_EQ(available(), 5000 * 1024);
+  EXPECT_EQ(allowed(), 9000 * 1024);
   write("proc/self/cgroup", "0::/a/b\n");
   write("groups/a/b/memory.max", "max\n");
   write("groups/a/b/memory.current", "77\n");
@@ -43,6 +46,7 @@ TEST_F(Memory, TheTightestGroup) {
   write("groups/a/b/memory.max", "2000000\n");
   write("groups/a/b/memory.current", "100\n");
   EXPECT_EQ(available(), 130'000);
+  EXPECT_EQ(allowed(), 1'000'000);
   write("groups/a/memory.current", "9000000\n");
   EXPECT_EQ(available(), 0);
 }
@@ -52,10 +56,12 @@ TEST_F(Memory, VersionOne) {
   write("groups/memory/memory.limit_in_bytes", "700000\n");
   write("groups/memory/memory.usage_in_bytes", "100000\n");
   EXPECT_EQ(available(), 600'000);
+  EXPECT_EQ(allowed(), 700'000);
 }
 
 TEST_F(Memory, ThisProcess) {
   EXPECT_GT(memory_available_bytes(), 0);
+  EXPECT_GT(memory_allowed_bytes(), 64 << 20);
 }
 
 }  // namespace

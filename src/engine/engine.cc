@@ -206,13 +206,11 @@ void Engine::State::add_arrivals() {
       scheduler.add(arrival.ticket, std::move(arrival.request), now);
     } catch (const std::exception&) {
       for (int choice = 0; choice < choices; ++choice) {
-        Event& event = failures.emplace_back();
+        Event& event = failures.emplace_back(
+            error_event({ErrorCode::kInternal, "no memory for the request", {}}));
         event.ticket = arrival.ticket;
         event.choice = choice;
-        event.kind = EventKind::kEnd;
-        event.reason = FinishReason::kError;
         event.is_last = choice + 1 == choices;
-        event.error = {ErrorCode::kInternal, "no memory for the request", {}};
       }
     }
   }

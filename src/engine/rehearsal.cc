@@ -49,7 +49,7 @@ class Scene {
   // Least time of a few runs: what disturbs only adds.
   double time_ns(StepRunner& runner, const base::Clock& clock) {
     constexpr int kRunsMax = 3;
-    constexpr double kEnoughNs = 3e8;
+    constexpr double kEnoughNs = 5e7;
     double least = std::numeric_limits<double>::max();
     double sum = 0;
     for (int i = 0; i < kRunsMax && sum < kEnoughNs; ++i) {

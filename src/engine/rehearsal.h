@@ -13,7 +13,7 @@ namespace vsurge::engine {
 // time under load.
 void rehearse_largest_step(StepRunner& runner, const model::StepLimits& limits);
 
-// Times steps of all sizes, each a few times; takes about as long as reading 5,000 tokens.
+// Times steps of all sizes up to the largest; those that take long once.
 StepCost measure_step_cost(StepRunner& runner, const model::StepLimits& limits,
                            const base::Clock& clock);
 

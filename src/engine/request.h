@@ -140,6 +140,19 @@ struct Event {
   bool is_end() const { return kind == EventKind::kEnd; }
 };
 
+// The end of a choice; who ends it fills in the rest.
+inline Event end_event(FinishReason reason) {
+  Event event;
+  event.kind = EventKind::kEnd;
+  event.reason = reason;
+  return event;
+}
+inline Event error_event(base::Error error) {
+  Event event = end_event(FinishReason::kError);
+  event.error = std::move(error);
+  return event;
+}
+
 // Called on the engine thread, once per step; must not block. Events of one choice are in order.
 class EventSink {
  public:

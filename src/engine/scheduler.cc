@@ -26,7 +26,6 @@ std::unique_ptr<Group> make_group(const EngineOptions& options, Ticket ticket, R
   auto group = std::make_unique<Group>();
   group->ticket = ticket;
   group->prompt_tokens = static_cast<int>(request.prompt.size());
-  group->use_prefix_cache = options.prefix_cache && request.use_prefix_cache;
   group->queue_deadline = request.queue_deadline;
   group->deadline = request.deadline;
   group->sampling = std::move(request.sampling);
@@ -53,13 +52,6 @@ std::unique_ptr<Group> make_group(const EngineOptions& options, Ticket ticket, R
   group->alive = sampling.n;
   group->held = sampling.n > 1 && group->prompt_tokens > 1;
   return group;
-}
-
-Event end_event(FinishReason reason) {
-  Event event;
-  event.kind = EventKind::kEnd;
-  event.reason = reason;
-  return event;
 }
 
 }  // namespace
@@ -92,11 +84,12 @@ void Scheduler::add(Ticket ticket, Request request, base::Nanoseconds now) {
   auto made = make_group(options_, ticket, request);
   Group& group = *made;
   group.arrival_time = now;
-  if (group.use_prefix_cache) group.root = cache_.root(request.cache_namespace);
+  const bool publishes = options_.prefix_cache && request.use_prefix_cache;
+  if (publishes) group.root = cache_.root(request.cache_namespace);
   for (const auto& choice : group.choices) {
     choice->arrival = arrivals_;
     choice->prefix = group.root;
-    choice->publishes = group.use_prefix_cache;
+    choice->publishes = publishes;
   }
   group.client = queue_.borrow(request.client);
   // Until all is entered: without memory none of it stays.
@@ -121,7 +114,7 @@ void Scheduler::add(Ticket ticket, Request request, base::Nanoseconds now) {
   ++arrivals_;
 }
 
-// What add has entered of a group so far.
+// Whatever of a group is entered anywhere but in groups_.
 void Scheduler::take_back(Group& group) {
   for (const auto& choice : group.choices) {
     if (choice->place == Place::kWaiting) queue_.erase(*choice);
@@ -230,9 +223,7 @@ void Scheduler::sweep() {
 void Scheduler::end_group(Group& group, FinishReason reason, const base::Error& error) {
   for (const auto& choice : group.choices) {
     if (choice->place == Place::kEnded) continue;
-    Event event = end_event(reason);
-    if (reason == FinishReason::kError) event.error = error;
-    end(*choice, std::move(event));
+    end(*choice, reason == FinishReason::kError ? error_event(error) : end_event(reason));
   }
   sweep();
   forget(group.ticket);
@@ -242,9 +233,7 @@ void Scheduler::forget(Ticket ticket) {
   const auto found = groups_.find(ticket);
   Group& group = *found->second;
   CHECK(group.alive == 0);
-  if (group.deadline) deadlines_.erase({*group.deadline, ticket, Limit::kRequest});
-  if (group.queue_deadline) deadlines_.erase({*group.queue_deadline, ticket, Limit::kQueue});
-  queue_.give_back(group.client);
+  take_back(group);
   groups_.erase(found);
 }
 

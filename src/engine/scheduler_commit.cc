@@ -6,19 +6,6 @@
 namespace vsurge::engine {
 namespace {
 
-Event end_event(FinishReason reason) {
-  Event event;
-  event.kind = EventKind::kEnd;
-  event.reason = reason;
-  return event;
-}
-
-Event error_event(base::Error error) {
-  Event event = end_event(FinishReason::kError);
-  event.error = std::move(error);
-  return event;
-}
-
 base::Error row_error(const kernels::SampleResult& sampled, int position) {
   const char* what = sampled.status == kernels::SampleStatus::kNothingAllowed
                          ? "no token is allowed"
@@ -83,7 +70,7 @@ void Scheduler::commit_one(Sequence& sequence, const PlannedSequence& planned,
     return row.status == kernels::SampleStatus::kNotFinite;
   });
   if (sound) publish_pages(sequence);
-  if (sequence.scored < sequence.group->prompt_tokens) score_prompt(sequence, planned, result);
+  if (sequence.is_scoring()) score_prompt(sequence, planned, result);
   if (planned.samples && sequence.place != Place::kEnded) take_tokens(sequence, planned, result);
   if (sequence.place != Place::kEnded) leave_window(sequence);
 }

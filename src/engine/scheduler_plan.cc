@@ -70,7 +70,7 @@ int Scheduler::chunk(const Sequence& sequence, int computed, const Left& left) c
   if (want == 1) return 1;
   int most = std::min(want, left.prompt_tokens);
   if (options_.prefill_chunk_max > 0) most = std::min(most, options_.prefill_chunk_max);
-  if (sequence.scored < sequence.group->prompt_tokens) {
+  if (sequence.is_scoring()) {
     const int without_rows = std::max(0, sequence.scored - 1 - computed);
     most = std::min(most, without_rows + 1 + left.extra_rows);
   }
@@ -251,12 +251,8 @@ bool Scheduler::reserve_memory(Sequence& sequence) {
     sequence.pages.reserve(static_cast<std::size_t>(pages_for(static_cast<int>(tokens))));
     return true;
   } catch (const std::bad_alloc&) {
-    Event event;
-    event.kind = EventKind::kEnd;
-    event.reason = FinishReason::kError;
-    event.error = {base::ErrorCode::kInternal, "no memory for the request", {}};
     Group& group = *sequence.group;
-    end(sequence, std::move(event));
+    end(sequence, error_event({base::ErrorCode::kInternal, "no memory for the request", {}}));
     release_held(group);
     if (group.alive == 0) forget(group.ticket);
     return false;
@@ -270,7 +266,7 @@ Scheduler::Found Scheduler::find_prefix(const Sequence& sequence) {
   found_pages_.clear();
   found.prefix = sequence.group->root;
   if (find_donor(sequence, found)) return found;
-  if (!sequence.publishes || sequence.scored < sequence.group->prompt_tokens) return found;
+  if (!sequence.publishes || sequence.is_scoring()) return found;
   const auto size = static_cast<std::size_t>(options_.page_size);
   const int most = (sequence.length - 1) / options_.page_size;
   for (; found.pages < most; ++found.pages) {
@@ -298,7 +294,7 @@ bool Scheduler::find_donor(const Sequence& sequence, Found& found) {
   if (group.choices.size() == 1 || sequence.length != group.prompt_tokens || shared == 0) {
     return false;
   }
-  if (sequence.scored < group.prompt_tokens) return false;
+  if (sequence.is_scoring()) return false;
   for (const auto& donor : group.choices) {
     if (donor->place != Place::kRunning || donor->computed < shared) continue;
     if (donor->pages_gone > window_pages_gone(shared)) continue;
@@ -368,7 +364,7 @@ void Scheduler::append_plan(Sequence& sequence, int count, int guesses, Left& le
       std::span<const std::int32_t>(sequence.pages).first(static_cast<std::size_t>(pages_for(end)));
   planned.samples = sequence.computed + count == sequence.length;
   append_rows(sequence, planned, guesses);
-  if (sequence.scored < sequence.group->prompt_tokens) {
+  if (sequence.is_scoring()) {
     left.extra_rows -= std::max(0, planned.rows - 1);
   }
   if (planned.samples) {
@@ -391,7 +387,7 @@ void Scheduler::append_rows(Sequence& sequence, PlannedSequence& planned, int gu
   const int end = planned.first + static_cast<int>(planned.tokens.size());
   const int prompt = sequence.group->prompt_tokens;
   planned.first_row = static_cast<int>(plan_.rows.size());
-  if (sequence.scored < prompt) {
+  if (sequence.is_scoring()) {
     planned.rows = std::max(0, end - std::max(planned.first, sequence.scored - 1));
   } else if (planned.samples) {
     planned.rows = guesses + 1;

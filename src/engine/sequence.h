@@ -50,9 +50,7 @@ struct Sequence {
   std::unique_ptr<SamplerState> sampler;
   std::unique_ptr<TokenConstraint> constraint;
 
-  // times on the engine's clock; 0 = not yet
-  base::Nanoseconds first_token = 0;
-  base::Nanoseconds last_token = 0;
+  base::Nanoseconds last_token = 0;  // when it was drawn, on the engine's clock
 
   // The waiting queue's.
   Sequence* before = nullptr;
@@ -61,6 +59,7 @@ struct Sequence {
   int passes = 0;
 
   int remaining() const { return length - computed; }
+  bool is_scoring() const;  // prompt_logprobs are not all out
 };
 
 // What the choices of one request share.
@@ -69,7 +68,6 @@ struct Group {
   SamplingParams sampling;
   int prompt_tokens = 0;
   Client* client = nullptr;
-  bool use_prefix_cache = true;
   PrefixId root = 0;
   std::optional<base::Nanoseconds> queue_deadline;
   std::optional<base::Nanoseconds> deadline;
@@ -78,6 +76,10 @@ struct Group {
   int alive = 0;
   bool held = false;  // choices but the first are held
 };
+
+inline bool Sequence::is_scoring() const {
+  return scored < group->prompt_tokens;
+}
 
 // The order in which sequences run, and in which they give way, from the end; preempted ones keep
 // their place in it.

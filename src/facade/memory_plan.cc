@@ -1,57 +1,15 @@
 #include "facade/memory_plan.h"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <fstream>
 #include <limits>
-#include <string>
 
 namespace vsurge::facade {
 namespace {
 
-constexpr std::int64_t kNoLimit = std::numeric_limits<std::int64_t>::max();
 // For what is not planned: the tokenizer, requests, stacks, the allocator.
 constexpr std::int64_t kMarginBytes = 256LL * 1024 * 1024;
 
-// A limit file holds one number, or "max".
-std::int64_t read_limit(const std::string& path) {
-  std::ifstream file(path);
-  std::int64_t value = 0;
-  return file >> value && value > 0 ? value : kNoLimit;
-}
-
-// The smallest limit of the cgroups this process is in, up to the root.
-std::int64_t cgroup_limit() {
-  std::int64_t limit = kNoLimit;
-  std::ifstream cgroups("/proc/self/cgroup");
-  std::string line;
-  while (std::getline(cgroups, line)) {  // hierarchy:controllers:path
-    const auto first = line.find(':');
-    const auto second = line.find(':', first + 1);
-    if (first == std::string::npos || second == std::string::npos) continue;
-    const std::string controllers = line.substr(first + 1, second - first - 1);
-    const bool unified = controllers.empty();
-    if (!unified && controllers.find("memory") == std::string::npos) continue;
-    const std::string root = unified ? "/sys/fs/cgroup" : "/sys/fs/cgroup/memory";
-    const std::string name = unified ? "/memory.max" : "/memory.limit_in_bytes";
-    for (std::string path = line.substr(second + 1);;) {
-      limit = std::min(limit, read_limit(root + path + name));
-      const auto slash = path.rfind('/');
-      if (slash == std::string::npos) break;
-      path.resize(slash);
-    }
-  }
-  return limit;
-}
-
 }  // namespace
-
-std::int64_t memory_allowed_bytes() {
-  const std::int64_t machine =
-      static_cast<std::int64_t>(::sysconf(_SC_PHYS_PAGES)) * ::sysconf(_SC_PAGESIZE);
-  return std::min(machine, cgroup_limit());
-}
 
 base::Result<int> plan_pages(const PageDemand& demand) {
   const auto budget =

@@ -7,11 +7,8 @@
 
 namespace vsurge::facade {
 
-// Bytes this process may use in all: the memory of the machine, cut by the limits of its cgroups.
-std::int64_t memory_allowed_bytes();
-
 struct PageDemand {
-  std::int64_t allowed_bytes = 0;  // memory_allowed_bytes()
+  std::int64_t allowed_bytes = 0;  // base::memory_allowed_bytes()
   double utilization = 0.8;        // share of it to use
   std::int64_t weight_bytes = 0;
   std::int64_t step_bytes = 0;  // activations and scratch

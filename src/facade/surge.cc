@@ -69,32 +69,15 @@ std::string default_name(const model::ModelInfo& info) {
   return fmt::format("{}-{:.2f}b", info.family, static_cast<double>(info.parameters) / 1e9);
 }
 
-model::StepLimits step_limits(const vSurge::State& surge) {
-  model::StepLimits limits;
-  // A step holds the budget of tokens, or one token of each running sequence if that is more.
-  limits.tokens_max =
-      std::max(surge.options.max_num_batched_tokens, surge.options.max_concurrent_decodes);
-  limits.sequences_max = surge.options.max_concurrent_decodes;
-  engine::EngineOptions rows;
-  rows.max_concurrent_decodes = limits.sequences_max;
-  rows.max_batched_tokens = limits.tokens_max;
-  limits.logit_rows_max = engine::logit_rows_max(rows);
-  limits.context_max = surge.context_max;
-  limits.page_size = surge.options.page_size;
-  limits.pages = surge.pages;
-  limits.kv_dtype = surge.model.state()->plan.kv_dtype;
-  return limits;
-}
-
 engine::EngineOptions engine_options(const vSurge::State& surge, const model::ModelInfo& info) {
   engine::EngineOptions options;
   options.max_concurrent_decodes = surge.options.max_concurrent_decodes;
   options.max_concurrent_prefill = surge.options.max_concurrent_prefill;
+  // A step holds the budget of tokens, or one token of each running sequence if that is more.
   options.max_batched_tokens =
       std::max(surge.options.max_num_batched_tokens, surge.options.max_concurrent_decodes);
   options.context_max = surge.context_max;
   options.page_size = surge.options.page_size;
-  options.pages = surge.pages;
   options.vocabulary = info.vocabulary;
   options.eos_tokens = info.eos_tokens;
   const auto add = [&](std::int32_t id) {
@@ -109,6 +92,17 @@ engine::EngineOptions engine_options(const vSurge::State& surge, const model::Mo
   options.prefix_cache = surge.options.enable_prefix_caching;
   options.target_step = static_cast<base::Nanoseconds>(surge.options.target_step_ms * 1e6);
   return options;
+}
+
+// The largest step of such an engine.
+model::StepLimits step_limits(const engine::EngineOptions& options, tensor::DType kv_dtype) {
+  return {.tokens_max = options.max_batched_tokens,
+          .sequences_max = options.max_concurrent_decodes,
+          .logit_rows_max = engine::logit_rows_max(options),
+          .context_max = options.context_max,
+          .page_size = options.page_size,
+          .pages = options.pages,
+          .kv_dtype = kv_dtype};
 }
 
 void log_start(const vSurge::State& surge) {
@@ -146,9 +140,10 @@ base::Result<std::shared_ptr<vSurge::State>> build(const AutoModelForCausalLM& m
   surge->prompt_max =
       VSURGE_TRY(length_of("max_prefill_length", options.max_prefill_length, surge->context_max));
   surge->page_bytes = loaded.model->page_bytes(options.page_size, loaded.plan.kv_dtype);
-  model::StepLimits limits = step_limits(*surge);
+  engine::EngineOptions engine_opts = engine_options(*surge, info);
+  model::StepLimits limits = step_limits(engine_opts, loaded.plan.kv_dtype);
   surge->pages = VSURGE_TRY(facade::plan_pages({
-      .allowed_bytes = facade::memory_allowed_bytes(),
+      .allowed_bytes = base::memory_allowed_bytes(),
       .utilization = options.hbm_utilization,
       .weight_bytes = info.weight_bytes,
       .step_bytes = loaded.model->step_bytes(limits),
@@ -159,9 +154,8 @@ base::Result<std::shared_ptr<vSurge::State>> build(const AutoModelForCausalLM& m
       .available_bytes = base::memory_available_bytes(),
       .kv_bytes = options.kv_cache_memory_bytes,
   }));
-  limits.pages = surge->pages;
+  engine_opts.pages = limits.pages = surge->pages;
   surge->limits = limits;
-  const engine::EngineOptions engine_opts = engine_options(*surge, info);
   VSURGE_TRY(engine::check_options(engine_opts));
   if (loaded.taken.exchange(true)) {
     return fail(ErrorCode::kUsage,
@@ -183,7 +177,10 @@ base::Status vSurge::State::start() {
   // The largest legal step touches every kernel and buffer that a request will.
   if (!std::exchange(warm, true)) {
     engine::rehearse_largest_step(*executor, limits);
-    engine->set_cost(engine::measure_step_cost(*executor, limits, clock));
+    // Steps are cut by time only where others decode.
+    if (limits.sequences_max > 1) {
+      engine->set_cost(engine::measure_step_cost(*executor, limits, clock));
+    }
   }
   VSURGE_TRY(engine->start());
   started = true;

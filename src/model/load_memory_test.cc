@@ -6,21 +6,14 @@
 #include <string>
 #include <vector>
 
+#include "base/test_build.h"
 #include "model/test_files.h"
 #include "model/weights.h"
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define VSURGE_SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define VSURGE_SANITIZED 1
-#endif
-#endif
 
 namespace vsurge::model {
 namespace {
 
-#ifndef VSURGE_SANITIZED
+#if !VSURGE_SANITIZED
 
 // Peak resident memory of this process in bytes, since it was last forgotten.
 std::int64_t peak_bytes() {

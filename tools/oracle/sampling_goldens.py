@@ -156,32 +156,25 @@ def is_sharp(x, params):
     return (kept[0] == kept[1]).all() and (kept[1] == kept[2]).all()
 
 
-HF = {"temperature", "top_k", "top_p", "min_p", "typical_p", "repetition_penalty", "logit_bias"}
-HF |= {"suppress_tokens", "bad_words"}
+# In the order of transformers' own _get_logits_processor.
+PROCESSORS = (
+    ("logit_bias", lambda pairs: hf.SequenceBiasLogitsProcessor({(t,): b for t, b in pairs})),
+    ("repetition_penalty", hf.RepetitionPenaltyLogitsProcessor),
+    ("bad_words", hf.NoBadWordsLogitsProcessor),
+    ("suppress_tokens", hf.SuppressTokensLogitsProcessor),
+    ("temperature", hf.TemperatureLogitsWarper),
+    ("top_k", hf.TopKLogitsWarper),
+    ("top_p", hf.TopPLogitsWarper),
+    ("min_p", hf.MinPLogitsWarper),
+    ("typical_p", hf.TypicalLogitsWarper),
+)
+HF = {name for name, _ in PROCESSORS}
 
 
 def ask_transformers(case):
     """The distribution by transformers' own processors, in its own order."""
     p = case["params"]
-    chain = hf.LogitsProcessorList()
-    if "logit_bias" in p:
-        chain.append(hf.SequenceBiasLogitsProcessor({(t,): b for t, b in p["logit_bias"]}))
-    if "repetition_penalty" in p:
-        chain.append(hf.RepetitionPenaltyLogitsProcessor(p["repetition_penalty"]))
-    if "bad_words" in p:
-        chain.append(hf.NoBadWordsLogitsProcessor(p["bad_words"]))
-    if "suppress_tokens" in p:
-        chain.append(hf.SuppressTokensLogitsProcessor(p["suppress_tokens"]))
-    if "temperature" in p:
-        chain.append(hf.TemperatureLogitsWarper(p["temperature"]))
-    if "top_k" in p:
-        chain.append(hf.TopKLogitsWarper(p["top_k"]))
-    if "top_p" in p:
-        chain.append(hf.TopPLogitsWarper(p["top_p"]))
-    if "min_p" in p:
-        chain.append(hf.MinPLogitsWarper(p["min_p"]))
-    if "typical_p" in p:
-        chain.append(hf.TypicalLogitsWarper(p["typical_p"]))
+    chain = hf.LogitsProcessorList(make(p[name]) for name, make in PROCESSORS if name in p)
     ids = torch.tensor([case["prompt"] + case["answer"]])
     scores = chain(ids, torch.tensor([case["logits"]], dtype=torch.float32).double())
     return scores.softmax(-1)[0].numpy()
