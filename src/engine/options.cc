@@ -127,6 +127,10 @@ base::Status check_sampling(const EngineOptions& options, const SamplingParams& 
   VSURGE_TRY(check_bans(options, sampling));
   VSURGE_TRY(check_length(options, sampling));
   VSURGE_TRY(whole_in_range("n", sampling.n, 1, options.limits.choices_max));
+  if (sampling.beam.width != 0) {
+    return fail_param(ErrorCode::kInvalidRequest, "use_beam_search",
+                      "use_beam_search: not done by this version");
+  }
   VSURGE_TRY(whole_in_range("speculative_tokens", sampling.speculative_tokens, 0,
                             options.limits.speculative_tokens_max));
   if (sampling.logprobs) {

@@ -54,6 +54,20 @@ struct ThinkingBudget {
   bool open = false;         // the prompt has opened it
 };
 
+// Beam search: keeps the `width` likeliest beginnings instead of drawing. Scores are sums of
+// logprobs; finished ones are compared by score / (tokens of the answer)^length_penalty. As
+// transformers' generate(num_beams).
+enum class BeamStop : std::uint8_t {
+  kWhenUnlikely,  // no beam is likely to beat the worst of `width` finished ones
+  kWhenFull,      // `width` have finished
+  kNever,         // no beam can beat them, however it goes on
+};
+struct BeamSearch {
+  int width = 0;  // 2 and up; 0 = off. n of them come back, the best first
+  float length_penalty = 1.0F;
+  BeamStop early_stopping = BeamStop::kWhenUnlikely;
+};
+
 // Ranges are checked at the door (api, facade) and again in Engine::submit. The order in which they
 // apply is kernels/sample.h's and docs/ENGINE.md's.
 struct SamplingParams {
@@ -83,6 +97,7 @@ struct SamplingParams {
   std::optional<int> logprobs;
   std::optional<int> prompt_logprobs;  // the same for each token of the prompt but the first
   std::optional<ThinkingBudget> thinking;
+  BeamSearch beam;
   int speculative_tokens =
       0;  // guessed per step by prompt lookup, [0, 16]; never changes the answer
 };
@@ -134,6 +149,7 @@ struct Event {
   FinishReason reason = FinishReason::kStop;  // when kEnd
   TokenId stop_token = -1;                    // when kStop: the token that ended it
   Usage usage;                                // up to and with this event
+  float score = 0;                            // when kEnd after beam search: sum of logprobs
   std::shared_ptr<const Logprobs> logprobs;   // unless kEnd, if asked for; events are copied
   base::Error error;                          // when kError
 
