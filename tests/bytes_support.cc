@@ -179,7 +179,7 @@ void take(const Event& event, Answers& answers) {
       answer.reason = event.reason;
       answer.stop_token = event.stop_token;
       answer.usage = event.usage;
-      if (event.reason == FinishReason::kError) answer.error = event.error.message;
+      if (event.reason == FinishReason::kError) answer.error = event.error->message;
       return;
   }
 }
@@ -365,10 +365,7 @@ Answers run(Machine& machine, Scheduler& scheduler, std::span<const Visit> visit
     now += 1'000'000;
     const bool more = come_and_go(scheduler, visits, step, now);
     const StepPlan& plan = scheduler.plan(now);
-    result.sequences.clear();
-    result.sequences.resize(plan.sequences.size());
-    result.rows.clear();
-    result.rows.resize(plan.rows.size());
+    result.reset(plan);
     if (!plan.empty()) machine.executor().run(plan, result);
     counts.copies += plan.copies.size();
     for (const Event& event : scheduler.commit(result, now)) take(event, answers);

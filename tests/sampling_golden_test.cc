@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <boost/json.hpp>
 #include <cmath>
 #include <limits>
@@ -228,14 +229,15 @@ TEST_P(SamplingGolden, DrawsFollowTheDistribution) {
 TEST_P(SamplingGolden, LogprobsAreTheModels) {
   const Case& c = all_cases()[GetParam()];
   Prepared prepared(c);
-  prepared.row.logprobs = kernels::kTopLogprobsMax;
+  std::array<kernels::TopLogprob, engine::kTopLogprobsMax> top;
+  prepared.row.top = top.data();
   for (std::uint64_t i = 0; i < 200; ++i) {
     prepared.row.position = i;
     prepared.row.logprobs = -1;
     std::vector<float> logits = c.logits;
     const auto without = prepared.sample(logits, kernels::best_level());
     logits = c.logits;
-    prepared.row.logprobs = kernels::kTopLogprobsMax;
+    prepared.row.logprobs = engine::kTopLogprobsMax;
     const auto result = prepared.sample(logits, kernels::best_level());
     ASSERT_EQ(result.token, without.token);
     ASSERT_EQ(result.top_count, static_cast<std::int32_t>(c.top.size()));

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
 #include <limits>
@@ -202,9 +203,12 @@ void run_round(std::uint64_t seed) {
   const std::vector<bool> gone = forbidden(p, answer, history, options.vocabulary);
   std::vector<std::uint64_t> scratch(kernels::sample_scratch(options.vocabulary));
   kernels::SampleResult first{};
+  std::array<kernels::TopLogprob, engine::kTopLogprobsMax> top;
+  std::array<kernels::TopLogprob, engine::kTopLogprobsMax> first_top;
   for (const IsaLevel level : {IsaLevel::kScalar, IsaLevel::kAvx2, IsaLevel::kAvx512}) {
     if (!kernels::supported(level)) continue;
     std::vector<float> copy = logits;
+    row.top = level == IsaLevel::kScalar ? first_top.data() : top.data();
     const auto result =
         kernels::table(level).sample(copy.data(), options.vocabulary, row, scratch.data());
     if (level != IsaLevel::kScalar) {

@@ -131,7 +131,7 @@ base::Status Exchange::take_event(Choice& choice, const engine::Event& event, st
                         "The server stopped before the answer was whole.");
     case engine::FinishReason::kError:
       choice.finish = "error";
-      return std::unexpected(event.error);
+      return std::unexpected(*event.error);
   }
   VSURGE_TRY(choice.text.finish(text));
   if (choice.text.stopped()) choice.finish = "stop";

@@ -50,7 +50,9 @@ struct Engine::State {
         scheduler(engine_options),
         cost(engine_options.cost) {
     result.sequences.reserve(static_cast<std::size_t>(running_max(options)));
-    result.rows.reserve(static_cast<std::size_t>(logit_rows_max(options)));
+    const auto rows = static_cast<std::size_t>(logit_rows_max(options));
+    result.rows.reserve(rows);
+    result.top.reserve(rows * kRowAlternativesMax);
   }
 
   const EngineOptions options;
@@ -274,10 +276,7 @@ void Engine::State::loop() {
 std::span<const Event> Engine::State::step() {
   const base::Nanoseconds begin = clock.now();
   const StepPlan& plan = scheduler.plan(begin);
-  result.sequences.clear();
-  result.sequences.resize(plan.sequences.size());
-  result.rows.clear();
-  result.rows.resize(plan.rows.size());
+  result.reset(plan);
   if (plan.empty()) return scheduler.commit(result, begin);
   const base::Nanoseconds planned = clock.now();
   step_began.store(planned, std::memory_order_relaxed);

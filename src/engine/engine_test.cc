@@ -213,7 +213,7 @@ TEST(Engine, PauseKeepsStateAndStillCancels) {
   EXPECT_EQ(rig.ledger.wait_end(dropped).reason, FinishReason::kCancelled);
   Request hurried = request(2);
   hurried.deadline = rig.clock.now() + 5'000'000;
-  EXPECT_EQ(rig.ledger.wait_end(rig.submit(std::move(hurried))).error.code,
+  EXPECT_EQ(rig.ledger.wait_end(rig.submit(std::move(hurried))).error->code,
             ErrorCode::kDeadlineExceeded);
   EXPECT_EQ(rig.runner.steps, steps);
   rig.engine.resume();
@@ -254,7 +254,7 @@ TEST(Engine, FaultOfTheRunnerEndsAllAndNothingElse) {
     rig.ledger.wait_token(tickets[0]);
     rig.runner.*fault = true;
     for (const Ticket ticket : tickets) {
-      EXPECT_EQ(rig.ledger.wait_end(ticket).error.code, ErrorCode::kEngineUnavailable);
+      EXPECT_EQ(rig.ledger.wait_end(ticket).error->code, ErrorCode::kEngineUnavailable);
     }
     rig.ledger.expect_one_end_each(tickets.front(), tickets.back());
     rig.expect_refused(request(2), ErrorCode::kEngineUnavailable);

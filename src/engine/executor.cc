@@ -87,6 +87,18 @@ void Executor::fill_masks(const StepPlan& plan, StepResult& result) {
   }
 }
 
+// Each row's part of the room for alternatives.
+void Executor::point_to(std::span<kernels::TopLogprob> top) {
+  if (top.empty()) return;
+  std::size_t taken = 0;
+  for (kernels::SampleRow& row : rows_) {
+    const auto count = static_cast<std::size_t>(std::max(0, row.logprobs));
+    row.top = top.subspan(taken, count).data();
+    taken += count;
+  }
+  CHECK(taken == top.size());
+}
+
 void Executor::run(const StepPlan& plan, StepResult& result) {
   CHECK(plan.load.tokens <= limits_.tokens_max, "{} tokens", plan.load.tokens);
   CHECK(plan.sequences.size() <= static_cast<std::size_t>(limits_.sequences_max));
@@ -98,6 +110,7 @@ void Executor::run(const StepPlan& plan, StepResult& result) {
   for (const PageCopy& copy : plan.copies) model_.copy_page(copy.from, copy.to);
   // Masks are made while the model runs.
   rows_.assign(plan.rows.begin(), plan.rows.end());
+  point_to(result.top);
   masks_job_ = {this, &plan, &result};
   const bool masks = std::ranges::any_of(plan.sequences, [](const PlannedSequence& planned) {
     return planned.constraint != nullptr && planned.samples;

@@ -32,6 +32,7 @@ class Executor final : public StepRunner {
 
   void clear();
   void append(const PlannedSequence& planned);
+  void point_to(std::span<kernels::TopLogprob> top);
   void fill_masks(const StepPlan& plan, StepResult& result);
 
   model::Model& model_;

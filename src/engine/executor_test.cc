@@ -86,10 +86,7 @@ struct Rig {
   Rig() : backend(tensor::make_cpu_backend({1, "scalar"})), executor(model, **backend, limits()) {}
 
   void run(const StepPlan& plan) {
-    result.sequences.clear();
-    result.sequences.resize(plan.sequences.size());
-    result.rows.clear();
-    result.rows.resize(plan.rows.size());
+    result.reset(plan);
     executor.run(plan, result);
   }
 

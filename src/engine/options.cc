@@ -134,11 +134,10 @@ base::Status check_sampling(const EngineOptions& options, const SamplingParams& 
   VSURGE_TRY(whole_in_range("speculative_tokens", sampling.speculative_tokens, 0,
                             options.limits.speculative_tokens_max));
   if (sampling.logprobs) {
-    VSURGE_TRY(whole_in_range("logprobs", *sampling.logprobs, 0, kernels::kTopLogprobsMax));
+    VSURGE_TRY(whole_in_range("logprobs", *sampling.logprobs, 0, kTopLogprobsMax));
   }
   if (sampling.prompt_logprobs) {
-    VSURGE_TRY(
-        whole_in_range("prompt_logprobs", *sampling.prompt_logprobs, 0, kernels::kTopLogprobsMax));
+    VSURGE_TRY(whole_in_range("prompt_logprobs", *sampling.prompt_logprobs, 0, kTopLogprobsMax));
   }
   return {};
 }

@@ -33,7 +33,8 @@ class Scene {
       row.temperature = 1.0F;
       row.top_p = 0.95F;
       row.position = static_cast<std::uint64_t>(first + count);
-      row.logprobs = kernels::kTopLogprobsMax;
+      row.logprobs = kTopLogprobsMax;
+      plan_.alternatives += row.logprobs;
     }
     plan_.load.tokens += count;
     plan_.load.rows += rows;
@@ -41,8 +42,7 @@ class Scene {
 
   void run(StepRunner& runner) {
     StepResult result;
-    result.sequences.resize(plan_.sequences.size());
-    result.rows.resize(plan_.rows.size());
+    result.reset(plan_);
     runner.run(plan_, result);
   }
 

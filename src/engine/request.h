@@ -16,6 +16,8 @@
 namespace vsurge::engine {
 
 using TokenId = std::int32_t;
+inline constexpr int kTopLogprobsMax = 20;
+
 using Ticket = std::uint64_t;  // names a request from submit to its end; never reused
 
 // Masks for constrained output; implemented in text. One sequence; one call at a time: fill_mask on
@@ -92,7 +94,7 @@ struct SamplingParams {
   std::vector<TokenId> stop_token_ids;
   bool ignore_eos = false;
   int n = 1;  // choices; choice i > 0 draws with a seed made of `seed` and i
-  // Alternatives told with each token, [0, 20]; absent: no logarithms at all. From the
+  // Alternatives told with each token, [0, kTopLogprobsMax]; absent: no logarithms at all. From the
   // distribution of the model itself: before every parameter above.
   std::optional<int> logprobs;
   std::optional<int> prompt_logprobs;  // the same for each token of the prompt but the first
@@ -151,7 +153,7 @@ struct Event {
   Usage usage;                                // up to and with this event
   float score = 0;                            // when kEnd after beam search: sum of logprobs
   std::shared_ptr<const Logprobs> logprobs;   // unless kEnd, if asked for; events are copied
-  base::Error error;                          // when kError
+  std::shared_ptr<const base::Error> error;   // when kError
 
   bool is_end() const { return kind == EventKind::kEnd; }
 };
@@ -165,7 +167,7 @@ inline Event end_event(FinishReason reason) {
 }
 inline Event error_event(base::Error error) {
   Event event = end_event(FinishReason::kError);
-  event.error = std::move(error);
+  event.error = std::make_shared<const base::Error>(std::move(error));
   return event;
 }
 

@@ -63,10 +63,7 @@ struct Bench {
 
   void add(Request request) { scheduler.add(++tickets, std::move(request), 0); }
   const StepResult& run(const StepPlan& plan) {
-    result.sequences.clear();
-    result.sequences.resize(plan.sequences.size());
-    result.rows.clear();
-    result.rows.resize(plan.rows.size());
+    result.reset(plan);
     for (kernels::SampleResult& row : result.rows) {
       row.token = 77;
       row.status = kernels::SampleStatus::kOk;

@@ -14,6 +14,7 @@ const StepPlan& Scheduler::plan(base::Nanoseconds now) {
   plan_.sequences.clear();
   plan_.rows.clear();
   plan_.copies.clear();
+  plan_.alternatives = 0;
   plan_.load = {};
   planned_.clear();
   Left left = budget();
@@ -402,6 +403,7 @@ void Scheduler::append_rows(Sequence& sequence, PlannedSequence& planned, int gu
     } else if (sequence.sampler) {
       sequence.sampler->prepare(std::span<const TokenId>(sequence.tokens).first(next), row);
     }
+    plan_.alternatives += std::max(0, row.logprobs);
   }
 }
 

@@ -87,7 +87,7 @@ TEST(SchedulerPrefix, PagesOfABadRowAreNotShared) {
   bench.add(1, request_of(counting(0, 8)));
   StepResult result = bench.result_of(bench.plan());
   result.rows[0].status = kernels::SampleStatus::kNotFinite;
-  EXPECT_EQ(bench.scheduler.commit(result, 0)[0].error.code, base::ErrorCode::kNumericalError);
+  EXPECT_EQ(bench.scheduler.commit(result, 0)[0].error->code, base::ErrorCode::kNumericalError);
   EXPECT_EQ(bench.scheduler.prefix_cache().size(), 0);
   EXPECT_EQ(bench.scheduler.pool().free(), 32);
 }

@@ -150,7 +150,7 @@ TEST(SchedulerSteps, QueueDeadlines) {
   in_time.queue_deadline = 1000;
   bench.add(3, std::move(in_time));
   bench.now = 10;
-  EXPECT_EQ(end_of(bench.step(), 2).error.code, base::ErrorCode::kQueueTimeout);
+  EXPECT_EQ(end_of(bench.step(), 2).error->code, base::ErrorCode::kQueueTimeout);
   bench.scheduler.cancel(1);
   bench.step();
   bench.now = 2000;  // it has started

@@ -168,8 +168,8 @@ TEST(Scheduler, DeadlinesOfRunningAndWaiting) {
   EXPECT_EQ(bench.step().size(), 1U);
   bench.now = 100;
   const auto events = bench.step();
-  EXPECT_EQ(end_of(events, 1).error.code, base::ErrorCode::kDeadlineExceeded);
-  EXPECT_EQ(end_of(events, 2).error.code, base::ErrorCode::kDeadlineExceeded);
+  EXPECT_EQ(end_of(events, 1).error->code, base::ErrorCode::kDeadlineExceeded);
+  EXPECT_EQ(end_of(events, 2).error->code, base::ErrorCode::kDeadlineExceeded);
   EXPECT_FALSE(bench.scheduler.next_deadline().has_value());
   EXPECT_EQ(end_of(bench.finish(), 3).reason, FinishReason::kLength);
 }
@@ -216,7 +216,7 @@ TEST(Scheduler, BadRowEndsItsSequenceAlone) {
   result.rows[0].status = kernels::SampleStatus::kNotFinite;
   const auto events = bench.scheduler.commit(result, 0);
   ASSERT_EQ(events.size(), 2U);
-  EXPECT_EQ(events[0].error.code, base::ErrorCode::kNumericalError);
+  EXPECT_EQ(events[0].error->code, base::ErrorCode::kNumericalError);
   EXPECT_FALSE(events[1].is_end());
   EXPECT_EQ(end_of(bench.finish(), 2).reason, FinishReason::kLength);
 }
@@ -229,7 +229,7 @@ TEST(Scheduler, AFailedSequenceEndsAlone) {
   result.sequences[1] = base::fail(base::ErrorCode::kInternal, "no mask");
   const auto events = bench.scheduler.commit(result, 0);
   ASSERT_EQ(events.size(), 2U);
-  EXPECT_EQ(events[1].error.message, "no mask");
+  EXPECT_EQ(events[1].error->message, "no mask");
   EXPECT_EQ(end_of(bench.finish(), 1).reason, FinishReason::kLength);
 }
 
@@ -238,7 +238,7 @@ TEST(Scheduler, TokenOutsideTheVocabularyEndsItsSequence) {
     Bench bench(options());
     bench.token = token;
     bench.add(1, request(2, 2));
-    EXPECT_EQ(end_of(bench.finish(), 1).error.code, base::ErrorCode::kInternal);
+    EXPECT_EQ(end_of(bench.finish(), 1).error->code, base::ErrorCode::kInternal);
   }
 }
 
@@ -261,7 +261,7 @@ TEST(Scheduler, ConstraintSeesEachToken) {
   bench.add(1, std::move(r));
   const auto events = bench.finish();
   ASSERT_EQ(events.size(), 3U);
-  EXPECT_EQ(events[2].error.message, "enough");
+  EXPECT_EQ(events[2].error->message, "enough");
 }
 
 TEST(Scheduler, SeedsAreTheRequestsOwnOrDrawnFromTicket) {
@@ -289,7 +289,7 @@ TEST(Scheduler, AbortEndsAllEvenWithAPlanInHand) {
                             {base::ErrorCode::kEngineUnavailable, "gone", {}});
   const auto events = bench.scheduler.flush();
   ASSERT_EQ(events.size(), 6U);
-  for (const Event& event : events) EXPECT_EQ(event.error.message, "gone");
+  for (const Event& event : events) EXPECT_EQ(event.error->message, "gone");
   EXPECT_EQ(bench.scheduler.pool().used(), 0);
   EXPECT_TRUE(bench.plan().empty());
 }

@@ -26,6 +26,9 @@ struct PlannedSequence {
   TokenConstraint* constraint = nullptr;  // of the last row; never with guesses
 };
 
+// Alternatives (logprobs) of one row.
+inline constexpr int kRowAlternativesMax = 64;
+
 // Page `from` is copied to `to`, all layers, before the step.
 struct PageCopy {
   std::int32_t from = 0;
@@ -38,6 +41,7 @@ struct StepPlan {
   std::vector<PlannedSequence> sequences;
   std::vector<kernels::SampleRow> rows;  // in order of sequences and tokens
   std::vector<PageCopy> copies;          // each `to` once, none of them also a `from`
+  int alternatives = 0;                  // of all rows: SampleRow::logprobs
   StepLoad load;
 
   bool empty() const { return sequences.empty(); }
@@ -46,12 +50,22 @@ struct StepPlan {
 struct StepResult {
   std::vector<base::Status> sequences;      // one per planned sequence; an error ends it alone
   std::vector<kernels::SampleResult> rows;  // one per plan row; of use when its status is kOk
+  std::vector<kernels::TopLogprob> top;     // room for what rows point to
+
+  // As StepRunner::run wants it.
+  void reset(const StepPlan& plan) {
+    sequences.clear();
+    sequences.resize(plan.sequences.size());
+    rows.clear();
+    rows.resize(plan.rows.size());
+    top.resize(static_cast<std::size_t>(plan.alternatives));
+  }
 };
 
 class StepRunner {
  public:
   virtual ~StepRunner() = default;
-  // Engine thread. `result` comes with one default entry per planned sequence and row. A throw
+  // Engine thread. `result` comes reset for the plan. A throw
   // ends all requests and the engine (kEngineUnavailable), not the process.
   virtual void run(const StepPlan& plan, StepResult& result) = 0;
 };

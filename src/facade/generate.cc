@@ -189,7 +189,7 @@ class Generation {
     for (const engine::Event& event : events) {
       if (event.is_end()) {
         answer.running = false;
-        if (event.reason == engine::FinishReason::kError) return std::unexpected(event.error);
+        if (event.reason == engine::FinishReason::kError) return std::unexpected(*event.error);
         if (answer.done) return {};
         VSURGE_TRY(answer.text.finish(fresh));
         finish(answer, reason_text(event.reason));

@@ -19,7 +19,6 @@ struct TopLogprob {
   int32_t token;
   float logprob;
 };
-constexpr int kTopLogprobsMax = 20;
 
 // What decides a row; the order in which the fields apply stands at SampleFunction. Random numbers
 // are counter-based, from (seed, position), so a row's token depends on nothing else: not on other
@@ -41,8 +40,9 @@ struct SampleRow {
   int32_t edits_count = 0;
   const LogitEdit* step_edits = nullptr;  // after `edits`; each token at most once
   int32_t step_edits_count = 0;
-  int32_t logprobs = -1;      // alternatives wanted, 0..kTopLogprobsMax; -1 = no logarithms
+  int32_t logprobs = -1;      // alternatives wanted; -1 = no logarithms
   int32_t scored_token = -1;  // >= 0: nothing is drawn, this token's logprobs are told
+  TopLogprob* top = nullptr;  // [logprobs] where the alternatives go; nullptr = nowhere
 };
 constexpr float kGreedyTemperature = 1e-5F;
 
@@ -55,10 +55,10 @@ enum class SampleStatus : uint8_t {
 struct SampleResult {
   int32_t token;  // -1 unless kOk
   SampleStatus status;
-  int32_t rank = 0;                      // with logprobs: tokens with a greater logit, plus 1
-  float logprob = 0;                     // with logprobs: of the logits as they came in
-  int32_t top_count = 0;                 // SampleRow::logprobs, less for a small vocabulary
-  TopLogprob top[kTopLogprobsMax] = {};  // descending, ties by lowest id
+  int32_t rank = 0;                 // with logprobs: tokens with a greater logit, plus 1
+  float logprob = 0;                // with logprobs: of the logits as they came in
+  int32_t top_count = 0;            // SampleRow::logprobs, less for a small vocabulary
+  const TopLogprob* top = nullptr;  // SampleRow::top: descending, ties by lowest id
 };
 
 // Eight-byte elements of scratch that one row needs.

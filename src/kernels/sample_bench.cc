@@ -53,6 +53,8 @@ void sample_rows(benchmark::State& state, IsaLevel level, Shape shape, Chain cha
   for (int i = 0; i < chain.edits; ++i) edits.push_back({i * 293 % kVocabulary, 0, 1.1F, 0.4F});
   chain.row.edits = edits.data();
   chain.row.edits_count = chain.edits;
+  std::vector<TopLogprob> top(20);
+  chain.row.top = top.data();
   std::vector<std::uint64_t> scratch(sample_scratch(kVocabulary));
   const SampleFunction sample = table(level).sample;
   for (auto _ : state) {

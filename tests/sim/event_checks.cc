@@ -1,5 +1,6 @@
 // What comes back must be what each request becomes alone, once, in order.
 #include <algorithm>
+#include <array>
 #include <bit>
 
 #include "tests/sim/world.h"
@@ -43,6 +44,7 @@ class EventCheck {
   void take_token();
   void take_end();
   void take_own_end();
+  bool failed_with(base::ErrorCode code) const;
   bool is_expected_error(const Outcome& next) const;
   void note_end(const Outcome& next);
   void note_fault(int position);
@@ -72,8 +74,9 @@ void EventCheck::check_logprobs(Chain chain, TokenId token, std::optional<int> w
     return;
   }
   if (!event_.logprobs) return report("no logprobs");
+  std::array<kernels::TopLogprob, kTopLogprobsMax> top;
   const kernels::SampleResult right =
-      Model::scores(chain, token, *wanted, world_.options().vocabulary);
+      Model::scores(chain, token, *wanted, world_.options().vocabulary, top.data());
   const Logprobs& got = *event_.logprobs;
   const bool same =
       got.logprob == right.logprob && got.rank == right.rank &&
@@ -119,13 +122,17 @@ void EventCheck::take_token() {
   world_.queue.charge(story_.spec->client, 2);
 }
 
+bool EventCheck::failed_with(base::ErrorCode code) const {
+  return event_.reason == FinishReason::kError && event_.error && event_.error->code == code;
+}
+
 void EventCheck::take_end() {
   if (choice_.expected_end.set) {
     const ExpectedEnd& end = choice_.expected_end;
     if (end.reason != event_.reason ||
-        (end.reason == FinishReason::kError && end.code != event_.error.code)) {
-      report("ended with {} ({}), expected {}", number_of(event_.reason), event_.error.message,
-             number_of(end.reason));
+        (end.reason == FinishReason::kError && !failed_with(end.code))) {
+      report("ended with {} ({}), expected {}", number_of(event_.reason),
+             event_.error ? event_.error->message : "", number_of(end.reason));
     }
     choice_.expected_end.set = false;
     --world_.pending_ends;
@@ -164,27 +171,26 @@ void EventCheck::take_own_end() {
   }
   if (event_.reason != FinishReason::kError || !is_expected_error(next)) {
     report("ended with {} at {}: {}", number_of(event_.reason), choice_.tokens.size(),
-           event_.error.message);
+           event_.error ? event_.error->message : "");
   }
   note_end(next);
 }
 
 bool EventCheck::is_expected_error(const Outcome& next) const {
-  if (choice_.injected) return event_.error.code == kStatusFault;
+  if (choice_.injected) return failed_with(kStatusFault);
   if (choice_.sampled_rows > 0 && story_.spec->constrained &&
       ChainConstraint::mask_fails(choice_.mask)) {
-    return event_.error.code == kConstraintFault;
+    return failed_with(kConstraintFault);
   }
   if (choice_.scored < story_.prompt) {  // the row of a token of the prompt
     for (const FaultKind kind : {FaultKind::kNotFinite, FaultKind::kNothingAllowed}) {
       if (!Model::fails_at(story_, event_.choice, choice_.scored, kind)) continue;
       world_.seen.note(Situation::kFaultInPromptRow);
-      return event_.error.code == base::ErrorCode::kNumericalError;
+      return failed_with(base::ErrorCode::kNumericalError);
     }
     return false;
   }
-  return next.kind == Outcome::Kind::kError && next.code == event_.error.code &&
-         choice_.sampled_rows > 0;
+  return next.kind == Outcome::Kind::kError && failed_with(next.code) && choice_.sampled_rows > 0;
 }
 
 void EventCheck::note_end(const Outcome& next) {

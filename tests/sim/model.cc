@@ -104,7 +104,8 @@ float Model::logit(Chain chain, std::uint64_t draw, TokenId token) {
   return static_cast<float>(hash >> 40) * 0x1p-20F - 8.0F;
 }
 
-kernels::SampleResult Model::scores(Chain chain, TokenId token, int logprobs, int vocabulary) {
+kernels::SampleResult Model::scores(Chain chain, TokenId token, int logprobs, int vocabulary,
+                                    kernels::TopLogprob* top) {
   kernels::SampleResult result{};
   result.token = token;
   if (logprobs < 0) return result;
@@ -112,8 +113,9 @@ kernels::SampleResult Model::scores(Chain chain, TokenId token, int logprobs, in
   result.logprob = -static_cast<float>(hash >> 56);
   result.rank = 1 + static_cast<std::int32_t>(hash % 5);
   result.top_count = std::min(logprobs, vocabulary);
+  result.top = top;
   for (int i = 0; i < result.top_count; ++i) {
-    result.top[i] = {static_cast<std::int32_t>((hash >> 8) % 1024) + i, -static_cast<float>(i)};
+    top[i] = {static_cast<std::int32_t>((hash >> 8) % 1024) + i, -static_cast<float>(i)};
   }
   return result;
 }

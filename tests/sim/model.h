@@ -125,7 +125,8 @@ class Model {
   // What the model would say after `chain`; for plain rows.
   TokenId plain_token(Chain chain, TokenId last, std::uint64_t draw) const;
   static float logit(Chain chain, std::uint64_t draw, TokenId token);
-  static kernels::SampleResult scores(Chain chain, TokenId token, int logprobs, int vocabulary);
+  static kernels::SampleResult scores(Chain chain, TokenId token, int logprobs, int vocabulary,
+                                      kernels::TopLogprob* top);
   // What decides the draw: of a row but for the position, and of the parameters it is made from.
   static std::uint64_t draw_of(const kernels::SampleRow& row);
   static std::uint64_t draw_of(const SamplingParams& sampling, std::uint64_t seed);

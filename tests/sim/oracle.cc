@@ -23,6 +23,7 @@ Oracle::Part Oracle::part_of(const PlannedSequence& planned) {
 
 // The plan has passed Checks::plan: tickets, choices and ranges are right.
 void Oracle::run(const StepPlan& plan, StepResult& result) {
+  room_ = result.top;
   copy_pages(plan);
   for (const PlannedSequence& planned : plan.sequences) write(part_of(planned));
   if (fault_.found()) return;
@@ -170,7 +171,10 @@ void Oracle::draw_rows(const Part& part, const StepPlan& plan, StepResult& resul
     const int position = part.end - part.planned.rows + i;
     check_row(part, row, position);
     const bool last = i + 1 == part.planned.rows;
+    const auto room = static_cast<std::size_t>(std::max(0, row.logprobs));
+    if (room > room_.size()) return fault_.report("no room for {} alternatives", room);
     result.rows[at] = draw(part, row, position, masked && last ? mask.data() : nullptr);
+    room_ = room_.subspan(room);
     if (result.rows[at].status != kernels::SampleStatus::kNotFinite) continue;
     part.choice.unsound_step = plan.step;
     const auto place = static_cast<std::size_t>(position);
@@ -207,7 +211,7 @@ kernels::SampleResult Oracle::draw(const Part& part, const kernels::SampleRow& r
     }
     if (fails(FaultKind::kBadToken)) token = scenario_.options.vocabulary + part.planned.choice;
   }
-  return Model::scores(last.chain, token, row.logprobs, scenario_.options.vocabulary);
+  return Model::scores(last.chain, token, row.logprobs, scenario_.options.vocabulary, room_.data());
 }
 
 // As kernels/sample.h says.

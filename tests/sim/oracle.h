@@ -107,6 +107,7 @@ class Oracle final : public StepRunner {
   const std::size_t size_;  // of a page
   std::vector<Slot> slots_;
   std::vector<bool> poisoned_;
+  std::span<kernels::TopLogprob> room_;  // for the alternatives of the rows to come
   std::uint32_t weights_ = 0;
 };
 

@@ -287,8 +287,7 @@ void Simulation::step(bool aborts) {
     world.seen.note(Situation::kAbortInPlan);
     return abort();
   }
-  result_.sequences.assign(plan.sequences.size(), {});
-  result_.rows.assign(plan.rows.size(), {});
+  result_.reset(plan);
   world.oracle.run(plan, result_);
   if (world.fault.found()) return;
   remember(plan);

@@ -256,7 +256,7 @@ SampleResult sample(float* logits, int32_t vocabulary, const SampleRow& row, uin
     const bool shared = !scored && !changes && row.temperature == 1.0f && row.top_k == 0;
     if (shared) weighed = weigh_rows(work, max, 1.0f, 0.0f);
     log_total = natural_log(shared ? weighed : exp_sum(work, max));
-    find_top(work, row.logprobs, max, log_total, result);
+    find_top(work, row, max, log_total, result);
     if (scored) {
       score(work, logits, row.scored_token, max, log_total, result);
       return result;

@@ -88,18 +88,18 @@ inline float logprob_of(float logit, float max, double log_total) {
   return static_cast<float>(static_cast<double>(logit) - static_cast<double>(max) - log_total);
 }
 
-inline void find_top(const SampleWork& work, int32_t wanted, float max, double log_total,
+inline void find_top(const SampleWork& work, const SampleRow& row, float max, double log_total,
                      SampleResult& result) {
-  if (wanted > kTopLogprobsMax) wanted = kTopLogprobsMax;
-  if (wanted > work.vocabulary) wanted = work.vocabulary;
-  if (wanted <= 0) return;
+  const int32_t wanted = row.logprobs < work.vocabulary ? row.logprobs : work.vocabulary;
+  if (wanted <= 0 || row.top == nullptr) return;
   int32_t count = gather_logits(work, reached_by(work, wanted), wanted);
   if (count > wanted) count = keep_first(work.keys, count, wanted);
   sort_descending(work.keys, 0, count);
   result.top_count = count;
+  result.top = row.top;
   for (int32_t i = 0; i < count; ++i) {
     const float logit = value_of(work.keys[i]);
-    result.top[i] = {token_of(work.keys[i]), logprob_of(logit, max, log_total)};
+    row.top[i] = {token_of(work.keys[i]), logprob_of(logit, max, log_total)};
   }
 }
 
