@@ -105,6 +105,7 @@ struct Steps {
     plan.rows.reserve(4);
     result.rows.reserve(4);
     result.sequences.reserve(4);
+    result.top.reserve(4 * 20);
   }
 
   void add(int sequence, int first, int count) {
@@ -117,27 +118,26 @@ struct Steps {
     planned.samples = true;
     planned.rows = 1;
     planned.first_row = static_cast<int>(plan.rows.size());
-    const kernels::SampleRow rows[] = {{0.0F, 1.0F, 0.0F, 0, 1, 2, nullptr},
-                                       {1.0F, 1.0F, 0.0F, 0, 1, 2, nullptr},
-                                       {0.8F, 0.9F, 0.05F, 40, 1, 2, nullptr},
-                                       {1.2F, 0.7F, 0.0F, 0, 1, 2, nullptr}};
-    plan.rows.push_back(rows[sequence]);
-    plan.rows.back().logprobs = sequence == 2 ? 20 : -1;
+    static constexpr kernels::SampleRow kRows[] = {{0.0F, 1.0F, 0.0F, 0, 1, 2, nullptr},
+                                                   {1.0F, 1.0F, 0.0F, 0, 1, 2, nullptr},
+                                                   {0.8F, 0.9F, 0.05F, 40, 1, 2, nullptr},
+                                                   {1.2F, 0.7F, 0.0F, 0, 1, 2, nullptr}};
+    const int logprobs = sequence == 2 ? 20 : -1;
+    plan.rows.push_back({.sampling = &kRows[sequence], .position = 2, .logprobs = logprobs});
+    plan.alternatives += std::max(0, logprobs);
     if (sequence == 1) planned.constraint = &constraint;
     plan.load.tokens += count;
   }
 
   void run(engine::Executor& executor) {
-    result.sequences.clear();
-    result.sequences.resize(plan.sequences.size());
-    result.rows.clear();
-    result.rows.resize(plan.rows.size());
+    result.reset(plan);
     executor.run(plan, result);
     for (const auto& row : result.rows) {
       sampled += row.status == kernels::SampleStatus::kOk && row.token >= 0 ? 1 : 0;
     }
     plan.sequences.clear();
     plan.rows.clear();
+    plan.alternatives = 0;
     plan.load = {};
   }
 

@@ -216,8 +216,8 @@ void ScriptedRunner::run(const engine::StepPlan& plan, engine::StepResult& resul
     if (!planned.samples) continue;
     std::size_t& said = said_[planned.ticket];
     if (static_cast<int>(said) == fail_at) {
-      result.sequences[i] =
-          base::fail(base::ErrorCode::kNumericalError, "not a number in the logits");
+      result.sequences[i] = engine::fault_of(
+          base::fail(base::ErrorCode::kNumericalError, "not a number in the logits"));
       continue;
     }
     const std::size_t at = endless ? said % script.size() : said;

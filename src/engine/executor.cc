@@ -77,7 +77,7 @@ void Executor::fill_masks(const StepPlan& plan, StepResult& result) {
     kernels::SampleRow& row = rows_[static_cast<std::size_t>(planned.first_row + planned.rows - 1)];
     const auto words = std::span(masks_).subspan(i * mask_words_, mask_words_);
     std::fill(words.begin(), words.end(), 0U);
-    result.sequences[i] = planned.constraint->fill_mask(words);
+    result.sequences[i] = fault_of(planned.constraint->fill_mask(words));
     if (row.allowed_tokens != nullptr) {
       for (std::size_t word = 0; word < mask_words_; ++word) {
         words[word] &= row.allowed_tokens[word];
@@ -109,7 +109,8 @@ void Executor::run(const StepPlan& plan, StepResult& result) {
         logit_rows_.size() <= static_cast<std::size_t>(limits_.logit_rows_max));
   for (const PageCopy& copy : plan.copies) model_.copy_page(copy.from, copy.to);
   // Masks are made while the model runs.
-  rows_.assign(plan.rows.begin(), plan.rows.end());
+  rows_.clear();
+  for (const PlannedRow& row : plan.rows) rows_.push_back(row.sample_row());
   point_to(result.top);
   masks_job_ = {this, &plan, &result};
   const bool masks = std::ranges::any_of(plan.sequences, [](const PlannedSequence& planned) {

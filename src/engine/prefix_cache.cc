@@ -28,10 +28,8 @@ PrefixCache::PrefixCache(int pages, int page_size, int hash_bits)
   // At most half full, so that chains stay short.
   const std::size_t slots = std::bit_ceil(2 * count);
   mask_ = slots - 1;
-  table_.assign(slots, -1);
-  hashes_.resize(count);
-  ids_.resize(count);
-  before_.resize(count);
+  table_.resize(slots);
+  entries_.resize(count);
   tokens_.resize(count * static_cast<std::size_t>(page_size));
 }
 
@@ -61,15 +59,24 @@ std::span<const TokenId> PrefixCache::tokens_of(std::int32_t page) const {
   return std::span(tokens_).subspan(static_cast<std::size_t>(page) * size, size);
 }
 
+void PrefixCache::prefetch(PrefixId before, std::span<const TokenId> tokens,
+                           std::int32_t page) const {
+  const auto index = static_cast<std::size_t>(page);
+  __builtin_prefetch(&table_[home(hash(before, tokens))], 1);
+  __builtin_prefetch(&entries_[index], 1);
+  __builtin_prefetch(tokens_of(page).data(), 1);
+}
+
 PrefixCache::Hit PrefixCache::find(PrefixId before, std::span<const TokenId> tokens) const {
   const std::uint64_t wanted = hash(before, tokens);
-  for (std::size_t slot = home(wanted); table_[slot] >= 0; slot = (slot + 1) & mask_) {
-    const std::int32_t page = table_[slot];
-    const auto index = static_cast<std::size_t>(page);
-    if (hashes_[index] != wanted || before_[index] != before) continue;
+  for (std::size_t slot = home(wanted); table_[slot].page >= 0; slot = (slot + 1) & mask_) {
+    if (table_[slot].tag != tag_of(wanted)) continue;
+    const std::int32_t page = table_[slot].page;
+    const Entry& entry = entries_[static_cast<std::size_t>(page)];
+    if (entry.hash != wanted || entry.before != before) continue;
     const auto held = tokens_of(page);
     if (std::equal(held.begin(), held.end(), tokens.begin(), tokens.end())) {
-      return {page, ids_[index]};
+      return {page, entry.id};
     }
   }
   return {};
@@ -77,14 +84,13 @@ PrefixCache::Hit PrefixCache::find(PrefixId before, std::span<const TokenId> tok
 
 PrefixId PrefixCache::insert(PrefixId before, std::span<const TokenId> tokens, std::int32_t page) {
   const auto index = static_cast<std::size_t>(page);
-  CHECK(tokens.size() == static_cast<std::size_t>(page_size_) && ids_[index] == 0);
+  Entry& entry = entries_[index];
+  CHECK(tokens.size() == static_cast<std::size_t>(page_size_) && entry.id == 0);
   const std::uint64_t value = hash(before, tokens);
   std::size_t slot = home(value);
-  while (table_[slot] >= 0) slot = (slot + 1) & mask_;
-  table_[slot] = page;
-  hashes_[index] = value;
-  before_[index] = before;
-  ids_[index] = ++last_id_;
+  while (table_[slot].page >= 0) slot = (slot + 1) & mask_;
+  table_[slot] = {page, tag_of(value)};
+  entry = {value, ++last_id_, before};
   std::copy(tokens.begin(), tokens.end(),
             tokens_.begin() + static_cast<std::ptrdiff_t>(index * tokens.size()));
   ++size_;
@@ -93,41 +99,41 @@ PrefixId PrefixCache::insert(PrefixId before, std::span<const TokenId> tokens, s
 
 // Closes the gap: whoever was pushed beyond it from a place at or before it moves up.
 void PrefixCache::erase(std::int32_t page) {
-  const auto index = static_cast<std::size_t>(page);
-  CHECK(ids_[index] != 0, "page {} is not in the cache", page);
-  std::size_t gap = home(hashes_[index]);
-  while (table_[gap] != page) gap = (gap + 1) & mask_;
-  for (std::size_t slot = (gap + 1) & mask_; table_[slot] >= 0; slot = (slot + 1) & mask_) {
-    const std::size_t at = home(hashes_[static_cast<std::size_t>(table_[slot])]);
+  Entry& entry = entries_[static_cast<std::size_t>(page)];
+  CHECK(entry.id != 0, "page {} is not in the cache", page);
+  std::size_t gap = home(entry.hash);
+  while (table_[gap].page != page) gap = (gap + 1) & mask_;
+  for (std::size_t slot = (gap + 1) & mask_; table_[slot].page >= 0; slot = (slot + 1) & mask_) {
+    const std::size_t at = home(entries_[static_cast<std::size_t>(table_[slot].page)].hash);
     if (((slot - at) & mask_) < ((slot - gap) & mask_)) continue;
     table_[gap] = table_[slot];
     gap = slot;
   }
-  table_[gap] = -1;
-  ids_[index] = 0;
+  table_[gap] = {};
+  entry.id = 0;
   --size_;
 }
 
 void PrefixCache::clear() {
-  std::fill(table_.begin(), table_.end(), -1);
-  std::fill(ids_.begin(), ids_.end(), 0);
+  std::fill(table_.begin(), table_.end(), Slot{});
+  for (Entry& entry : entries_) entry.id = 0;
   roots_.clear();
   size_ = 0;
 }
 
 std::string PrefixCache::audit() const {
   int found = 0;
-  for (std::size_t slot = 0; slot < table_.size(); ++slot) {
-    if (table_[slot] < 0) continue;
+  for (const Slot& slot : table_) {
+    if (slot.page < 0) continue;
     ++found;
-    const auto index = static_cast<std::size_t>(table_[slot]);
-    if (ids_[index] == 0) return fmt::format("page {} is in the table, but has no name", index);
-    const Hit hit = find(before_[index], tokens_of(table_[slot]));
-    if (hit.page != table_[slot]) {
-      return fmt::format("page {} is not found, {} is", index, hit.page);
+    const Entry& entry = entries_[static_cast<std::size_t>(slot.page)];
+    if (entry.id == 0) return fmt::format("page {} is in the table, but has no name", slot.page);
+    const Hit hit = find(entry.before, tokens_of(slot.page));
+    if (hit.page != slot.page) {
+      return fmt::format("page {} is not found, {} is", slot.page, hit.page);
     }
   }
-  const auto named = std::count_if(ids_.begin(), ids_.end(), [](PrefixId id) { return id != 0; });
+  const auto named = std::ranges::count_if(entries_, [](const Entry& e) { return e.id != 0; });
   if (found != size_ || named != size_) {
     return fmt::format("{} pages in the table, {} named, {} counted", found, named, size_);
   }

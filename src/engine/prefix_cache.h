@@ -30,12 +30,16 @@ class PrefixCache {
     std::int32_t page = -1;  // -1 = none
     PrefixId id = 0;
   };
+  // Brings near what find, and insert of `page`, will ask for.
+  void prefetch(PrefixId before, std::span<const TokenId> tokens, std::int32_t page) const;
   // The page with these tokens (a full page of them) after `before`.
   Hit find(PrefixId before, std::span<const TokenId> tokens) const;
   // `page` now holds them; they must not be in the table, nor the page.
   PrefixId insert(PrefixId before, std::span<const TokenId> tokens, std::int32_t page);
 
-  bool contains(std::int32_t page) const { return ids_[static_cast<std::size_t>(page)] != 0; }
+  bool contains(std::int32_t page) const {
+    return entries_[static_cast<std::size_t>(page)].id != 0;
+  }
   // The page's content is about to be lost.
   void erase(std::int32_t page);
   // Forgets all; ids given out so far lead nowhere from now on.
@@ -48,6 +52,20 @@ class PrefixCache {
  private:
   friend struct PrefixCachePeer;  // tests plant faults
 
+  // Of a page; its tokens are beside it.
+  struct Entry {
+    std::uint64_t hash = 0;
+    PrefixId id = 0;  // 0 = not in the table
+    PrefixId before = 0;
+  };
+  struct Slot {
+    std::int32_t page = -1;  // -1 = empty
+    std::uint32_t tag = 0;   // upper half of the hash: strangers are told without their entry
+  };
+  static constexpr std::uint32_t tag_of(std::uint64_t hash) {
+    return static_cast<std::uint32_t>(hash >> 32);
+  }
+
   std::uint64_t hash(PrefixId before, std::span<const TokenId> tokens) const;
   std::span<const TokenId> tokens_of(std::int32_t page) const;
   std::size_t home(std::uint64_t hash) const { return static_cast<std::size_t>(hash) & mask_; }
@@ -55,11 +73,9 @@ class PrefixCache {
   const int page_size_;
   const std::uint64_t hash_mask_;
   std::size_t mask_ = 0;
-  std::vector<std::int32_t> table_;    // open addressing; -1 = empty
-  std::vector<std::uint64_t> hashes_;  // [pages]
-  std::vector<PrefixId> ids_;          // [pages]; 0 = not in the table
-  std::vector<PrefixId> before_;       // [pages]
-  std::vector<TokenId> tokens_;        // [pages, page_size]
+  std::vector<Slot> table_;      // open addressing
+  std::vector<Entry> entries_;   // [pages]
+  std::vector<TokenId> tokens_;  // [pages, page_size]
   std::unordered_map<std::string, PrefixId> roots_;
   PrefixId last_id_ = 0;
   int size_ = 0;

@@ -29,9 +29,8 @@ class Scene {
     planned.rows = rows;
     planned.first_row = static_cast<int>(plan_.rows.size());
     for (int i = 0; i < rows; ++i) {
-      kernels::SampleRow& row = plan_.rows.emplace_back();
-      row.temperature = 1.0F;
-      row.top_p = 0.95F;
+      PlannedRow& row = plan_.rows.emplace_back();
+      row.sampling = &sampling_;
       row.position = static_cast<std::uint64_t>(first + count);
       row.logprobs = kTopLogprobsMax;
       plan_.alternatives += row.logprobs;
@@ -67,6 +66,7 @@ class Scene {
   const std::vector<TokenId> tokens_;
   std::vector<std::int32_t> pages_;
   std::size_t pages_taken_ = 0;
+  const kernels::SampleRow sampling_{1.0F, 0.95F, 0.0F, 0, 1, 0, nullptr};
   StepPlan plan_;
 };
 

@@ -18,7 +18,6 @@ kernels::SampleRow row_of(const SamplingParams& sampling, std::uint64_t seed) {
   row.top_n_sigma = sampling.top_n_sigma;
   row.xtc_probability = sampling.xtc.probability;
   row.xtc_threshold = sampling.xtc.threshold;
-  row.logprobs = sampling.logprobs.value_or(-1);
   return row;
 }
 
@@ -47,6 +46,7 @@ std::unique_ptr<Group> make_group(const EngineOptions& options, Ticket ticket, R
     s.scored = sampling.prompt_logprobs && choice == 0 ? 1 : s.length;
     const auto index = static_cast<std::size_t>(choice);
     if (index < request.constraints.size()) s.constraint = std::move(request.constraints[index]);
+    s.guesses = sampling.speculative_tokens > 0 && !s.sampler && !s.constraint;
     group->choices.push_back(std::move(sequence));
   }
   group->alive = sampling.n;
@@ -74,7 +74,6 @@ Scheduler::Scheduler(const EngineOptions& options)
   plan_.copies.reserve(most);
   found_pages_.reserve(static_cast<std::size_t>(pages_for(sequence_tokens_max(options))));
   events_.reserve(2 * most);
-  published_.reserve(2 * most);
 }
 
 Scheduler::~Scheduler() = default;
@@ -201,7 +200,13 @@ void Scheduler::end(Sequence& sequence, Event event) {
       ++metrics_.requests_failed;
       break;
   }
-  events_.push_back(std::move(event));
+  append_event() = std::move(event);
+}
+
+Event& Scheduler::append_event() {
+  if (published_) events_.clear();
+  published_ = false;
+  return events_.emplace_back();
 }
 
 // From the last page to the first: of those that stay in the cache a page is then never older than
@@ -239,9 +244,9 @@ void Scheduler::forget(Ticket ticket) {
 
 std::span<const Event> Scheduler::flush() {
   CHECK(!in_hand_);
-  published_.clear();
-  published_.swap(events_);
-  return published_;
+  if (published_) events_.clear();
+  published_ = true;
+  return events_;
 }
 
 void Scheduler::abort_all(FinishReason reason, const base::Error& error) {

@@ -128,6 +128,7 @@ class Scheduler {
   void append_rows(Sequence& sequence, PlannedSequence& planned, int guesses);
 
   // scheduler_commit.cc
+  void prefetch_commit(std::size_t place) const;
   void commit_one(Sequence& sequence, const PlannedSequence& planned, const StepResult& result);
   void score_prompt(Sequence& sequence, const PlannedSequence& planned, const StepResult& result);
   void take_tokens(Sequence& sequence, const PlannedSequence& planned, const StepResult& result);
@@ -139,6 +140,7 @@ class Scheduler {
 
   // scheduler.cc
   void take_back(Group& group);
+  Event& append_event();
   void end(Sequence& sequence, Event event);
   void end_group(Group& group, FinishReason reason, const base::Error& error);
   void sweep();
@@ -165,7 +167,7 @@ class Scheduler {
   const Sequence* blocked_ = nullptr;
   int blocked_pages_ = 0;
   std::vector<Event> events_;
-  std::vector<Event> published_;
+  bool published_ = false;  // events_ are those of the last flush
   std::uint64_t arrivals_ = 0;
   EngineMetrics metrics_;
 };

@@ -51,7 +51,7 @@ TEST(SchedulerChoices, EachHasItsSeedAndTheFirstThatOfARequestWithOne) {
   std::vector<std::uint64_t> seeds;
   const auto take_seeds = [&] {
     const StepPlan& plan = bench.plan();
-    for (const kernels::SampleRow& row : plan.rows) seeds.push_back(row.seed);
+    for (const PlannedRow& row : plan.rows) seeds.push_back(row.sampling->seed);
     bench.commit(plan);
   };
   take_seeds();

@@ -27,6 +27,21 @@ std::shared_ptr<const Logprobs> logprobs_of(const kernels::SampleResult& sampled
 
 }  // namespace
 
+// What is needed of a sequence that is near already.
+void Scheduler::prefetch_commit(std::size_t place) const {
+  const Sequence& s = *planned_[place];
+  const PlannedSequence& planned = plan_.sequences[place];
+  const TokenId* end = planned.tokens.data() + planned.tokens.size();
+  __builtin_prefetch(end, 1);
+  prefetch(*s.group);
+  const int computed = std::min(planned.first + static_cast<int>(planned.tokens.size()), s.length);
+  if (!s.publishes || (s.published + 1) * options_.page_size > computed) return;
+  const auto size = static_cast<std::size_t>(options_.page_size);
+  const auto page = static_cast<std::size_t>(s.published);
+  cache_.prefetch(s.prefix, std::span<const TokenId>(s.tokens).subspan(page * size, size),
+                  std::max(0, s.pages[page]));
+}
+
 std::span<const Event> Scheduler::commit(const StepResult& result, base::Nanoseconds now) {
   CHECK(in_hand_);
   CHECK(result.sequences.size() == planned_.size() && result.rows.size() == plan_.rows.size());
@@ -35,10 +50,12 @@ std::span<const Event> Scheduler::commit(const StepResult& result, base::Nanosec
   bool any_ended = false;
   for (std::size_t i = 0; i < planned_.size(); ++i) {
     Sequence& s = *planned_[i];
-    if (const base::Status& status = result.sequences[i]; status) {
+    if (i + 2 * kPrefetchAhead < planned_.size()) prefetch(*planned_[i + 2 * kPrefetchAhead]);
+    if (i + kPrefetchAhead < planned_.size()) prefetch_commit(i + kPrefetchAhead);
+    if (const Fault& fault = result.sequences[i]; !fault) {
       commit_one(s, plan_.sequences[i], result);
     } else {
-      end(s, error_event(status.error()));
+      end(s, error_event(*fault));
     }
     any_ended |= s.place == Place::kEnded;
     if (s.group->held && s.choice == 0) release_held(*s.group);
@@ -85,7 +102,7 @@ void Scheduler::score_prompt(Sequence& sequence, const PlannedSequence& planned,
     if (sampled.status != kernels::SampleStatus::kOk) {
       return end(sequence, error_event(row_error(sampled, position + 1)));
     }
-    Event& event = events_.emplace_back();
+    Event& event = append_event();
     event.ticket = planned.ticket;
     event.choice = sequence.choice;
     event.kind = EventKind::kPromptLogprobs;
@@ -153,7 +170,7 @@ bool Scheduler::take_token(Sequence& sequence, const kernels::SampleResult& samp
   }
   ++sequence.length;
   observe_token(sequence);
-  Event& event = events_.emplace_back();
+  Event& event = append_event();
   event.ticket = sequence.group->ticket;
   event.choice = sequence.choice;
   event.token = token;

@@ -42,7 +42,7 @@ struct Bench {
   StepResult result_of(const StepPlan& plan) const {
     StepResult result;
     result.sequences.resize(plan.sequences.size());
-    for (const kernels::SampleRow& row : plan.rows) {
+    for (const PlannedRow& row : plan.rows) {
       kernels::SampleResult& sampled = result.rows.emplace_back();
       sampled.status = kernels::SampleStatus::kOk;
       sampled.token = row.scored_token >= 0 ? row.scored_token

@@ -99,8 +99,8 @@ int Scheduler::chunk_in_time(int most, int computed, const Left& left) const {
 // Appends guesses of what comes after the tokens of a decoding sequence, and their pages; nobody
 // has to give way for them.
 int Scheduler::guess(Sequence& sequence, Left& left) {
+  if (!sequence.guesses) return 0;
   const SamplingParams& sampling = sequence.group->sampling;
-  if (sampling.speculative_tokens == 0 || sequence.sampler || sequence.constraint) return 0;
   // Prompts come first: guesses are worth less.
   const bool others_read = left.prompts < options_.max_concurrent_prefill || !queue_.empty();
   const int tokens = left.prompt_tokens - (others_read ? kChunkMin : 0);
@@ -128,6 +128,8 @@ int Scheduler::guess(Sequence& sequence, Left& left) {
 void Scheduler::plan_running(Left& left) {
   // Walking in order, those who may have to give way are always still unplanned.
   for (std::size_t i = 0; i < running_.size();) {
+    if (i + 2 * kPrefetchAhead < running_.size()) prefetch(*running_[i + 2 * kPrefetchAhead]);
+    if (i + kPrefetchAhead < running_.size()) prefetch(*running_[i + kPrefetchAhead]->group);
     Sequence& s = *running_[i];
     const bool decodes = s.remaining() == 1;
     const int count = chunk(s, s.computed, left);
@@ -394,14 +396,17 @@ void Scheduler::append_rows(Sequence& sequence, PlannedSequence& planned, int gu
     planned.rows = guesses + 1;
   }
   for (int position = end - planned.rows; position < end; ++position) {
-    kernels::SampleRow& row = plan_.rows.emplace_back(sequence.row);
+    PlannedRow& row = plan_.rows.emplace_back();
+    row.sampling = &sequence.row;
     row.position = static_cast<std::uint64_t>(position) + 1;
+    row.logprobs = sequence.group->sampling.logprobs.value_or(-1);
     const auto next = static_cast<std::size_t>(position) + 1;
     if (position + 1 < prompt) {
       row.scored_token = sequence.tokens[next];
       row.logprobs = *sequence.group->sampling.prompt_logprobs;
     } else if (sequence.sampler) {
-      sequence.sampler->prepare(std::span<const TokenId>(sequence.tokens).first(next), row);
+      sequence.sampler->prepare(std::span<const TokenId>(sequence.tokens).first(next),
+                                sequence.row);
     }
     plan_.alternatives += std::max(0, row.logprobs);
   }

@@ -226,7 +226,7 @@ TEST(Scheduler, AFailedSequenceEndsAlone) {
   bench.add(1, request(2, 2));
   bench.add(2, request(2, 2));
   StepResult result = bench.result_of(bench.plan());
-  result.sequences[1] = base::fail(base::ErrorCode::kInternal, "no mask");
+  result.sequences[1] = fault_of(base::fail(base::ErrorCode::kInternal, "no mask"));
   const auto events = bench.scheduler.commit(result, 0);
   ASSERT_EQ(events.size(), 2U);
   EXPECT_EQ(events[1].error->message, "no mask");
@@ -272,7 +272,7 @@ TEST(Scheduler, SeedsAreTheRequestsOwnOrDrawnFromTicket) {
     Request r = request(2, 2);
     r.sampling.seed = own;
     bench.add(ticket, std::move(r));
-    return bench.plan().rows[0].seed;
+    return bench.plan().rows[0].sampling->seed;
   };
   EXPECT_EQ(seed_of(1, 5, 77), 77U);
   EXPECT_EQ(seed_of(2, 6, 77), 77U);

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "engine/request.h"
@@ -29,6 +31,26 @@ struct PlannedSequence {
 // Alternatives (logprobs) of one row.
 inline constexpr int kRowAlternativesMax = 64;
 
+// What decides a row of logits.
+struct PlannedRow {
+  const kernels::SampleRow* sampling = nullptr;  // the sequence's; but for what follows
+  std::uint64_t position = 0;
+  std::int32_t scored_token = -1;
+  std::int32_t logprobs = -1;
+
+  kernels::SampleRow sample_row() const {
+    kernels::SampleRow row = *sampling;
+    row.position = position;
+    row.scored_token = scored_token;
+    row.logprobs = logprobs;
+    if (scored_token >= 0) {  // the prompt is as it is
+      row.edits_count = row.step_edits_count = 0;
+      row.allowed_tokens = nullptr;
+    }
+    return row;
+  }
+};
+
 // Page `from` is copied to `to`, all layers, before the step.
 struct PageCopy {
   std::int32_t from = 0;
@@ -39,16 +61,23 @@ struct PageCopy {
 struct StepPlan {
   std::uint64_t step = 0;
   std::vector<PlannedSequence> sequences;
-  std::vector<kernels::SampleRow> rows;  // in order of sequences and tokens
-  std::vector<PageCopy> copies;          // each `to` once, none of them also a `from`
-  int alternatives = 0;                  // of all rows: SampleRow::logprobs
+  std::vector<PlannedRow> rows;  // in order of sequences and tokens
+  std::vector<PageCopy> copies;  // each `to` once, none of them also a `from`
+  int alternatives = 0;          // of all rows: PlannedRow::logprobs
   StepLoad load;
 
   bool empty() const { return sequences.empty(); }
 };
 
+// nullptr when all is well: a step has thousands of them.
+using Fault = std::unique_ptr<base::Error>;
+
+inline Fault fault_of(base::Status status) {
+  return status ? nullptr : std::make_unique<base::Error>(std::move(status).error());
+}
+
 struct StepResult {
-  std::vector<base::Status> sequences;      // one per planned sequence; an error ends it alone
+  std::vector<Fault> sequences;             // one per planned sequence; an error ends it alone
   std::vector<kernels::SampleResult> rows;  // one per plan row; of use when its status is kOk
   std::vector<kernels::TopLogprob> top;     // room for what rows point to
 

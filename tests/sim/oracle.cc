@@ -32,8 +32,8 @@ void Oracle::run(const StepPlan& plan, StepResult& result) {
     read(part, plan.step);
     if (fault_.found()) return;
     draw_rows(part, plan, result, i);
-    if (result.sequences[i]) result.sequences[i] = status_of(part);
-    if (!result.sequences[i] && result.sequences[i].error().code == kStatusFault) {
+    if (!result.sequences[i]) result.sequences[i] = fault_of(status_of(part));
+    if (result.sequences[i] && result.sequences[i]->code == kStatusFault) {
       part.choice.injected = true;
     }
   }
@@ -164,10 +164,10 @@ void Oracle::draw_rows(const Part& part, const StepPlan& plan, StepResult& resul
                        std::size_t index) {
   std::array<std::uint32_t, (kVocabularyMax + 31) / 32> mask{};
   const bool masked = part.planned.constraint != nullptr && part.planned.samples;
-  if (masked) result.sequences[index] = part.planned.constraint->fill_mask(mask);
+  if (masked) result.sequences[index] = fault_of(part.planned.constraint->fill_mask(mask));
   for (int i = 0; i < part.planned.rows; ++i) {
     const auto at = static_cast<std::size_t>(part.planned.first_row + i);
-    const kernels::SampleRow& row = plan.rows[at];
+    const kernels::SampleRow row = plan.rows[at].sample_row();
     const int position = part.end - part.planned.rows + i;
     check_row(part, row, position);
     const bool last = i + 1 == part.planned.rows;

@@ -272,7 +272,7 @@ void Simulation::remember(const StepPlan& plan) {
     choice.sampled_rows = planned.samples ? planned.rows : 0;
     planned_.push_back({planned.ticket, planned.choice, planned.first,
                         static_cast<int>(planned.tokens.size()), planned.samples,
-                        result_.sequences[i].has_value(), static_cast<int>(choice.tokens.size())});
+                        !result_.sequences[i], static_cast<int>(choice.tokens.size())});
   }
 }
 

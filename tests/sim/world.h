@@ -23,9 +23,11 @@ struct SchedulerPeer {
 
 struct PrefixCachePeer {
   static const auto& roots(const PrefixCache& c) { return c.roots_; }
-  static PrefixId id(const PrefixCache& c, std::size_t page) { return c.ids_[page]; }
-  static PrefixId before(const PrefixCache& c, std::size_t page) { return c.before_[page]; }
-  static std::uint64_t hash(const PrefixCache& c, std::size_t page) { return c.hashes_[page]; }
+  static PrefixId id(const PrefixCache& c, std::size_t page) { return c.entries_[page].id; }
+  static PrefixId before(const PrefixCache& c, std::size_t page) { return c.entries_[page].before; }
+  static std::uint64_t hash(const PrefixCache& c, std::size_t page) {
+    return c.entries_[page].hash;
+  }
   static std::span<const TokenId> tokens(const PrefixCache& c, std::int32_t page) {
     return c.tokens_of(page);
   }
