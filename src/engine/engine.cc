@@ -13,6 +13,7 @@
 
 #include "base/log.h"
 #include "engine/scheduler.h"
+#include "engine/watchdog.h"
 
 namespace vsurge::engine {
 
@@ -74,7 +75,8 @@ struct Engine::State {
   std::mutex control;  // start and stop, one at a time; taken before `mutex`
   std::thread thread;  // guarded by control
   std::atomic<Ticket> last_ticket{0};
-  std::atomic<base::Nanoseconds> step_began{-1};  // -1: no step in hand
+  std::atomic<base::Nanoseconds> step_began{-1};           // -1: no step in hand
+  Watchdog watchdog{step_began, clock, options.watchdog};  // guarded by control, but its count
 
   mutable std::mutex mutex;  // guards all below
   std::condition_variable wake;
@@ -398,6 +400,7 @@ base::Status Engine::start() {
     s.running = true;
   }
   try {
+    s.watchdog.start();
     s.thread = std::thread([&s] { s.loop(); });
   } catch (const std::system_error& error) {
     const std::lock_guard lock(s.mutex);
@@ -428,6 +431,7 @@ void Engine::stop() {
   } else {
     s.end_all(FinishReason::kCancelled, kNoError);  // never started
   }
+  s.watchdog.stop();
 }
 
 void Engine::drain() {
@@ -510,6 +514,7 @@ EngineMetrics Engine::metrics() const {
   metrics.requests_refused = state_->refused;
   const base::Nanoseconds age = began < 0 ? 0 : state_->clock.now() - began;
   metrics.step_age_seconds = seconds(age);
+  metrics.stuck_steps = state_->watchdog.stuck_steps();
   metrics.stuck = age > state_->options.watchdog;
   metrics.failed = state_->failed;
   return metrics;

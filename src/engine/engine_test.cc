@@ -125,6 +125,25 @@ struct Rig {
   Engine engine;
 };
 
+TEST(Engine, AStuckStepIsReported) {
+  EngineOptions o = options();
+  o.watchdog = 20'000'000;
+  Rig rig(o);
+  rig.runner.step_time = 300ms;
+  ASSERT_TRUE(rig.engine.start());
+  const Ticket ticket = rig.submit(request(1));
+  bool seen = false;
+  for (int i = 0; i < 2000 && !seen; ++i) {
+    std::this_thread::sleep_for(1ms);
+    const EngineMetrics metrics = rig.engine.metrics();
+    seen = metrics.stuck && metrics.stuck_steps == 1;
+  }
+  EXPECT_TRUE(seen);
+  EXPECT_EQ(rig.ledger.wait_end(ticket).reason, FinishReason::kLength);
+  EXPECT_FALSE(rig.engine.metrics().stuck);
+  EXPECT_EQ(rig.engine.metrics().stuck_steps, 1U);
+}
+
 TEST(Engine, RunsAndSleepsWhenIdle) {
   Rig rig;
   ASSERT_TRUE(rig.engine.start());

@@ -92,8 +92,9 @@ struct EngineMetrics {
   double run_seconds = 0;
   double commit_seconds = 0;
   double step_age_seconds = 0;  // since the step in hand began; 0 when none is
-  bool stuck = false;           // it is older than the watchdog allows
-  bool failed = false;          // a fault ended the engine; it serves nothing until started again
+  std::uint64_t stuck_steps = 0;
+  bool stuck = false;   // it is older than the watchdog allows
+  bool failed = false;  // a fault ended the engine; it serves nothing until started again
 };
 
 }  // namespace vsurge::engine
