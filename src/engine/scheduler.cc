@@ -72,6 +72,7 @@ Scheduler::Scheduler(const EngineOptions& options)
   plan_.sequences.reserve(most);
   plan_.rows.reserve(static_cast<std::size_t>(logit_rows_max(options)));
   plan_.copies.reserve(most);
+  sources_.reserve(most);
   found_pages_.reserve(static_cast<std::size_t>(pages_for(sequence_tokens_max(options))));
   events_.reserve(2 * most);
 }
@@ -177,6 +178,7 @@ void Scheduler::end(Sequence& sequence, Event event) {
   sequence.place = Place::kEnded;
   if (blocked_ == &sequence) blocked_ = nullptr;
   sequence.tokens.resize(static_cast<std::size_t>(sequence.length));
+  if (event.reason != FinishReason::kError) publish_part(sequence);
   release_pages(sequence);
   event.ticket = group.ticket;
   event.choice = sequence.choice;
@@ -220,6 +222,11 @@ void Scheduler::release_pages(Sequence& sequence) {
   sequence.pages_gone = 0;
 }
 
+void Scheduler::release_sources() {
+  for (const std::int32_t page : sources_) pool_.release(page, cache_.contains(page));
+  sources_.clear();
+}
+
 void Scheduler::sweep() {
   std::erase_if(running_, [](const Sequence* s) { return s->place == Place::kEnded; });
 }
@@ -250,9 +257,12 @@ std::span<const Event> Scheduler::flush() {
 }
 
 void Scheduler::abort_all(FinishReason reason, const base::Error& error) {
+  // What the plan in hand was to copy may not be there.
+  for (Sequence* s : running_) s->publishes = s->publishes && !in_hand_;
   in_hand_ = false;
   plan_.sequences.clear();
   planned_.clear();
+  release_sources();
   // By ticket: what follows must not depend on the order of a hash table.
   std::vector<Ticket> tickets;
   tickets.reserve(groups_.size());

@@ -100,7 +100,8 @@ class Scheduler {
     PrefixId prefix = 0;        // names their tokens
     int idle = 0;               // of these, that nobody holds
     int computed = 0;           // tokens
-    std::int32_t partial = -1;  // page that has the tokens after the full pages
+    std::int32_t partial = -1;  // page that has the tokens after the full pages, to be copied
+    bool cached = false;        // it is the cache's, else a sibling's
     int gone = 0;               // leading pages that have left the window
   };
 
@@ -116,7 +117,9 @@ class Scheduler {
   void plan_running(Left& left);
   void plan_waiting(Left& left);
   bool admit_next(Left& left);
-  Found find_prefix(const Sequence& sequence);
+  Found find_prefix(const Sequence& sequence, int pages, int available);
+  void find_pages(const Sequence& sequence, Found& found);
+  void find_beginning(const Sequence& sequence, Found& found);
   bool find_donor(const Sequence& sequence, Found& found);
   bool reserve_memory(Sequence& sequence);
   void admit(Sequence& sequence, const Found& found, int pages);
@@ -134,6 +137,7 @@ class Scheduler {
   void take_tokens(Sequence& sequence, const PlannedSequence& planned, const StepResult& result);
   bool take_token(Sequence& sequence, const kernels::SampleResult& sampled);
   void publish_pages(Sequence& sequence);
+  void publish_part(Sequence& sequence);
   void leave_window(Sequence& sequence);
   void release_held(Group& group);
   void observe_token(Sequence& sequence);
@@ -146,6 +150,7 @@ class Scheduler {
   void sweep();
   void forget(Ticket ticket);
   void release_pages(Sequence& sequence);
+  void release_sources();
 
   const EngineOptions options_;
   const int running_max_;
@@ -163,6 +168,7 @@ class Scheduler {
   std::vector<Sequence*> planned_;  // beside plan_.sequences
   bool in_hand_ = false;
   std::vector<std::int32_t> found_pages_;
+  std::vector<std::int32_t> sources_;  // pages of the cache, held until they are copied
   // The first of the queue did not fit into so many pages.
   const Sequence* blocked_ = nullptr;
   int blocked_pages_ = 0;
