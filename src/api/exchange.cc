@@ -196,7 +196,7 @@ void Exchange::stream_choice(std::size_t prompt, std::size_t choice, std::string
   AnswerPiece piece{.index = prompt * asked.choices.size() + choice,
                     .text = {},
                     .usage = generation_.continuous_usage ? &so_far : nullptr};
-  ChoicePart part = from.take_part();
+  ChoicePart part = take_part(asked, from);
   std::string members;
   if (std::exchange(asked.begun[choice], 1) == 0) {
     members = prompt_members(asked);
@@ -235,7 +235,7 @@ void Exchange::answer_all() {
     for (const Choice& choice : asked.choices) means.push_back(choice.logprob_mean());
     for (const std::size_t i : best_choices(means, static_cast<std::size_t>(generation_.choices))) {
       Choice& choice = asked.choices[i];
-      Told& one = told.emplace_back(choice.take_part(), "", members, choice.finish());
+      Told& one = told.emplace_back(take_part(asked, choice), "", members, choice.finish());
       if (generation_.echo) put_echo(asked, one.part);
       one.logprobs = logprobs_json(one.part);
       one.more += ids_member(one.part) + stop_member(choice);
@@ -253,11 +253,18 @@ void Exchange::answer_all() {
   log_end(200);
 }
 
+// Offsets are of the text a client gets.
+ChoicePart Exchange::take_part(const Asked& asked, Choice& choice) {
+  ChoicePart part = choice.take_part();
+  if (part.scored.empty() || asked.echo.text.empty()) return part;
+  const std::size_t before = count_characters(asked.echo.text);
+  for (ScoredToken& token : part.scored) token.offset += before;
+  return part;
+}
+
 void Exchange::put_echo(const Asked& asked, ChoicePart& part) const {
   part.text.insert(0, asked.echo.text);
   if (!generation_.logprobs) return;
-  const std::size_t characters = count_characters(asked.echo.text);
-  for (ScoredToken& token : part.scored) token.offset += characters;
   std::vector<ScoredToken> all;
   all.reserve(asked.prompt.size() + part.scored.size());
   for (std::size_t i = 0; i < asked.prompt.size(); ++i) {

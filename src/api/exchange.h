@@ -62,8 +62,9 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   void cancel_open_choices();
   void on_gone();
 
-  // JSON of a choice. `part` is what came of it; with_echo puts the prompt before it.
+  static ChoicePart take_part(const Asked& asked, Choice& choice);
   void put_echo(const Asked& asked, ChoicePart& part) const;
+  // JSON of what came of a choice.
   std::string logprobs_json(const ChoicePart& part);
   std::string prompt_members(const Asked& asked);
   std::string ids_member(const ChoicePart& part) const;

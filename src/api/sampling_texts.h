@@ -12,10 +12,10 @@
 namespace vsurge::api {
 
 struct SamplingTexts {
-  std::vector<std::string> bad_words;
+  std::vector<std::string> bad_words = {};
   // Absent: \n : " *, as in text-generation-webui and llama.cpp.
-  std::optional<std::vector<std::string>> dry_breakers;
-  std::optional<int> thinking_tokens;  // thinking_token_budget
+  std::optional<std::vector<std::string>> dry_breakers = {};
+  std::optional<int> thinking_tokens = {};  // thinking_token_budget
 };
 
 // Fills bad_words and dry.sequence_breakers.

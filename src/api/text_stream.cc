@@ -1,9 +1,15 @@
 #include "api/text_stream.h"
 
 #include <algorithm>
+#include <string_view>
 #include <utility>
 
 namespace vsurge::api {
+namespace {
+
+constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
+
+}  // namespace
 
 std::size_t count_characters(std::string_view text) {
   return static_cast<std::size_t>(std::ranges::count_if(
@@ -26,8 +32,18 @@ void TextStream::add(std::string_view piece, std::string& out) {
 base::Status TextStream::push(text::TokenId token, std::string& out) {
   if (scanner_.found()) return {};
   ++tokens_;
-  pending_.push_back(end_);
-  add(VSURGE_TRY(detokenizer_.push(token)), out);
+  const std::string piece = VSURGE_TRY(detokenizer_.push(token));
+  Place begin = end_;
+  // Replacement characters stand for bytes of the tokens before, which this one did not complete.
+  std::size_t old = 0;
+  while (held_ && std::string_view(piece).substr(old).starts_with(kReplacement)) {
+    old += kReplacement.size();
+    ++begin.character;
+  }
+  begin.byte += old;
+  held_ = old == piece.size() && (held_ || old == 0);
+  pending_.push_back(begin);
+  add(piece, out);
   return {};
 }
 

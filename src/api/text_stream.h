@@ -52,6 +52,7 @@ class TextStream {
   int tokens_ = 0;
   Place end_{0, 0};            // of all text so far, shown or held back
   std::size_t shown_ = 0;      // bytes
+  bool held_ = false;          // the last tokens have no text yet, or none of their own
   bool complete_ = false;      // finish() was called
   std::deque<Place> pending_;  // beginnings of tokens that take_shown has not told
 };
