@@ -5,68 +5,25 @@
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <fstream>
+#include <set>
 
-#include "api/chat_request.h"
-#include "api/completion_request.h"
 #include "api/fields.h"
+#include "api/requests_fixture.h"
 #include "api/routes.h"
 
 namespace vsurge::api {
 namespace {
 
 namespace json = boost::json;
-
-constexpr int kVocabulary = 1000;
-
-RequestContext context() {
-  return {.sampling = {}, .json = {}, .vocabulary = kVocabulary, .speculative_tokens_max = 4};
-}
-
-std::string with(Endpoint endpoint, std::string_view members) {
-  std::string out = endpoint == Endpoint::kChat
-                        ? R"({"model":"m","messages":[{"role":"user","content":"x"}])"
-                        : R"({"model":"m","prompt":"x")";
-  if (!members.empty()) out += ',';
-  out += members;
-  return out + "}";
-}
-
-// An empty code means it was taken.
-struct Verdict {
-  std::string code;
-  std::string param;
-  friend bool operator==(const Verdict&, const Verdict&) = default;
-};
-std::ostream& operator<<(std::ostream& out, const Verdict& v) {
-  return out << v.code << " (" << v.param << ")";
-}
-
-Verdict verdict_of(Endpoint endpoint, const std::string& body, ApiError* error = nullptr) {
-  const json::value value = json::parse(body);
-  ApiError found;
-  if (endpoint == Endpoint::kChat) {
-    const auto result = read_chat_request(value, context());
-    if (result) return {};
-    found = result.error();
-  } else {
-    const auto result = read_completion_request(value, context());
-    if (result) return {};
-    found = result.error();
-  }
-  EXPECT_EQ(found.status, 400);
-  EXPECT_FALSE(found.message.empty());
-  if (error != nullptr) *error = found;
-  return {found.code, found.param};
-}
-
-Verdict verdict(Endpoint endpoint, std::string_view members) {
-  return verdict_of(endpoint, with(endpoint, members));
-}
-Verdict chat(std::string_view members) {
-  return verdict(Endpoint::kChat, members);
-}
-
-constexpr Endpoint kEndpoints[] = {Endpoint::kChat, Endpoint::kCompletions};
+using testing::chat;
+using testing::context;
+using testing::kEndpoints;
+using testing::kVocabulary;
+using testing::Row;
+using testing::Verdict;
+using testing::verdict;
+using testing::verdict_of;
+using testing::with;
 
 bool has(const Field& field, Endpoint endpoint) {
   return (field.endpoints & static_cast<std::uint8_t>(endpoint)) != 0;
@@ -109,6 +66,33 @@ TEST(Fields, AreInTheDocumentation) {
   for (const Route& route : route_table()) {
     EXPECT_NE(text.find(fmt::format("| {} | `{}` |", route.method, route.path)), std::string::npos)
         << route.path;
+  }
+}
+
+// | `a`, `b` | x | x | ...: the columns of the documentation say which endpoints.
+TEST(Fields, AreDocumentedForTheirEndpoints) {
+  std::ifstream file(std::string(VSURGE_SOURCE_DIR) + "/docs/API.md");
+  std::set<std::string, std::less<>> of_chat, of_completions;
+  for (std::string line; std::getline(file, line);) {
+    std::vector<std::string> columns;
+    for (std::size_t at = 0, bar = 0; at < line.size() && columns.size() < 4; at = bar + 1) {
+      bar = std::min(line.find('|', at), line.size());
+      columns.push_back(line.substr(at, bar - at));
+    }
+    if (columns.size() < 4) continue;
+    const auto marked = [&](std::size_t i) { return columns[i] == " x " || columns[i] == " "; };
+    if (!marked(2) || !marked(3)) continue;
+    for (const Field& field : field_table()) {
+      if (columns[1].find(fmt::format("`{}`", field.name)) == std::string::npos) continue;
+      if (columns[2] == " x ") of_chat.emplace(field.name);
+      if (columns[3] == " x ") of_completions.emplace(field.name);
+    }
+  }
+  for (const Field& field : field_table()) {
+    if (!field.works()) continue;
+    EXPECT_EQ(of_chat.contains(field.name), has(field, Endpoint::kChat)) << field.name;
+    EXPECT_EQ(of_completions.contains(field.name), has(field, Endpoint::kCompletions))
+        << field.name;
   }
 }
 
@@ -185,12 +169,6 @@ TEST(Fields, EveryTypeForEveryField) {
     }
   }
 }
-
-struct Row {
-  std::string_view members;
-  std::string_view code;  // empty: taken
-  std::string_view param = {};
-};
 
 TEST(Fields, RangesAtAndPastTheirEnds) {
   const Row rows[] = {
