@@ -9,6 +9,7 @@
 #include "engine/rehearsal.h"
 #include "facade/auto_model_state.h"
 #include "facade/auto_tokenizer_state.h"
+#include "facade/engine_plan.h"
 #include "facade/errors.h"
 #include "facade/memory_plan.h"
 #include "facade/surge_state.h"
@@ -72,42 +73,6 @@ std::string default_name(const model::ModelInfo& info) {
   return fmt::format("{}-{:.2f}b", info.family, static_cast<double>(info.parameters) / 1e9);
 }
 
-engine::EngineOptions engine_options(const vSurge::State& surge, const model::ModelInfo& info) {
-  engine::EngineOptions options;
-  options.max_concurrent_decodes = surge.options.max_concurrent_decodes;
-  options.max_concurrent_prefill = surge.options.max_concurrent_prefill;
-  // A step holds the budget of tokens, or one token of each running sequence if that is more.
-  options.max_batched_tokens =
-      std::max(surge.options.max_num_batched_tokens, surge.options.max_concurrent_decodes);
-  options.context_max = surge.context_max;
-  options.page_size = surge.options.page_size;
-  options.vocabulary = info.vocabulary;
-  options.eos_tokens = info.eos_tokens;
-  const auto add = [&](std::int32_t id) {
-    if (std::ranges::find(options.eos_tokens, id) == options.eos_tokens.end()) {
-      options.eos_tokens.push_back(id);
-    }
-  };
-  if (surge.processor.eos_token_id) add(*surge.processor.eos_token_id);
-  for (const std::int32_t id : surge.options.extra_eos_token_ids) add(id);
-  options.seed = surge.options.seed;
-  options.window = info.window;
-  options.prefix_cache = surge.options.enable_prefix_caching;
-  options.target_step = static_cast<base::Nanoseconds>(surge.options.target_step_ms * 1e6);
-  return options;
-}
-
-// The largest step of such an engine.
-model::StepLimits step_limits(const engine::EngineOptions& options, tensor::DType kv_dtype) {
-  return {.tokens_max = options.max_batched_tokens,
-          .sequences_max = options.max_concurrent_decodes,
-          .logit_rows_max = engine::logit_rows_max(options),
-          .context_max = options.context_max,
-          .page_size = options.page_size,
-          .pages = options.pages,
-          .kv_dtype = kv_dtype};
-}
-
 void log_start(const vSurge::State& surge) {
   const auto info = surge.model.info();
   constexpr double kMiB = 1024.0 * 1024.0;
@@ -143,8 +108,10 @@ base::Result<std::shared_ptr<vSurge::State>> build(const AutoModelForCausalLM& m
   surge->prompt_max =
       VSURGE_TRY(length_of("max_prefill_length", options.max_prefill_length, surge->context_max));
   surge->page_bytes = loaded.model->page_bytes(options.page_size, loaded.plan.kv_dtype);
-  engine::EngineOptions engine_opts = engine_options(*surge, info);
-  model::StepLimits limits = step_limits(engine_opts, loaded.plan.kv_dtype);
+  engine::EngineOptions engine_opts =
+      facade::engine_options(options, info, surge->context_max);
+  if (processor.eos_token_id) facade::add_eos(engine_opts, *processor.eos_token_id);
+  model::StepLimits limits = facade::step_limits(engine_opts, loaded.plan.kv_dtype);
   surge->pages = VSURGE_TRY(facade::plan_pages({
       .allowed_bytes = base::memory_allowed_bytes(),
       .utilization = options.hbm_utilization,
@@ -159,6 +126,7 @@ base::Result<std::shared_ptr<vSurge::State>> build(const AutoModelForCausalLM& m
   }));
   engine_opts.pages = limits.pages = surge->pages;
   surge->limits = limits;
+  surge->engine_options = engine_opts;
   VSURGE_TRY(engine::check_options(engine_opts));
   if (loaded.taken.exchange(true)) {
     return fail(ErrorCode::kUsage,
@@ -182,7 +150,8 @@ base::Status vSurge::State::start() {
     engine::rehearse_largest_step(*executor, limits);
     // Steps are cut by time only where others decode.
     if (limits.sequences_max > 1) {
-      engine->set_cost(engine::measure_step_cost(*executor, limits, clock));
+      engine_options.cost = engine::measure_step_cost(*executor, limits, clock);
+      engine->set_cost(engine_options.cost);
     }
   }
   VSURGE_TRY(engine->start());

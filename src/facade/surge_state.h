@@ -30,6 +30,7 @@ struct vSurge::State {
   base::SteadyClock clock;
   api::EventRouter router;
   model::StepLimits limits;
+  engine::EngineOptions engine_options;  // with the cost of steps once it is measured
   std::unique_ptr<engine::Executor> executor;
   std::unique_ptr<engine::Engine> engine;
 

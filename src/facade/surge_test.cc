@@ -4,7 +4,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <functional>
 #include <memory>
+#include <set>
 
 #include "base/test_data.h"
 #include "vsurge/vsurge.h"
@@ -98,6 +101,165 @@ TEST_F(Surge, StopStringsEndTheAnswerAndDoNotLeak) {
       surge_->generate(question("What is the capital of France?"), sampling);
   EXPECT_EQ(sample.finish_reason, "stop");
   EXPECT_EQ(sample.accumulated_text.find("Pa"), std::string::npos) << sample.accumulated_text;
+}
+
+TEST_F(Surge, SeveralAnswersToEachPrompt) {
+  SamplingParams sampling = greedy(12);
+  sampling.temperature = 1;
+  sampling.seed = 3;
+  const std::vector<std::string> prompts = {"Once upon a time", "The sea is"};
+  sampling.n = 3;
+  const auto samples = surge_->generate(prompts, sampling);
+  sampling.n = 1;
+  for (std::size_t i = 0; i < prompts.size(); ++i) {
+    const auto& outputs = samples[i].outputs;
+    ASSERT_EQ(outputs.size(), 3U);
+    EXPECT_EQ(outputs[0].text, samples[i].text);
+    EXPECT_EQ(outputs[0].token_ids, samples[i].token_ids);
+    EXPECT_EQ(outputs[0].text, surge_->generate(prompts[i], sampling).text);
+    EXPECT_NE(outputs[0].token_ids, outputs[1].token_ids);
+    EXPECT_NE(outputs[1].token_ids, outputs[2].token_ids);
+    for (int k = 0; k < 3; ++k) EXPECT_EQ(outputs[static_cast<std::size_t>(k)].index, k);
+  }
+  EXPECT_EQ(surge_->metrics().pages_used, 0);
+}
+
+TEST_F(Surge, PiecesOfSeveralAnswersAddUp) {
+  SamplingParams sampling = greedy(12);
+  sampling.temperature = 1;
+  sampling.seed = 3;
+  sampling.n = 2;
+  std::vector<std::string> pieces(2);
+  const ReturnSample sample =
+      surge_->generate("Once upon a time", sampling, [&](std::size_t, const ReturnSample& piece) {
+        pieces[static_cast<std::size_t>(piece.generation_idx)] += piece.text;
+        return true;
+      });
+  EXPECT_EQ(pieces[0], sample.outputs[0].text);
+  EXPECT_EQ(pieces[1], sample.outputs[1].text);
+  const ReturnSample cancelled = surge_->generate(
+      "Once upon a time", sampling, [](std::size_t, const ReturnSample&) { return false; });
+  for (const auto& output : cancelled.outputs) EXPECT_EQ(output.finish_reason, "cancelled");
+  EXPECT_EQ(surge_->metrics().pages_used, 0);
+}
+
+TEST_F(Surge, BestOfComesInOrderOfLogprobPerToken) {
+  SamplingParams sampling = greedy(8);
+  sampling.temperature = 1.2F;
+  sampling.seed = 5;
+  sampling.ignore_eos = true;
+  sampling.n = 6;
+  sampling.logprobs = 0;
+  auto all = surge_->generate("The best of all is", sampling).outputs;
+  std::ranges::stable_sort(all, std::ranges::greater{}, &CompletionOutput::cumulative_logprob);
+  sampling.n = 2;
+  sampling.best_of = 6;
+  sampling.logprobs.reset();
+  const auto best = surge_->generate("The best of all is", sampling).outputs;
+  ASSERT_EQ(best.size(), 2U);
+  for (std::size_t i = 0; i < 2; ++i) {
+    EXPECT_EQ(best[i].token_ids, all[i].token_ids);
+    EXPECT_EQ(best[i].cumulative_logprob, all[i].cumulative_logprob);
+    EXPECT_TRUE(best[i].logprobs.empty());
+  }
+}
+
+TEST_F(Surge, LogprobsOfPromptAndAnswer) {
+  SamplingParams sampling = greedy(6);
+  sampling.logprobs = 2;
+  sampling.prompt_logprobs = 1;
+  const ReturnSample sample = surge_->generate("The capital of France is", sampling);
+  const auto& logprobs = sample.outputs[0].logprobs;
+  ASSERT_EQ(logprobs.size(), 6U);
+  std::string text;
+  double sum = 0;
+  for (std::size_t i = 0; i < logprobs.size(); ++i) {
+    text += logprobs[i].token.decoded_token;
+    sum += static_cast<double>(logprobs[i].token.logprob);
+    EXPECT_EQ(logprobs[i].token.token_id, sample.token_ids[i]);
+    EXPECT_EQ(logprobs[i].token.rank, 1);
+    ASSERT_EQ(logprobs[i].top.size(), 2U);
+    EXPECT_EQ(logprobs[i].top[0].token_id, sample.token_ids[i]);
+    EXPECT_GE(logprobs[i].top[0].logprob, logprobs[i].top[1].logprob);
+  }
+  EXPECT_EQ(text, sample.text);
+  EXPECT_NEAR(sample.outputs[0].cumulative_logprob, sum, 1e-9);
+  ASSERT_EQ(sample.prompt_logprobs.size(), static_cast<std::size_t>(sample.prompt_tokens) - 1);
+  EXPECT_EQ(sample.prompt_logprobs.back().token.decoded_token, " is");
+}
+
+TEST_F(Surge, WhatStoppedAnAnswer) {
+  SamplingParams sampling = greedy(32);
+  const std::string prompt = question("What is the capital of France?");
+  EXPECT_EQ(surge_->generate(prompt, sampling).outputs[0].stop_reason.index(), 0U);
+  sampling.stop = {"Paris"};
+  sampling.include_stop_str_in_output = true;
+  const auto text = surge_->generate(prompt, sampling).outputs[0];
+  EXPECT_EQ(std::get<std::string>(text.stop_reason), "Paris");
+  EXPECT_TRUE(text.text.ends_with("Paris")) << text.text;
+  sampling.stop.clear();
+  const std::int32_t dot = processor_->encode(".").back();
+  sampling.stop_token_ids = {dot};
+  const auto token = surge_->generate(prompt, sampling).outputs[0];
+  EXPECT_EQ(std::get<std::int32_t>(token.stop_reason), dot);
+  EXPECT_EQ(token.token_ids.back(), dot);
+}
+
+TEST_F(Surge, WordsBecomeTokens) {
+  SamplingParams sampling = greedy(8);
+  const std::string plain = surge_->generate("The capital of France is", sampling).text;
+  ASSERT_NE(plain.find("Paris"), std::string::npos) << plain;
+  sampling.bad_words = {"Paris"};
+  EXPECT_EQ(surge_->generate("The capital of France is", sampling).text.find(" Paris"),
+            std::string::npos);
+  sampling = greedy(40);
+  sampling.ignore_eos = true;
+  const std::string loop = "one two one two one two one two one two";
+  const auto repeats = [&] {
+    const auto ids = surge_->generate(loop, sampling).token_ids;
+    return ids.size() - std::set(ids.begin(), ids.end()).size();
+  };
+  const std::size_t before = repeats();
+  sampling.dry_multiplier = 5;
+  EXPECT_LT(repeats(), before);
+  sampling.dry_sequence_breakers = {" one", " two"};
+  EXPECT_EQ(repeats(), before);
+}
+
+TEST_F(Surge, NamesTheParameterThatIsWrong) {
+  const auto refused = [&](const std::function<void(SamplingParams&)>& change) {
+    SamplingParams sampling = greedy(4);
+    change(sampling);
+    try {
+      surge_->generate("a", sampling);
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  using P = SamplingParams;
+  const std::pair<const char*, std::function<void(P&)>> rows[] = {
+      {"temperature", [](P& p) { p.temperature = -1; }},
+      {"top_p", [](P& p) { p.top_p = 0; }},
+      {"top_k", [](P& p) { p.top_k = -2; }},
+      {"typical_p", [](P& p) { p.typical_p = 2; }},
+      {"n", [](P& p) { p.n = 0; }},
+      {"best_of", [](P& p) { p.n = 3, p.best_of = 2; }},
+      {"stop", [](P& p) { p.stop = {""}; }},
+      {"bad_words", [](P& p) { p.bad_words = {""}; }},
+      {"logit_bias", [](P& p) { p.logit_bias[1 << 30] = 1; }},
+      {"logprobs", [](P& p) { p.logprobs = 21; }},
+      {"min_tokens", [](P& p) { p.min_tokens = 5; }},
+      {"dry_penalty_last_n", [](P& p) { p.dry_penalty_last_n = -2; }},
+      {"use_beam_search", [](P& p) { p.use_beam_search = true; }},
+      {"speculative_tokens", [](P& p) { p.speculative_tokens = 17; }},
+      {"timeout", [](P& p) { p.timeout = 0.0; }},
+      {"thinking_token_budget", [](P& p) { p.thinking_token_budget = 3; }},
+  };
+  for (const auto& [name, change] : rows) {
+    EXPECT_TRUE(refused(change).starts_with(std::string(name) + ":")) << name << refused(change);
+  }
+  EXPECT_EQ(refused([](P& p) { p.top_k = -1; }), "");
 }
 
 TEST_F(Surge, CallersMayCancel) {
