@@ -34,6 +34,7 @@ int run(int argc, char** argv) {
   add("tokenize", vsurge::apps::add_tokenize);
   add("render", vsurge::apps::add_render);
   add("inspect", vsurge::apps::add_inspect);
+  add("plan", vsurge::apps::add_plan);
   add("version", vsurge::apps::add_version);
   try {
     std::vector<std::string> arguments = vsurge::apps::normalise_arguments(argc, argv);

@@ -11,6 +11,7 @@
 #include "vsurge/api_server.h"
 #include "vsurge/auto_model.h"
 #include "vsurge/auto_tokenizer.h"
+#include "vsurge/capacity_plan.h"
 #include "vsurge/error.h"
 #include "vsurge/sampling_params.h"
 #include "vsurge/surge.h"

@@ -229,8 +229,8 @@ base::Result<CapacityPlan> plan_there(const std::string& path, const std::string
   const Shape shape = VSURGE_TRY(shape_of(path, plan));
   const int context = surge.max_length.value_or(plan.context_max.value_or(shape.info.context_max));
   if (context < 2 || context > shape.info.context_max) {
-    return fail(ErrorCode::kUsage, "max_length: expected 2 to {}, found {}",
-                shape.info.context_max, context);
+    return fail(ErrorCode::kUsage, "max_length: expected 2 to {}, found {}", shape.info.context_max,
+                context);
   }
   engine::EngineOptions engine = facade::engine_options(surge, shape.info, context);
   engine.cost = machine.cost_of(shape.work);

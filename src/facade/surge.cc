@@ -108,8 +108,7 @@ base::Result<std::shared_ptr<vSurge::State>> build(const AutoModelForCausalLM& m
   surge->prompt_max =
       VSURGE_TRY(length_of("max_prefill_length", options.max_prefill_length, surge->context_max));
   surge->page_bytes = loaded.model->page_bytes(options.page_size, loaded.plan.kv_dtype);
-  engine::EngineOptions engine_opts =
-      facade::engine_options(options, info, surge->context_max);
+  engine::EngineOptions engine_opts = facade::engine_options(options, info, surge->context_max);
   if (processor.eos_token_id) facade::add_eos(engine_opts, *processor.eos_token_id);
   model::StepLimits limits = facade::step_limits(engine_opts, loaded.plan.kv_dtype);
   surge->pages = VSURGE_TRY(facade::plan_pages({

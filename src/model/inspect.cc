@@ -70,8 +70,8 @@ struct TypeSum {
   std::size_t bytes = 0;
 };
 
-// Bytes of the tensor once packed as the checkpoint has it: matrices in their native format, floats
-// as bfloat16; vectors as float.
+}  // namespace
+
 double packed_bytes(const TensorInfo& tensor) {
   const auto values = static_cast<double>(tensor.elements());
   if (tensor.shape.size() < 2) return values * 4;
@@ -82,8 +82,6 @@ double packed_bytes(const TensorInfo& tensor) {
       native.kind == kernels::WeightKind::kI4 || native.kind == kernels::WeightKind::kI4Min;
   return values * (four ? 0.5 : 1.0) + values / native.group * (minimum ? 4 : 2);
 }
-
-}  // namespace
 
 base::Result<std::string> inspect(const std::filesystem::path& path) {
   const auto checkpoint = VSURGE_TRY(open_checkpoint(path));

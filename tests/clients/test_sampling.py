@@ -186,7 +186,8 @@ def check_echo(server):
     assert scored.logprobs.token_logprobs == echoed.logprobs.token_logprobs
     chunks = list(client.completions.create(prompt=PROMPT, echo=True, stream=True, **options))
     assert "".join(c.choices[0].text for c in chunks) == echoed.text
-    offsets = [o for c in chunks if c.choices[0].logprobs for o in c.choices[0].logprobs.text_offset]
+    parts = [c.choices[0].logprobs for c in chunks if c.choices[0].logprobs]
+    offsets = [offset for part in parts for offset in part.text_offset]
     assert offsets == echoed.logprobs.text_offset, offsets
     prompt = server.complete(prompt_logprobs=1)["choices"][0]["prompt_logprobs"]
     assert prompt[0] is None and len(prompt) == 5, prompt

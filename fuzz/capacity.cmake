@@ -1,0 +1,1 @@
+vsurge_fuzz(trace SOURCES trace_fuzz.cc LIBS vsurge_capacity)
