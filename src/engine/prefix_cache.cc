@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <utility>
 
 #include "base/error.h"
 
@@ -12,6 +13,7 @@ namespace {
 // Namespaces that are told apart at once; when there are more, all are forgotten and their pages
 // age out. Memory must not grow with the number of clients.
 constexpr std::size_t kRootsMax = 16'384;
+constexpr int kBeginningMax = 8;
 
 // Both halves of the 128-bit product: a change of any bit of either factor reaches all of them.
 std::uint64_t fold(std::uint64_t a, std::uint64_t b) {
@@ -23,12 +25,15 @@ std::uint64_t fold(std::uint64_t a, std::uint64_t b) {
 }  // namespace
 
 PrefixCache::PrefixCache(int pages, int page_size, int hash_bits)
-    : page_size_(page_size), hash_mask_(~std::uint64_t{0} >> (64 - hash_bits)) {
+    : page_size_(page_size),
+      beginning_(std::clamp(page_size / 2, 1, kBeginningMax)),
+      hash_mask_(~std::uint64_t{0} >> (64 - hash_bits)) {
   const auto count = static_cast<std::size_t>(pages);
   // At most half full, so that chains stay short.
   const std::size_t slots = std::bit_ceil(2 * count);
   mask_ = slots - 1;
   table_.resize(slots);
+  beginnings_.assign(slots, -1);
   entries_.resize(count);
   tokens_.resize(count * static_cast<std::size_t>(page_size));
 }
@@ -55,8 +60,9 @@ std::uint64_t PrefixCache::hash(PrefixId before, std::span<const TokenId> tokens
 }
 
 std::span<const TokenId> PrefixCache::tokens_of(std::int32_t page) const {
-  const auto size = static_cast<std::size_t>(page_size_);
-  return std::span(tokens_).subspan(static_cast<std::size_t>(page) * size, size);
+  const auto index = static_cast<std::size_t>(page);
+  return std::span(tokens_).subspan(index * static_cast<std::size_t>(page_size_),
+                                    static_cast<std::size_t>(entries_[index].count));
 }
 
 void PrefixCache::prefetch(PrefixId before, std::span<const TokenId> tokens,
@@ -64,7 +70,7 @@ void PrefixCache::prefetch(PrefixId before, std::span<const TokenId> tokens,
   const auto index = static_cast<std::size_t>(page);
   __builtin_prefetch(&table_[home(hash(before, tokens))], 1);
   __builtin_prefetch(&entries_[index], 1);
-  __builtin_prefetch(tokens_of(page).data(), 1);
+  __builtin_prefetch(&tokens_[index * tokens.size()], 1);
 }
 
 PrefixCache::Hit PrefixCache::find(PrefixId before, std::span<const TokenId> tokens) const {
@@ -82,17 +88,38 @@ PrefixCache::Hit PrefixCache::find(PrefixId before, std::span<const TokenId> tok
   return {};
 }
 
+PrefixCache::Beginning PrefixCache::find_beginning(PrefixId before,
+                                                   std::span<const TokenId> tokens) const {
+  const auto least = static_cast<std::size_t>(beginning_);
+  if (tokens.size() < least) return {};
+  const std::int32_t page = beginnings_[home(hash(before, tokens.first(least)))];
+  // It may have been evicted since, or entered as something else.
+  if (page < 0 || !contains(page) || entries_[static_cast<std::size_t>(page)].before != before) {
+    return {};
+  }
+  const auto held = tokens_of(page);
+  const auto differs = std::ranges::mismatch(held, tokens).in1;
+  const auto equal = static_cast<std::size_t>(differs - held.begin());
+  if (equal < least) return {};
+  return {page, static_cast<int>(equal)};
+}
+
 PrefixId PrefixCache::insert(PrefixId before, std::span<const TokenId> tokens, std::int32_t page) {
   const auto index = static_cast<std::size_t>(page);
   Entry& entry = entries_[index];
-  CHECK(tokens.size() == static_cast<std::size_t>(page_size_) && entry.id == 0);
+  const auto size = static_cast<std::size_t>(page_size_);
+  CHECK(std::cmp_greater_equal(tokens.size(), beginning_) && tokens.size() <= size);
+  CHECK(entry.id == 0, "page {} is in the cache", page);
   const std::uint64_t value = hash(before, tokens);
-  std::size_t slot = home(value);
-  while (table_[slot].page >= 0) slot = (slot + 1) & mask_;
-  table_[slot] = {page, tag_of(value)};
-  entry = {value, ++last_id_, before};
+  if (tokens.size() == size) {
+    std::size_t slot = home(value);
+    while (table_[slot].page >= 0) slot = (slot + 1) & mask_;
+    table_[slot] = {page, tag_of(value)};
+  }
+  entry = {value, ++last_id_, before, static_cast<std::int32_t>(tokens.size())};
   std::copy(tokens.begin(), tokens.end(),
-            tokens_.begin() + static_cast<std::ptrdiff_t>(index * tokens.size()));
+            tokens_.begin() + static_cast<std::ptrdiff_t>(index * size));
+  beginning_of(before, tokens) = page;
   ++size_;
   return last_id_;
 }
@@ -101,6 +128,9 @@ PrefixId PrefixCache::insert(PrefixId before, std::span<const TokenId> tokens, s
 void PrefixCache::erase(std::int32_t page) {
   Entry& entry = entries_[static_cast<std::size_t>(page)];
   CHECK(entry.id != 0, "page {} is not in the cache", page);
+  entry.id = 0;
+  --size_;
+  if (entry.count < page_size_) return;
   std::size_t gap = home(entry.hash);
   while (table_[gap].page != page) gap = (gap + 1) & mask_;
   for (std::size_t slot = (gap + 1) & mask_; table_[slot].page >= 0; slot = (slot + 1) & mask_) {
@@ -110,12 +140,11 @@ void PrefixCache::erase(std::int32_t page) {
     gap = slot;
   }
   table_[gap] = {};
-  entry.id = 0;
-  --size_;
 }
 
 void PrefixCache::clear() {
   std::fill(table_.begin(), table_.end(), Slot{});
+  std::fill(beginnings_.begin(), beginnings_.end(), -1);
   for (Entry& entry : entries_) entry.id = 0;
   roots_.clear();
   size_ = 0;
@@ -133,9 +162,14 @@ std::string PrefixCache::audit() const {
       return fmt::format("page {} is not found, {} is", slot.page, hit.page);
     }
   }
-  const auto named = std::ranges::count_if(entries_, [](const Entry& e) { return e.id != 0; });
-  if (found != size_ || named != size_) {
-    return fmt::format("{} pages in the table, {} named, {} counted", found, named, size_);
+  int full = 0, parts = 0;
+  for (const Entry& entry : entries_) {
+    if (entry.id == 0) continue;
+    ++(entry.count == page_size_ ? full : parts);
+  }
+  if (found != full || full + parts != size_) {
+    return fmt::format("{} pages in the table, {} full ones and {} parts named, {} counted", found,
+                       full, parts, size_);
   }
   return {};
 }

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <numeric>
 #include <random>
 
 namespace vsurge::engine {
@@ -28,6 +29,36 @@ TEST(PrefixCache, FindsWhatFollowsABeginning) {
   EXPECT_EQ(cache.find(second, two).page, -1);
   EXPECT_EQ(cache.find(cache.root("b"), one).page, -1);
   EXPECT_EQ(cache.size(), 2);
+  EXPECT_EQ(cache.audit(), "");
+}
+
+TEST(PrefixCache, FindsPagesThatBeginAlike) {
+  PrefixCache cache(8, 16, 64);
+  const PrefixId root = cache.root("a");
+  Tokens full(16);
+  std::iota(full.begin(), full.end(), 0);
+  Tokens wanted = full;
+  wanted[10] = 99;
+  EXPECT_EQ(cache.find_beginning(root, wanted).page, -1);
+  cache.insert(root, full, 3);
+  EXPECT_EQ(cache.find_beginning(root, wanted).page, 3);
+  EXPECT_EQ(cache.find_beginning(root, wanted).tokens, 10);
+  EXPECT_EQ(cache.find_beginning(root, full).tokens, 16);
+  EXPECT_EQ(cache.find_beginning(root, std::span(full).first(9)).tokens, 9);
+  EXPECT_EQ(cache.find_beginning(root, std::span(full).first(7)).page, -1) << "too short";
+  EXPECT_EQ(cache.find_beginning(cache.root("b"), wanted).page, -1);
+  // A part of a page is no full page; the one that came last is found.
+  const Tokens part(wanted.begin(), wanted.begin() + 12);
+  cache.insert(root, part, 4);
+  EXPECT_EQ(cache.find_beginning(root, wanted).page, 4);
+  EXPECT_EQ(cache.find_beginning(root, wanted).tokens, 12);
+  EXPECT_EQ(cache.find(root, wanted).page, -1);
+  EXPECT_EQ(cache.find(root, full).page, 3);
+  EXPECT_EQ(cache.size(), 2);
+  EXPECT_EQ(cache.audit(), "");
+  cache.erase(4);
+  EXPECT_EQ(cache.find_beginning(root, wanted).page, -1);
+  EXPECT_EQ(cache.find(root, full).page, 3);
   EXPECT_EQ(cache.audit(), "");
 }
 

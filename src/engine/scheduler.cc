@@ -100,6 +100,7 @@ Scheduler::Scheduler(const EngineOptions& options)
   plan_.sequences.reserve(most);
   plan_.rows.reserve(static_cast<std::size_t>(logit_rows_max(options)));
   plan_.copies.reserve(most);
+  sources_.reserve(most);
   found_pages_.reserve(static_cast<std::size_t>(pages_for(sequence_tokens_max(options))));
   events_.reserve(2 * most);
 }
@@ -199,6 +200,8 @@ std::optional<base::Nanoseconds> Scheduler::next_deadline() const {
 // Pages are free before anyone hears of it.
 void Scheduler::end(Sequence& sequence, Event event) {
   Group& group = *sequence.group;
+  sequence.tokens.resize(static_cast<std::size_t>(sequence.length));
+  if (event.reason != FinishReason::kError) publish_part(sequence);
   vacate(sequence);
   const int answer = sequence.length - group.prompt_tokens;
   tell_end(group, sequence.choice, {group.prompt_tokens, sequence.cached_tokens, answer},
@@ -220,7 +223,6 @@ void Scheduler::vacate(Sequence& sequence) {
   if (sequence.place == Place::kHeld && group.held && sequence.choice > 0) --held_;
   sequence.place = Place::kEnded;
   if (blocked_ == &sequence) blocked_ = nullptr;
-  sequence.tokens.resize(static_cast<std::size_t>(sequence.length));
   release_pages(sequence);
 }
 
@@ -275,6 +277,11 @@ void Scheduler::forget_computed(Sequence& sequence) {
   sequence.prefix = sequence.group->root;
 }
 
+void Scheduler::release_sources() {
+  for (const std::int32_t page : sources_) pool_.release(page, cache_.contains(page));
+  sources_.clear();
+}
+
 void Scheduler::sweep() {
   std::erase_if(running_, [](const Sequence* s) { return s->place != Place::kRunning; });
 }
@@ -309,9 +316,12 @@ std::span<const Event> Scheduler::flush() {
 }
 
 void Scheduler::abort_all(FinishReason reason, const base::Error& error) {
+  // What the plan in hand was to copy may not be there.
+  for (Sequence* s : running_) s->publishes = s->publishes && !in_hand_;
   in_hand_ = false;
   plan_.sequences.clear();
   planned_.clear();
+  release_sources();
   // By ticket: what follows must not depend on the order of a hash table.
   std::vector<Ticket> tickets;
   tickets.reserve(groups_.size());

@@ -101,7 +101,8 @@ class Scheduler {
     PrefixId prefix = 0;        // names the tokens of the published ones
     int idle = 0;               // of these, that nobody holds
     int computed = 0;           // tokens
-    std::int32_t partial = -1;  // page that has the tokens after the full pages
+    std::int32_t partial = -1;  // page that has the tokens after the full pages, to be copied
+    bool cached = false;        // it is the cache's, else a sibling's
     int gone = 0;               // leading pages that have left the window
   };
 
@@ -117,7 +118,9 @@ class Scheduler {
   void plan_running(Left& left);
   void plan_waiting(Left& left);
   bool admit_next(Left& left);
-  Found find_prefix(const Sequence& sequence);
+  Found find_prefix(const Sequence& sequence, int pages, int available);
+  void find_pages(const Sequence& sequence, Found& found);
+  void find_beginning(const Sequence& sequence, Found& found);
   bool find_donor(const Sequence& sequence, Found& found);
   bool reserve_memory(Sequence& sequence);
   void reserve_tokens(Sequence& sequence);
@@ -138,6 +141,7 @@ class Scheduler {
   static base::Error row_error(const kernels::SampleResult& sampled, int position);
   static base::Error strange_token(TokenId token);
   void publish_pages(Sequence& sequence);
+  void publish_part(Sequence& sequence);
   void leave_window(Sequence& sequence);
   void release_held(Group& group);
   void observe_token(Sequence& sequence);
@@ -169,6 +173,7 @@ class Scheduler {
   void forget(Ticket ticket);
   void release_pages(Sequence& sequence);
   void forget_computed(Sequence& sequence);
+  void release_sources();
 
   const EngineOptions options_;
   const int running_max_;
@@ -187,6 +192,7 @@ class Scheduler {
   std::vector<Group*> searches_;    // of which the step in hand knows more
   bool in_hand_ = false;
   std::vector<std::int32_t> found_pages_;
+  std::vector<std::int32_t> sources_;  // pages of the cache, held until they are copied
   // The first of the queue did not fit into so many pages.
   const Sequence* blocked_ = nullptr;
   int blocked_pages_ = 0;

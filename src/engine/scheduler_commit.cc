@@ -51,6 +51,7 @@ std::span<const Event> Scheduler::commit(const StepResult& result, base::Nanosec
   CHECK(result.sequences.size() == planned_.size() && result.rows.size() == plan_.rows.size());
   in_hand_ = false;
   now_ = now;
+  release_sources();
   bool any_ended = false;
   for (std::size_t i = 0; i < planned_.size(); ++i) {
     Sequence& s = *planned_[i];
@@ -231,6 +232,21 @@ void Scheduler::publish_pages(Sequence& sequence) {
     }
     ++sequence.published;
   }
+}
+
+// The page that is not full, of a sequence that ends: who goes on from here, or begins alike,
+// copies it.
+void Scheduler::publish_part(Sequence& sequence) {
+  if (!sequence.publishes || sequence.is_scoring()) return;
+  const int begin = sequence.published * options_.page_size;
+  const int count = sequence.computed - begin;
+  if (count < cache_.beginning_min() || count >= options_.page_size) return;
+  const std::int32_t page = sequence.pages[static_cast<std::size_t>(sequence.published)];
+  const auto tokens =
+      std::span<const TokenId>(sequence.tokens)
+          .subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(count));
+  if (page < 0 || cache_.find_beginning(sequence.prefix, tokens).tokens == count) return;
+  cache_.insert(sequence.prefix, tokens, page);
 }
 
 void Scheduler::leave_window(Sequence& sequence) {

@@ -228,14 +228,14 @@ bool Scheduler::admit_next(Left& left) {
   }
   const int available = pool_.available() - left.pages_next_step;
   if (blocked_ == &s && available <= blocked_pages_) return wait_for(WaitReason::kPages);
-  const Found found = find_prefix(s);
-  const bool reads = s.length - found.computed > 1 || !s.resumed;
-  const int count = chunk(s, found.computed, left);
-  if (count < 1 || (reads && left.prompts < 1)) return wait_for(WaitReason::kPrompts);
   // The last token is never computed, only handed out.
   const int last = s.tokens_max - 1;
   const bool for_good = s.preemptions == kPreemptionsMax;
   const int soon = pages_for(for_good ? last : std::min(s.length + 1, last));
+  const Found found = find_prefix(s, soon, available);
+  const bool reads = s.length - found.computed > 1 || !s.resumed;
+  const int count = chunk(s, found.computed, left);
+  if (count < 1 || (reads && left.prompts < 1)) return wait_for(WaitReason::kPrompts);
   if (available - found.idle < soon - found.pages) {
     blocked_ = &s;
     blocked_pages_ = available;
@@ -280,13 +280,29 @@ bool Scheduler::reserve_memory(Sequence& sequence) {
 }
 
 // What is already computed of the sequence's tokens: in pages of a sibling, or in the cache. At
-// least its last token is left to compute.
-Scheduler::Found Scheduler::find_prefix(const Sequence& sequence) {
+// least its last token is left to compute. It needs `pages` in all; of the cache's beginnings none
+// is taken for which there is no room.
+Scheduler::Found Scheduler::find_prefix(const Sequence& sequence, int pages, int available) {
   Found found;
   found_pages_.clear();
   found.prefix = sequence.group->root;
   if (find_donor(sequence, found)) return found;
   if (!sequence.publishes || sequence.is_scoring()) return found;
+  find_pages(sequence, found);
+  Found more = found;
+  find_beginning(sequence, more);
+  if (available - more.idle >= pages - more.pages) found = more;
+  found.gone = window_pages_gone(found.computed);
+  for (int i = 0; i < found.gone && i < found.pages; ++i) {
+    std::int32_t& page = found_pages_[static_cast<std::size_t>(i)];
+    found.idle -= pool_.is_idle(page) ? 1 : 0;
+    page = -1;
+  }
+  return found;
+}
+
+// Full pages.
+void Scheduler::find_pages(const Sequence& sequence, Found& found) {
   const auto size = static_cast<std::size_t>(options_.page_size);
   const int most = (sequence.length - 1) / options_.page_size;
   for (; found.pages < most; ++found.pages) {
@@ -296,16 +312,25 @@ Scheduler::Found Scheduler::find_prefix(const Sequence& sequence) {
     if (hit.page < 0) break;
     found_pages_.push_back(hit.page);
     found.prefix = hit.id;
+    found.idle += pool_.is_idle(hit.page) ? 1 : 0;
   }
   found.published = found.pages;
   found.computed = found.pages * options_.page_size;
-  found.gone = window_pages_gone(found.computed);
-  for (int i = 0; i < found.pages; ++i) {
-    std::int32_t& page = found_pages_[static_cast<std::size_t>(i)];
-    if (i < found.gone) page = -1;
-    found.idle += page >= 0 && pool_.is_idle(page) ? 1 : 0;
-  }
-  return found;
+}
+
+// The page after them that begins as the sequence goes on.
+void Scheduler::find_beginning(const Sequence& sequence, Found& found) {
+  const int count = std::min(options_.page_size, sequence.length - 1 - found.computed);
+  if (count < 1) return;
+  const auto tokens =
+      std::span<const TokenId>(sequence.tokens)
+          .subspan(static_cast<std::size_t>(found.computed), static_cast<std::size_t>(count));
+  const PrefixCache::Beginning beginning = cache_.find_beginning(found.prefix, tokens);
+  if (beginning.page < 0) return;
+  found.partial = beginning.page;
+  found.cached = true;
+  found.computed += beginning.tokens;
+  found.idle += pool_.is_idle(beginning.page) ? 1 : 0;
 }
 
 // A choice that has not begun to differ takes the prompt from one of its siblings that has read it;
@@ -345,6 +370,10 @@ void Scheduler::admit(Sequence& sequence, const Found& found, int pages) {
   for (const std::int32_t page : found_pages_) {
     if (page >= 0) pool_.retain(page);
     sequence.pages.push_back(page);
+  }
+  if (found.cached) {  // so that no allocation takes it away before it is copied
+    pool_.retain(found.partial);
+    sources_.push_back(found.partial);
   }
   while (static_cast<int>(sequence.pages.size()) < pages) sequence.pages.push_back(allocate());
   sequence.pages_gone = std::min(found.gone, found.pages);

@@ -35,7 +35,49 @@ TEST(SchedulerPrefix, NeverTheVeryEnd) {
   bench.finish();
   bench.add(2, request_of(counting(0, 8)));
   const StepPlan& plan = bench.plan();
-  EXPECT_EQ(plan.sequences[0].first, 4);
+  EXPECT_EQ(plan.sequences[0].first, 7);
+  EXPECT_EQ(plan.copies.size(), 1U) << "three tokens of the second page are taken over";
+  bench.commit(plan);
+}
+
+// What is not a full page is found, too: the end of an earlier request, as far as it is the same.
+TEST(SchedulerPrefix, BeginningsOfPagesAreCopied) {
+  EngineOptions o = options();
+  o.page_size = 16;
+  Bench bench(o);
+  bench.add(1, request_of(counting(0, 28), 1));
+  bench.finish();
+  EXPECT_EQ(bench.scheduler.pool().idle(), 2);
+  std::vector<TokenId> other = counting(0, 30);
+  other[20] = 99;
+  bench.add(2, request_of(other, 1));
+  const StepPlan& plan = bench.plan();
+  EXPECT_EQ(plan.sequences[0].first, 16) << "four tokens alike are not worth a copy";
+  bench.commit(plan);
+  bench.finish();
+  bench.add(3, request_of(counting(0, 12), 1));
+  const StepPlan& shorter = bench.plan();
+  EXPECT_EQ(shorter.sequences[0].first, 11) << "of a full page";
+  ASSERT_EQ(shorter.copies.size(), 1U);
+  EXPECT_EQ(shorter.copies[0].to, shorter.sequences[0].pages[0]);
+  EXPECT_NE(shorter.copies[0].from, shorter.copies[0].to);
+  EXPECT_EQ(end_of(bench.commit(shorter), 3).usage.cached_tokens, 11);
+  EXPECT_EQ(bench.scheduler.prefix_cache().audit(), "");
+}
+
+// It would have to be thrown away to make room for its own copy.
+TEST(SchedulerPrefix, NoCopyWithoutRoom) {
+  EngineOptions o = options();
+  o.pages = 3;
+  o.context_max = 12;
+  Bench bench(o);
+  bench.add(1, request_of(counting(0, 11), 1));
+  bench.finish();
+  EXPECT_EQ(bench.scheduler.pool().idle(), 3);
+  bench.add(2, request_of(counting(0, 11), 1));
+  const StepPlan& plan = bench.plan();
+  EXPECT_EQ(plan.sequences[0].first, 8);
+  EXPECT_TRUE(plan.copies.empty());
   bench.commit(plan);
 }
 
@@ -138,7 +180,7 @@ TEST(SchedulerPrefix, LeastRecentlyUsedGoesFirst) {
   bench.finish();
   EXPECT_EQ(bench.scheduler.metrics().pages_evicted, 2U);
   bench.add(5, request_of(counting(30, 12), 1));
-  EXPECT_EQ(bench.plan().sequences[0].first, 8);
+  EXPECT_EQ(bench.plan().sequences[0].first, 11);
 }
 
 TEST(SchedulerPrefix, PreemptedOnesFindTheirPagesAgain) {

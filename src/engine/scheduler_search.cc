@@ -83,6 +83,7 @@ void Scheduler::park(Group& group) {
     if (beam->place != Place::kRunning || !group.search->slots[index_of(beam->choice)].ready) {
       continue;
     }
+    publish_part(*beam);
     forget_computed(*beam);
     beam->place = Place::kParked;
   }

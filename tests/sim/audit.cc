@@ -192,7 +192,7 @@ void Audit::check_cache() {
 void Audit::check_cached_page(std::int32_t page) {
   const auto tokens = PrefixCachePeer::tokens(cache_, page);
   Chain chain = 0;
-  for (int i = 0; i < world_.options().page_size; ++i) {
+  for (int i = 0; i < PrefixCachePeer::count(cache_, page); ++i) {
     const Oracle::Slot& slot = world_.oracle.slot(page, i);
     const bool first = i == 0;
     if (slot.token != tokens[static_cast<std::size_t>(i)] ||

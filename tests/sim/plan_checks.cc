@@ -213,19 +213,23 @@ void PlanCheck::note_hit(Story& story, const Choice& choice, const PlannedSequen
   seen.note_if(planned.choice > 0 && !forked && story.prompt > 1, Situation::kForkWithoutDonor);
   if (planned.first == 0) return;
   if (planned.first >= known) world_.fault.report("ticket {} has nothing to compute", story.ticket);
-  if (copied || (forked && story.choices.size() > 1)) return;
+  const bool of_sibling = planned.first == story.prompt - 1 && story.choices.size() > 1;
+  if (of_sibling && (copied || forked)) return;
   if (!story.caches || choice.scored < story.prompt) {
     world_.fault.report("ticket {} found {} tokens, but must not look", story.ticket,
                         planned.first);
   }
-  if (planned.first % options_.page_size != 0) {
-    world_.fault.report("ticket {} found {} tokens, no full pages", story.ticket, planned.first);
+  if ((planned.first % options_.page_size != 0) != copied) {
+    world_.fault.report("ticket {} found {} tokens, no full pages, and {} page is copied",
+                        story.ticket, planned.first, copied ? "a" : "no");
   }
+  seen.note_if(copied, Situation::kPrefixHitOfPart);
   seen.note(choice.started ? Situation::kPrefixHitAfterPreemption : Situation::kPrefixHit);
   seen.note_if(planned.first + options_.page_size >= known, Situation::kPrefixHitAllButTheEnd);
   seen.note_if(planned.pages[0] < 0, Situation::kPrefixHitBelowWindow);
   seen.note_if(story.spec->continues >= 0 && planned.first > story.spec->branch_at,
                Situation::kPrefixHitOfAnswer);
+  if (planned.first < options_.page_size) return;
   const std::int32_t page =
       planned.pages[static_cast<std::size_t>(planned.first / options_.page_size) - 1];
   if (page < 0) return;

@@ -34,6 +34,7 @@ constexpr std::array kNames = {
     "prefix hit of answer",
     "prefix hit after preemption",
     "prefix hit below window",
+    "prefix hit of a part",
     "page replaced by equal",
     "page evicted",
     "hash collision",

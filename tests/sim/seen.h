@@ -37,6 +37,7 @@ enum class Situation : std::uint8_t {
   kPrefixHitOfAnswer,
   kPrefixHitAfterPreemption,
   kPrefixHitBelowWindow,
+  kPrefixHitOfPart,
   kPageReplacedByEqual,
   kPageEvicted,
   kHashCollision,

@@ -327,6 +327,8 @@ void Simulation::touch_idle() {
     if (choice.unsound_step == world_.plan_step) continue;
     for (std::int32_t page = 0; page < pool.total(); ++page) {
       if (!pool.is_idle(page)) continue;
+      const PrefixCache& cache = world_.scheduler.prefix_cache();
+      if (PrefixCachePeer::count(cache, page) < scenario_.options.page_size) continue;
       const Oracle::Slot& last = world_.oracle.slot(page, scenario_.options.page_size - 1);
       if (last.position < 0 || last.position >= std::min(one.first + one.count, one.known))
         continue;

@@ -28,6 +28,9 @@ struct PrefixCachePeer {
   static std::uint64_t hash(const PrefixCache& c, std::size_t page) {
     return c.entries_[page].hash;
   }
+  static int count(const PrefixCache& c, std::int32_t page) {
+    return c.entries_[static_cast<std::size_t>(page)].count;
+  }
   static std::span<const TokenId> tokens(const PrefixCache& c, std::int32_t page) {
     return c.tokens_of(page);
   }

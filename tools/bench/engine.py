@@ -167,8 +167,8 @@ def cached_share(port, model, salt):
 
 
 def add_live(report, arguments, cache_ns):
-    options = ("--max-model-len", "8192", "--max-num-seqs", "16")
-    with served.Served(arguments.program, arguments.model, options) as server:
+    size = ("--max-model-len", "8192", "--max-num-seqs", "16", "--kv-cache-memory-bytes", "1G")
+    with served.Served(arguments.program, arguments.model, size=size) as server:
         model, port = server.model_name(), server.port
         Stream(port, model, "warm up", 8).run()
         stretched = [stretch(port, model, 1000 * i) for i in range(arguments.rounds)]

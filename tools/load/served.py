@@ -29,8 +29,8 @@ def test_model():
 class Served:
     """A running `vsurge serve` on a free port of this machine; a context manager."""
 
-    def __init__(self, program, model, options=(), patience_s=300):
-        command = [program, "serve", str(model), "--port", "0", *SMALL, *options]
+    def __init__(self, program, model, options=(), patience_s=300, size=SMALL):
+        command = [program, "serve", str(model), "--port", "0", *size, *options]
         self.lines = []
         self.url = None
         self._ready = threading.Event()

@@ -116,7 +116,8 @@ def main():
     dice = random.Random(7)
     models = [make(seed) for seed in range(4)]
     grid = itertools.product(
-        range(len(models)), (2, 3, 5, 8), (0.0, 0.6, 1.0, 2.0, -1.0), (False, True, "never"), (0, 1, 2)
+        range(len(models)), (2, 3, 5, 8), (0.0, 0.6, 1.0, 2.0, -1.0), (False, True, "never"),
+        (0, 1, 2),
     )  # fmt: skip
     cases, close = [], 0
     for number, width, penalty, early, stops in grid:
