@@ -92,7 +92,7 @@ Hypothesis* Beams::enter(const BeamPick& ending) {
 }
 
 bool Beams::over() const {
-  if (answer_ == answer_max_ || children_.empty()) return true;
+  if (answer_ == answer_max_) return true;
   if (count_ < static_cast<std::size_t>(width_)) return false;
   if (early_stopping_ == BeamStop::kWhenFull) return true;
   // As long as it can become, if that makes it worth more.

@@ -43,6 +43,9 @@ struct Hypothesis {
 // lower id); of answers of equal worth the one that was there first. Sums are doubles. So nothing
 // depends on when or where a beam is computed.
 //
+// There must be at least `width` tokens that do not end an answer: then as many beams go on, and
+// when the search is over it has as many answers.
+//
 // One thread. select and enter allocate nothing after reserve.
 class Beams {
  public:

@@ -48,6 +48,7 @@ void Scheduler::take_candidates(Sequence& sequence, const kernels::SampleResult&
     return fail(sequence, row_error(sampled, sequence.length));
   }
   const std::span<const kernels::TopLogprob> top(sampled.top, index_of(sampled.top_count));
+  CHECK(top.size() >= index_of(search.beams.candidates()), "{} alternatives", top.size());
   for (const kernels::TopLogprob& one : top) {
     if (one.token >= 0 && one.token < options_.vocabulary) continue;
     return fail(sequence, strange_token(one.token));
@@ -142,8 +143,9 @@ void Scheduler::deal(Group& group) {
     move_beam(group, children[i], free);
   }
   // Only now: their tokens were to be copied as they were.
-  for (std::size_t i = 0; i < children.size(); ++i)
+  for (std::size_t i = 0; i < children.size(); ++i) {
     append_token(group, children[i], search.homes[i]);
+  }
   search.order.assign(search.homes.begin(), search.homes.end());
   search.ready = 0;
 }
@@ -182,14 +184,10 @@ void Scheduler::finish_search(Group& group) {
   const Search& search = *group.search;
   for (const auto& beam : group.choices) vacate(*beam);
   const std::span<const Hypothesis> answers = search.beams.finished();
+  CHECK(answers.size() == search.slots.size(), "{} answers", answers.size());
   for (int choice = 0; choice < group.sampling.n; ++choice) {
     if (search.told[index_of(choice)] != 0) continue;
-    if (index_of(choice) < answers.size()) {
-      tell_answer(group, choice, answers[index_of(choice)]);
-    } else {
-      tell_end(group, choice, {group.prompt_tokens, 0, 0},
-               error_event({base::ErrorCode::kInternal, "the search found too few answers", {}}));
-    }
+    tell_answer(group, choice, answers[index_of(choice)]);
   }
 }
 

@@ -14,7 +14,7 @@ struct Room {
   explicit Room(const EngineOptions& o) : scheduler(o) {}
 
   const StepPlan& plan() { return scheduler.plan(now); }
-  std::vector<Event> commit(const StepPlan& plan) {
+  void run(const StepPlan& plan) {
     result.reset(plan);
     std::size_t taken = 0;
     for (std::size_t i = 0; i < plan.rows.size(); ++i) {
@@ -26,6 +26,9 @@ struct Room {
         result.top[taken++] = {10 + place, -0.5F * static_cast<float>(place + 1)};
       }
     }
+  }
+  std::vector<Event> commit(const StepPlan& plan) {
+    run(plan);
     const auto events = scheduler.commit(result, now);
     return {events.begin(), events.end()};
   }
@@ -164,12 +167,11 @@ TEST(SchedulerSearch, ARowThatIsNotFiniteEndsAllOfIt) {
   room.scheduler.add(2, request_of(counting(50, 4), 6), 0);
   for (int i = 0; i < 3; ++i) room.step();
   const StepPlan& plan = room.plan();
-  room.result.reset(plan);
-  for (std::size_t i = 0; i < plan.sequences.size(); ++i) {
-    auto& row = room.result.rows[static_cast<std::size_t>(plan.sequences[i].first_row)];
-    row.token = 10;
-    const bool bad = plan.sequences[i].ticket == 1 && plan.sequences[i].choice == 1;
-    if (bad) row.status = kernels::SampleStatus::kNotFinite;
+  room.run(plan);
+  for (const PlannedSequence& planned : plan.sequences) {
+    if (planned.ticket != 1 || planned.choice != 1) continue;
+    room.result.rows[static_cast<std::size_t>(planned.first_row)].status =
+        kernels::SampleStatus::kNotFinite;
   }
   const auto events = room.scheduler.commit(room.result, 0);
   ASSERT_EQ(events.size(), 4U);

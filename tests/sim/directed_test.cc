@@ -186,7 +186,7 @@ TEST(SimPeers, TtVllm415_WholePromptIsCached) {
   Tale tale(64, 4);
   for (int tick = 0; tick < 10; tick += 5) tale.arrives_in_tree(tick, 1, 8, 3);
   tale.run();
-  EXPECT_EQ(tale.story(1).choices.front().cached_tokens, 4);
+  EXPECT_EQ(tale.story(1).choices.front().cached_tokens, 7);
   EXPECT_EQ(tale.answer(1), 3);
 }
 
