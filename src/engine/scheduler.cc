@@ -273,8 +273,6 @@ void Scheduler::release_pages(Sequence& sequence) {
 void Scheduler::forget_computed(Sequence& sequence) {
   release_pages(sequence);
   sequence.computed = 0;
-  sequence.published = 0;
-  sequence.prefix = sequence.group->root;
 }
 
 void Scheduler::release_sources() {
