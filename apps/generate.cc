@@ -1,6 +1,7 @@
 // vsurge generate: completes prompts from the command line, a file or standard input.
 
 #include <algorithm>
+#include <cstdint>
 #include <cstdio>
 #include <fstream>
 #include <iostream>
@@ -9,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "base/escape.h"
 #include "commands.h"
 #include "generate_options.h"
 #include "model_options.h"
@@ -42,19 +44,42 @@ std::vector<std::string> prompts_of(const GenerateOptions& options) {
   return prompts;
 }
 
+// One line of each token: its logprob, itself, and the likeliest at its place.
+void print_logprobs(const std::vector<TokenLogprobs>& tokens) {
+  for (const TokenLogprobs& each : tokens) {
+    std::string line = fmt::format("{:9.4f}  '{}'", each.token.logprob,
+                                   base::escape_for_line(each.token.decoded_token));
+    for (const TokenLogprob& other : each.top) {
+      line +=
+          fmt::format("  {:.4f} '{}'", other.logprob, base::escape_for_line(other.decoded_token));
+    }
+    std::printf("%s\n", line.c_str());
+  }
+}
+
+void print_answers(const ReturnSample& sample, bool stream) {
+  for (const CompletionOutput& output : sample.outputs) {
+    if (!stream) std::fwrite(output.text.data(), 1, output.text.size(), stdout);
+    std::fputc('\n', stdout);
+    print_logprobs(output.logprobs);
+  }
+}
+
 int run_generate(const GenerateOptions& options, const Environment& environment) {
   std::vector<std::string> prompts = prompts_of(options);
   // Room for more is of no use, and one alone needs no measured steps.
   ModelOptions model = options.model;
-  model.surge.max_concurrent_decodes =
-      std::min(model.surge.max_concurrent_decodes, static_cast<int>(prompts.size()));
+  const std::int64_t answers = static_cast<std::int64_t>(prompts.size()) *
+                               options.sampling.best_of.value_or(options.sampling.n);
+  model.surge.max_concurrent_decodes = static_cast<int>(
+      std::clamp<std::int64_t>(answers, 1, std::max(model.surge.max_concurrent_decodes, 1)));
   vSurge surge = load_surge(model, environment);
   if (options.chat) {
     for (auto& prompt : prompts) {
       prompt = surge.processor().apply_chat_template({{"user", prompt}});
     }
   }
-  const bool stream = !options.no_stream && prompts.size() == 1;
+  const bool stream = !options.no_stream && answers == 1;
   const auto samples =
       surge.generate(prompts, options.sampling, [&](std::size_t, const ReturnSample& sample) {
         if (stream) {
@@ -63,16 +88,11 @@ int run_generate(const GenerateOptions& options, const Environment& environment)
         }
         return true;
       });
-  if (stream) {
-    std::fputc('\n', stdout);
-  } else {
-    for (const auto& sample : samples) {
-      std::fwrite(sample.accumulated_text.data(), 1, sample.accumulated_text.size(), stdout);
-      std::fputc('\n', stdout);
-    }
-  }
+  for (const auto& sample : samples) print_answers(sample, stream);
   int tokens = 0;
-  for (const auto& sample : samples) tokens += sample.num_generated_tokens;
+  for (const auto& sample : samples) {
+    for (const auto& output : sample.outputs) tokens += static_cast<int>(output.token_ids.size());
+  }
   std::fprintf(stderr, "%d tokens, %.1f tokens/s\n", tokens, samples.front().tokens_per_second);
   return 0;
 }
@@ -85,10 +105,43 @@ void add_sampling_options(OptionSet& set, SamplingParams& sampling) {
   set.add("--top-p", sampling.top_p, "nucleus")->capture_default_str();
   set.add("--top-k", sampling.top_k, "0 = off")->capture_default_str();
   set.add("--min-p", sampling.min_p, "0 = off")->capture_default_str();
+  set.add("--typical-p", sampling.typical_p, "1 = off")->capture_default_str();
+  set.add("--top-n-sigma", sampling.top_n_sigma, "0 = off")->capture_default_str();
+  set.add("--repetition-penalty", sampling.repetition_penalty, "of prompt and answer; 1 = off")
+      ->capture_default_str();
+  set.add("--presence-penalty", sampling.presence_penalty, "of the answer")->capture_default_str();
+  set.add("--frequency-penalty", sampling.frequency_penalty, "of the answer")
+      ->capture_default_str();
+  set.add("--dry-multiplier", sampling.dry_multiplier, "0 = off")->capture_default_str();
+  set.add("--xtc-probability", sampling.xtc_probability, "0 = off")->capture_default_str();
+  set.add("--xtc-threshold", sampling.xtc_threshold, "of XTC")->capture_default_str();
+  set.add("--bad-word", sampling.bad_words,
+          "a text that must not come; any number, each with its own --bad-word");
+  set.add("--min-tokens", sampling.min_tokens, "nothing ends the answer before")
+      ->capture_default_str();
+  set.add("--speculative-tokens", sampling.speculative_tokens,
+          "guessed per step from the text so far; never changes the answer")
+      ->capture_default_str();
   set.add("--sampling-seed", sampling.seed, "the same seed gives the same answer");
   set.add("--stop", sampling.stop,
           "a text that ends the answer; up to 4, each with its own --stop");
 }
+
+namespace {
+
+void add_choice_options(OptionSet& set, SamplingParams& sampling) {
+  set.add("--n", sampling.n, "answers to each prompt")->capture_default_str();
+  set.add("--best-of", sampling.best_of, "makes so many, and prints the n likeliest per token");
+  set.add("--use-beam-search", sampling.use_beam_search,
+          "the likeliest answers, of a search of width best-of or n: true or false")
+      ->capture_default_str();
+  set.add("--length-penalty", sampling.length_penalty, "of beam search")->capture_default_str();
+  set.add("--logprobs", sampling.logprobs, "prints each token with so many of the likeliest");
+  set.add("--ignore-eos", sampling.ignore_eos, "the end of text does not end the answer")
+      ->capture_default_str();
+}
+
+}  // namespace
 
 Run add_generate(CLI::App& program) {
   CLI::App* command = program.add_subcommand("generate", "complete a prompt");
@@ -104,6 +157,7 @@ Run add_generate(CLI::App& program) {
   command->add_flag("--chat", options->chat, "send the prompt through the chat template");
   command->add_flag("--no-stream", options->no_stream, "print the answer when it is complete");
   add_sampling_options(*set, options->sampling);
+  add_choice_options(*set, options->sampling);
   add_model_options(*set, *command, options->model);
   return [options, set](const Environment& environment) {
     fill_options(*set, options->model, environment);

@@ -28,6 +28,10 @@ void add_server_options(OptionSet& set, ServeOptions& options) {
   set.add("--served-model-name", options.api.served_model_names,
           "names the model answers to: a,b; the first is shown in answers")
       ->delimiter(',');
+  set.add("--speculative-tokens", options.model.surge.speculative_tokens,
+          "tokens guessed per step from prompt and answer, for requests that do not ask for fewer; "
+          "0 = off, 16 at most")
+      ->capture_default_str();
   set.add("--max-workers", options.api.max_workers,
           "requests that are templated and tokenised at once; 0 = by the CPUs")
       ->capture_default_str();

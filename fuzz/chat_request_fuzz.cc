@@ -9,6 +9,7 @@
 #include "api/completion_request.h"
 #include "api/json.h"
 #include "base/error.h"
+#include "engine/options.h"
 
 namespace vsurge::api {
 namespace {
@@ -22,8 +23,44 @@ void check_error(const ApiError& error) {
   CHECK(parsed.has_value() && parsed->get_object().at("error").get_object().size() == 4);
 }
 
+void check_tokens(const std::vector<engine::TokenId>& tokens) {
+  for (const engine::TokenId token : tokens) CHECK(token >= 0 && token < kVocabulary);
+}
+
+// Whatever was taken, the engine takes too, but for what depends on two fields at once.
+void check_sampling(const GenerationFields& fields) {
+  const engine::SamplingParams& s = fields.sampling;
+  check_tokens(s.allowed_token_ids);
+  check_tokens(s.suppress_tokens);
+  check_tokens(s.stop_token_ids);
+  engine::EngineOptions options;
+  options.vocabulary = kVocabulary;
+  engine::Request request;
+  request.prompt = {1};
+  request.sampling = s;
+  request.sampling.beam = {};
+  const auto status = engine::check_request(options, request);
+  if (status) return;
+  const base::Error& error = status.error();
+  CHECK(error.param == "min_tokens" || error.code == base::ErrorCode::kContextLengthExceeded, "{}",
+        error.message);
+}
+
+void check_choices(const GenerationFields& fields) {
+  const engine::SamplingParams& s = fields.sampling;
+  CHECK(fields.choices >= 1 && s.n >= fields.choices && s.n <= 128);
+  CHECK(s.beam.width == 0 || (s.beam.width >= 2 && s.n == fields.choices));
+  CHECK(!fields.stream || (s.n == fields.choices && !fields.prompt_logprobs));
+  CHECK(!fields.logprobs || *s.logprobs == *fields.logprobs);
+  CHECK(!fields.prompt_logprobs || *s.prompt_logprobs >= *fields.prompt_logprobs);
+  CHECK(!fields.prompt_only || fields.echo);
+  CHECK(!fields.timeout_seconds || (*fields.timeout_seconds > 0 && *fields.timeout_seconds <= 1e6));
+}
+
 void check_generation(const GenerationFields& fields, const base::JsonLimits& limits) {
   const engine::SamplingParams& s = fields.sampling;
+  check_sampling(fields);
+  check_choices(fields);
   CHECK(s.temperature >= 0 && s.temperature <= 2);
   CHECK(s.top_p > 0 && s.top_p <= 1);
   CHECK(s.min_p >= 0 && s.min_p <= 1);
@@ -33,11 +70,15 @@ void check_generation(const GenerationFields& fields, const base::JsonLimits& li
   for (const std::string& stop : fields.stop) {
     CHECK(!stop.empty() && stop.size() <= limits.stop_string_bytes_max);
   }
-  CHECK(fields.stream || !fields.include_usage);
+  CHECK(fields.stream || (!fields.include_usage && !fields.continuous_usage));
+}
+
+RequestContext context_of(const base::JsonLimits& limits) {
+  return {.sampling = {}, .json = limits, .vocabulary = kVocabulary, .speculative_tokens_max = 4};
 }
 
 void check_chat(const boost::json::value& body, const base::JsonLimits& limits) {
-  const auto request = read_chat_request(body, {}, limits);
+  const auto request = read_chat_request(body, context_of(limits));
   if (!request) return check_error(request.error());
   check_generation(request->generation, limits);
   // Arguments of tool calls are JSON within JSON.
@@ -50,7 +91,7 @@ void check_chat(const boost::json::value& body, const base::JsonLimits& limits) 
 }
 
 void check_completion(const boost::json::value& body, const base::JsonLimits& limits) {
-  const auto request = read_completion_request(body, kVocabulary, {}, limits);
+  const auto request = read_completion_request(body, context_of(limits));
   if (!request) return check_error(request.error());
   check_generation(request->generation, limits);
   CHECK(!request->prompts.empty() && request->prompts.size() == request->paths.size());

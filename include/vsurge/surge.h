@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "vsurge/auto_model.h"
@@ -15,7 +16,33 @@
 
 namespace vsurge {
 
-// One answer, or the part of it that is new.
+// A token, and what the model gave it before any parameter applied.
+struct TokenLogprob {
+  std::int32_t token_id = 0;
+  float logprob = 0;          // natural
+  int rank = 0;               // 1 = the likeliest
+  std::string decoded_token;  // of bytes that are no text: "bytes:\\xe2\\x82"
+};
+
+struct TokenLogprobs {
+  TokenLogprob token;
+  std::vector<TokenLogprob> top;  // the likeliest at its place, as many as were asked for
+};
+
+// One of the answers to a prompt.
+struct CompletionOutput {
+  int index = 0;  // among those that were made: the seed is made of it
+  std::string text;
+  std::vector<std::int32_t> token_ids;  // all that were generated, the end-of-text token too
+  // Where logprobs were asked for: of the tokens whose text is in `text`, and the sum over all.
+  std::vector<TokenLogprobs> logprobs;
+  double cumulative_logprob = 0;
+  std::string finish_reason;  // "stop", "length", "cancelled"
+  // The stop string or the token of stop_token_ids that ended it, if one did.
+  std::variant<std::monostate, std::int32_t, std::string> stop_reason;
+};
+
+// The answer to one prompt (return value), or what is new of one of its answers (callback).
 struct ReturnSample {
   std::string text;                     // new text (callback) or all of it (return value)
   std::string accumulated_text;         // all text so far
@@ -24,8 +51,12 @@ struct ReturnSample {
   double tokens_per_second = 0;
   int num_generated_tokens = 0;
   int prompt_tokens = 0;
-  int generation_idx = 0;
+  int generation_idx = 0;     // which of n
   std::string finish_reason;  // empty while it goes on; "stop", "length", "cancelled"
+
+  // --- beyond the original; return value only. What stands above is of the first of them.
+  std::vector<CompletionOutput> outputs;       // n; the best first after best_of and beam search
+  std::vector<TokenLogprobs> prompt_logprobs;  // from the second token on
 };
 
 struct SurgeMetrics {
@@ -63,6 +94,8 @@ struct SurgeOptions {
   // Milliseconds that a step may take while prompts are read beside running answers; 0 = twice what
   // it takes without them.
   double target_step_ms = 0;
+  // What a request to the API may ask as speculative_tokens, and has if it is silent; 0 = off.
+  int speculative_tokens = 0;
   // Of the KV cache, taken before the engine is ready; 0 = 4 GiB, or one context if that is more,
   // or what max_concurrent_decodes contexts need if that is less.
   std::int64_t kv_cache_memory_bytes = 0;
@@ -84,9 +117,10 @@ class vSurge {
   void resume();
 
   // Answers to all prompts; blocks, and starts the engine when it was not started.
-  // on_sample gets each new piece as it comes (on the calling thread) and may return false to
-  // cancel that prompt. While nothing comes it is called all the same about ten times a second for
-  // each running prompt, with an empty text, so that a long prompt can be cancelled, too.
+  // on_sample gets each new piece as it comes (on the calling thread; with best_of greater than n
+  // none does) and may return false to cancel that prompt. While nothing comes it is called all the
+  // same about ten times a second for each running prompt, with an empty text, so that a long
+  // prompt can be cancelled, too.
   using OnSample = std::function<bool(std::size_t prompt, const ReturnSample& sample)>;
   std::vector<ReturnSample> generate(const std::vector<std::string>& prompts,
                                      const SamplingParams& sampling_params = {},

@@ -37,49 +37,68 @@ void append_usage_object(std::string& out, const AnswerUsage& usage) {
 
 AnswerWriter::AnswerWriter(const AnswerHead& head, bool usage_chunks)
     : chat_(head.endpoint == Endpoint::kChat),
+      usage_chunks_(usage_chunks),
       event_head_("data: " +
-                  object_head(head, chat_ ? "chat.completion.chunk" : "text_completion")),
-      choices_end_(usage_chunks ? "],\"usage\":null}\n\n" : "]}\n\n") {}
+                  object_head(head, chat_ ? "chat.completion.chunk" : "text_completion")) {}
 
-void AnswerWriter::append_role(std::string& out, std::size_t index) const {
+// Of the list of choices and the event.
+void AnswerWriter::append_end(std::string& out, const AnswerPiece& piece,
+                              std::string_view more) const {
+  out += ']';
+  out += more;
+  if (piece.usage != nullptr) {
+    out += R"(,"usage":)";
+    append_usage_object(out, *piece.usage);
+  } else if (usage_chunks_) {
+    out += R"(,"usage":null)";
+  }
+  out += "}\n\n";
+}
+
+void AnswerWriter::append_role(std::string& out, const AnswerPiece& piece) const {
   if (!chat_) return;
   out += event_head_;
   out += R"({"index":)";
-  append_integer(out, static_cast<std::int64_t>(index));
+  append_integer(out, static_cast<std::int64_t>(piece.index));
   out += R"(,"delta":{"role":"assistant","content":"","refusal":null},"logprobs":null,)"
          R"("finish_reason":null})";
-  out += choices_end_;
+  append_end(out, piece, piece.more);
 }
 
-void AnswerWriter::append_text(std::string& out, std::size_t index, std::string_view text) const {
-  out.reserve(out.size() + event_head_.size() + text.size() + 128);
+void AnswerWriter::append_text(std::string& out, const AnswerPiece& piece) const {
+  out.reserve(out.size() + event_head_.size() + piece.text.size() + piece.logprobs.size() + 128);
   out += event_head_;
   if (chat_) {
     out += R"({"index":)";
-    append_integer(out, static_cast<std::int64_t>(index));
+    append_integer(out, static_cast<std::int64_t>(piece.index));
     out += R"(,"delta":{"content":")";
-    append_json_escaped(out, text);
-    out += R"("},"logprobs":null,"finish_reason":null})";
+    append_json_escaped(out, piece.text);
+    out += R"("},"logprobs":)";
   } else {
     out += R"({"text":")";
-    append_json_escaped(out, text);
+    append_json_escaped(out, piece.text);
     out += R"(","index":)";
-    append_integer(out, static_cast<std::int64_t>(index));
-    out += R"(,"logprobs":null,"finish_reason":null})";
+    append_integer(out, static_cast<std::int64_t>(piece.index));
+    out += R"(,"logprobs":)";
   }
-  out += choices_end_;
+  out += piece.logprobs;
+  out += R"(,"finish_reason":null)";
+  out += piece.more;
+  out += '}';
+  append_end(out, piece, {});
 }
 
-void AnswerWriter::append_finish(std::string& out, std::size_t index,
-                                 std::string_view reason) const {
+void AnswerWriter::append_finish(std::string& out, const AnswerPiece& piece) const {
   out += event_head_;
   out += chat_ ? R"({"index":)" : R"({"text":"","index":)";
-  append_integer(out, static_cast<std::int64_t>(index));
+  append_integer(out, static_cast<std::int64_t>(piece.index));
   out += chat_ ? R"(,"delta":{},"logprobs":null,"finish_reason":")"
                : R"(,"logprobs":null,"finish_reason":")";
-  out += reason;
-  out += "\"}";
-  out += choices_end_;
+  out += piece.text;
+  out += '"';
+  out += piece.more;
+  out += '}';
+  append_end(out, piece, {});
 }
 
 void AnswerWriter::append_usage(std::string& out, const AnswerUsage& usage) const {
@@ -100,7 +119,7 @@ void AnswerWriter::append_error(std::string& out, std::string_view error_json) {
 }
 
 std::string AnswerWriter::answer(const AnswerHead& head, std::span<const AnswerChoice> choices,
-                                 const AnswerUsage& usage) {
+                                 const AnswerUsage& usage, std::string_view more) {
   const bool chat = head.endpoint == Endpoint::kChat;
   std::string out = object_head(head, chat ? "chat.completion" : "text_completion");
   for (std::size_t i = 0; i < choices.size(); ++i) {
@@ -117,11 +136,17 @@ std::string AnswerWriter::answer(const AnswerHead& head, std::span<const AnswerC
       out += R"(,"index":)";
       append_integer(out, static_cast<std::int64_t>(i));
     }
-    out += R"(,"logprobs":null,"finish_reason":")";
+    out += R"(,"logprobs":)";
+    out += choices[i].logprobs;
+    out += R"(,"finish_reason":")";
     out += choices[i].finish_reason;
-    out += "\"}";
+    out += '"';
+    out += choices[i].more;
+    out += '}';
   }
-  out += R"(],"usage":)";
+  out += ']';
+  out += more;
+  out += R"(,"usage":)";
   append_usage_object(out, usage);
   out += '}';
   return out;

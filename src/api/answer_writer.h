@@ -24,9 +24,21 @@ struct AnswerUsage {
   std::int64_t completion_tokens = 0;
 };
 
+// `more` are members beyond OpenAI's, each after a comma: ,"token_ids":[1]
 struct AnswerChoice {
   std::string_view text;
   std::string_view finish_reason;
+  std::string_view logprobs = "null";  // JSON
+  std::string_view more = {};
+};
+
+// A chunk of one choice.
+struct AnswerPiece {
+  std::size_t index = 0;
+  std::string_view text;
+  std::string_view logprobs = "null";  // JSON
+  std::string_view more = {};          // see AnswerChoice
+  const AnswerUsage* usage = nullptr;  // so far, where each chunk tells it
 };
 
 // Immutable; any thread. The functions append whole server-sent events to `out`, about a
@@ -36,23 +48,27 @@ class AnswerWriter {
   // usage_chunks: the stream ends with a usage chunk, and the others say "usage": null.
   AnswerWriter(const AnswerHead& head, bool usage_chunks);
 
-  // The first chunk of a choice; only chat has one.
-  void append_role(std::string& out, std::size_t index) const;
-  void append_text(std::string& out, std::size_t index, std::string_view text) const;
-  void append_finish(std::string& out, std::size_t index, std::string_view reason) const;
+  // The first chunk of a choice; only chat has one. Of the piece index, more (of the chunk itself)
+  // and usage count.
+  void append_role(std::string& out, const AnswerPiece& piece) const;
+  void append_text(std::string& out, const AnswerPiece& piece) const;
+  // text is the reason.
+  void append_finish(std::string& out, const AnswerPiece& piece) const;
   void append_usage(std::string& out, const AnswerUsage& usage) const;
   static void append_done(std::string& out);
   // {"error": ...} of api_error.h as an event.
   static void append_error(std::string& out, std::string_view error_json);
 
-  // The whole answer, not streamed.
+  // The whole answer, not streamed. `more`: members of the answer itself.
   static std::string answer(const AnswerHead& head, std::span<const AnswerChoice> choices,
-                            const AnswerUsage& usage);
+                            const AnswerUsage& usage, std::string_view more = {});
 
  private:
+  void append_end(std::string& out, const AnswerPiece& piece, std::string_view more) const;
+
   bool chat_;
-  std::string event_head_;   // data: {...,"choices":[
-  std::string choices_end_;  // ]}, with "usage":null where asked for
+  bool usage_chunks_;
+  std::string event_head_;  // data: {...,"choices":[
 };
 
 }  // namespace vsurge::api

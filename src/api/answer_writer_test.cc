@@ -19,9 +19,9 @@ AnswerHead head(Endpoint endpoint) {
 TEST(AnswerWriter, ChatStream) {
   const AnswerWriter writer(head(Endpoint::kChat), true);
   std::string out;
-  writer.append_role(out, 0);
-  writer.append_text(out, 0, "He said \"ü\"\n");
-  writer.append_finish(out, 0, "stop");
+  writer.append_role(out, {.index = 0, .text = {}});
+  writer.append_text(out, {.index = 0, .text = "He said \"ü\"\n"});
+  writer.append_finish(out, {.index = 0, .text = "stop"});
   writer.append_usage(out, {.prompt_tokens = 7, .cached_tokens = 3, .completion_tokens = 2});
   AnswerWriter::append_done(out);
   const std::string start =
@@ -46,10 +46,10 @@ TEST(AnswerWriter, ChatStream) {
 TEST(AnswerWriter, CompletionStream) {
   const AnswerWriter writer(head(Endpoint::kCompletions), false);
   std::string out;
-  writer.append_role(out, 0);
+  writer.append_role(out, {.index = 0, .text = {}});
   EXPECT_EQ(out, "");
-  writer.append_text(out, 3, "x");
-  writer.append_finish(out, 3, "length");
+  writer.append_text(out, {.index = 3, .text = "x"});
+  writer.append_finish(out, {.index = 3, .text = "length"});
   const std::string start =
       R"(data: {"id":"cmpl-1","object":"text_completion","created":1700000000,)"
       R"("model":"m\"x","system_fingerprint":"fp_1","choices":[)";

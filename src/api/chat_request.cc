@@ -39,8 +39,7 @@ ApiResult<void> read_template_kwargs(const ObjectReader& body, ChatRequest& out)
 
 }  // namespace
 
-ApiResult<ChatRequest> read_chat_request(const json::value& body, const SamplingDefaults& defaults,
-                                         const base::JsonLimits& limits) {
+ApiResult<ChatRequest> read_chat_request(const json::value& body, const RequestContext& context) {
   if (!body.is_object()) {
     return bad_json("invalid_type",
                     fmt::format("The body must be a JSON object; found {}.", type_name(body)));
@@ -48,10 +47,10 @@ ApiResult<ChatRequest> read_chat_request(const json::value& body, const Sampling
   const json::object& object = body.get_object();
   const ObjectReader reader(object, "");
   ChatRequest out;
-  out.generation = VSURGE_TRY(read_generation_fields(object, Endpoint::kChat, defaults, limits));
+  out.generation = VSURGE_TRY(read_generation_fields(object, Endpoint::kChat, context));
   const json::value* messages = reader.find("messages");
   if (messages == nullptr) return missing("messages");
-  out.messages_json = VSURGE_TRY(read_messages(*messages, limits));
+  out.messages_json = VSURGE_TRY(read_messages(*messages, context.json));
   VSURGE_TRY(read_template_kwargs(reader, out));
   return out;
 }

@@ -18,8 +18,7 @@ struct ChatRequest {
 
 // The model's name is read, not compared.
 ApiResult<ChatRequest> read_chat_request(const boost::json::value& body,
-                                         const SamplingDefaults& defaults,
-                                         const base::JsonLimits& limits);
+                                         const RequestContext& context);
 
 // The variables of a template, one JSON object: messages, tools and documents (none),
 // add_generation_prompt, the special tokens by name, and template_kwargs, which win.

@@ -3,6 +3,7 @@
 #include <boost/json/array.hpp>
 
 #include "api/json.h"
+#include "api/limits.h"
 #include "api/reader.h"
 
 namespace vsurge::api {
@@ -16,21 +17,7 @@ constexpr std::string_view kExpected =
 ApiResult<std::vector<engine::TokenId>> read_ids(const json::array& array, const std::string& path,
                                                  int vocabulary) {
   if (array.empty()) return bad_value(path, fmt::format("'{}' must not be empty.", path));
-  std::vector<engine::TokenId> ids;
-  ids.reserve(array.size());
-  for (std::size_t i = 0; i < array.size(); ++i) {
-    const auto id = exact_integer(array[i]);
-    if (!array[i].is_number()) {
-      return wrong_type(fmt::format("{}[{}]", path, i), "a token id", type_name(array[i]));
-    }
-    if (!id || *id < 0 || *id >= vocabulary) {
-      return bad_value(
-          fmt::format("{}[{}]", path, i),
-          fmt::format("'{}[{}]' must be a token id from 0 to {}.", path, i, vocabulary - 1));
-    }
-    ids.push_back(static_cast<engine::TokenId>(*id));
-  }
-  return ids;
+  return read_token_ids(array, path, vocabulary);
 }
 
 ApiResult<void> read_prompts(const json::value& prompt, int vocabulary, std::size_t prompts_max,
@@ -72,20 +59,24 @@ ApiResult<void> read_prompts(const json::value& prompt, int vocabulary, std::siz
 
 }  // namespace
 
-ApiResult<CompletionRequest> read_completion_request(const json::value& body, int vocabulary,
-                                                     const SamplingDefaults& defaults,
-                                                     const base::JsonLimits& limits) {
+ApiResult<CompletionRequest> read_completion_request(const json::value& body,
+                                                     const RequestContext& context) {
   if (!body.is_object()) {
     return bad_json("invalid_type",
                     fmt::format("The body must be a JSON object; found {}.", type_name(body)));
   }
   const json::object& object = body.get_object();
   CompletionRequest out;
-  out.generation =
-      VSURGE_TRY(read_generation_fields(object, Endpoint::kCompletions, defaults, limits));
+  out.generation = VSURGE_TRY(read_generation_fields(object, Endpoint::kCompletions, context));
   const json::value* prompt = ObjectReader(object, "").find("prompt");
   if (prompt == nullptr) return missing("prompt");
-  VSURGE_TRY(read_prompts(*prompt, vocabulary, limits.prompts_max, out));
+  VSURGE_TRY(read_prompts(*prompt, context.vocabulary, context.json.prompts_max, out));
+  const auto choices = static_cast<std::size_t>(out.generation.sampling.n) * out.prompts.size();
+  if (choices > kChoicesMax) {
+    return bad_value("n", fmt::format("'n' (or 'best_of') choices of each prompt are {} in all; at "
+                                      "most {} can be made at once.",
+                                      choices, kChoicesMax));
+  }
   return out;
 }
 

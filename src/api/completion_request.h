@@ -18,13 +18,12 @@ inline constexpr int kCompletionTokensDefault = 16;
 
 struct CompletionRequest {
   GenerationFields generation;
-  std::vector<Prompt> prompts;     // one per choice, in order; at least one
+  std::vector<Prompt> prompts;     // in order; at least one
   std::vector<std::string> paths;  // "prompt" or "prompt[3]", for errors
 };
 
 // The model's name is read, not compared.
-ApiResult<CompletionRequest> read_completion_request(const boost::json::value& body, int vocabulary,
-                                                     const SamplingDefaults& defaults,
-                                                     const base::JsonLimits& limits);
+ApiResult<CompletionRequest> read_completion_request(const boost::json::value& body,
+                                                     const RequestContext& context);
 
 }  // namespace vsurge::api

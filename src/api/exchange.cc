@@ -1,8 +1,10 @@
 #include "api/exchange.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
+#include "api/json.h"
 #include "base/log.h"
 
 namespace vsurge::api {
@@ -61,118 +63,261 @@ void Exchange::submit(PreparedRequest prepared) {
            .model = core_->options.model_names.front(),
            .fingerprint = core_->options.fingerprint};
   writer_.emplace(head_, generation_.include_usage);
-  choices_.reserve(prepared.prompts.size());
-  for (std::size_t i = 0; i < prepared.prompts.size(); ++i) {
-    prompt_tokens_ += static_cast<std::int64_t>(prepared.prompts[i].size());
-    const engine::Ticket ticket = core_->engine.new_ticket();
-    core_->router.add(ticket, [self = shared_from_this(), i](std::vector<engine::Event> events) {
-      Responder& responder = *self->call_.responder;
-      responder.post([self, i, events = std::move(events)] { self->on_events(i, events); });
-    });
-    engine::Request request;
-    request.prompt = std::move(prepared.prompts[i]);
-    request.sampling = generation_.sampling;
-    request.client = generation_.user;
-    if (const auto status = core_->engine.submit(ticket, std::move(request)); !status) {
-      core_->router.remove(ticket);
-      ApiError error = from_base(status.error());
-      if (status.error().code == ErrorCode::kContextLengthExceeded) {
-        error.param = chat ? "messages" : "prompt";
-      }
-      fail(error);
-      return;
+  logprobs_.emplace(core_->assets.tokenizer, generation_.tokens_as_ids);
+  choice_options_ = {.text = {.stops = std::move(generation_.stop),
+                              .include_stop = generation_.include_stop,
+                              .skip_special = generation_.skip_special,
+                              .min_tokens = generation_.sampling.min_tokens},
+                     .stop_token_ids = generation_.sampling.stop_token_ids,
+                     .scored = generation_.logprobs.has_value(),
+                     .keep_ids = generation_.return_token_ids,
+                     .prompt_only = generation_.prompt_only};
+  asked_.reserve(prepared.prompts.size());
+  for (PreparedPrompt& prompt : prepared.prompts) {
+    const auto status = submit_prompt(std::move(prompt));
+    if (status) continue;
+    ApiError error = from_base(status.error());
+    if (status.error().code == ErrorCode::kContextLengthExceeded) {
+      error.param = chat ? "messages" : "prompt";
     }
-    choices_.emplace_back(ticket, TextStream(core_->assets.tokenizer, generation_.stop));
+    fail(error);
+    return;
   }
 }
 
-void Exchange::on_events(std::size_t index, const std::vector<engine::Event>& events) {
+engine::Request Exchange::engine_request(const PreparedPrompt& prompt) const {
+  engine::Request request;
+  request.prompt = prompt.ids;
+  request.sampling = generation_.sampling;
+  request.sampling.thinking = prompt.thinking;
+  request.client = generation_.user;
+  request.priority = generation_.priority;
+  request.cache_namespace = generation_.cache_salt;
+  if (generation_.timeout_seconds) {
+    request.deadline =
+        started_ + static_cast<base::Nanoseconds>(*generation_.timeout_seconds * 1e9);
+  }
+  return request;
+}
+
+base::Status Exchange::submit_prompt(PreparedPrompt prompt) {
+  const engine::Ticket ticket = core_->engine.new_ticket();
+  core_->router.add(
+      ticket, [self = shared_from_this(), i = asked_.size()](std::vector<engine::Event> events) {
+        Responder& responder = *self->call_.responder;
+        responder.post([self, i, events = std::move(events)] { self->on_events(i, events); });
+      });
+  if (auto status = core_->engine.submit(ticket, engine_request(prompt)); !status) {
+    core_->router.remove(ticket);
+    return status;
+  }
+  Asked asked;
+  asked.ticket = ticket;
+  asked.prompt_tokens = prompt.ids.size();
+  const auto count = static_cast<std::size_t>(generation_.sampling.n);
+  asked.choices.reserve(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    asked.choices.emplace_back(core_->assets.tokenizer, choice_options_);
+  }
+  asked.begun.resize(count);
+  asked.touched.resize(count);
+  asked.echo = std::move(prompt.echo);
+  asked.prompt = std::move(prompt.ids);
+  asked_.push_back(std::move(asked));
+  return {};
+}
+
+void Exchange::on_events(std::size_t prompt, const std::vector<engine::Event>& events) {
   if (done_) return;
-  Choice& choice = choices_[index];
-  std::string text;
+  Asked& asked = asked_[prompt];
   for (const engine::Event& event : events) {
-    if (choice.finish != nullptr) break;  // a stop string ended it; the rest is not shown
-    if (const auto status = take_event(choice, event, text); !status) {
+    if (const auto status = take_event(asked, event); !status) {
       fail(from_base(status.error()));
       return;
     }
   }
   if (generation_.stream) {
-    stream_text(index, text);
-  } else {
-    choice.shown += text;
-    answer_if_done();
+    stream_choices(prompt);
+  } else if (all_done()) {
+    answer_all();
   }
 }
 
-base::Status Exchange::take_event(Choice& choice, const engine::Event& event, std::string& text) {
-  if (!event.is_end()) {
-    ++choice.tokens;
-    choice.cached_tokens = event.usage.cached_tokens;
-    VSURGE_TRY(choice.text.push(event.token, text));
-    if (choice.text.stopped()) {
-      choice.finish = "stop";
-      core_->engine.cancel(choice.ticket);
-    }
+base::Status Exchange::take_event(Asked& asked, const engine::Event& event) {
+  if (event.kind == engine::EventKind::kPromptLogprobs) {
+    asked.prompt_logprobs.push_back(event.logprobs);
     return {};
   }
-  choice.tokens = event.usage.completion_tokens;
-  choice.cached_tokens = event.usage.cached_tokens;
-  switch (event.reason) {
-    case engine::FinishReason::kStop:
-      choice.finish = "stop";
-      break;
-    case engine::FinishReason::kLength:
-      choice.finish = "length";
-      break;
-    case engine::FinishReason::kCancelled:
-      choice.finish = "cancelled";
-      return base::fail(ErrorCode::kShuttingDown,
-                        "The server stopped before the answer was whole.");
-    case engine::FinishReason::kError:
-      choice.finish = "error";
-      return std::unexpected(*event.error);
+  const auto index = static_cast<std::size_t>(event.choice);
+  Choice& choice = asked.choices[index];
+  if (choice.done()) return {};  // a stop string ended it; the rest is not shown
+  asked.touched[index] = 1;
+  VSURGE_TRY(choice.take(event));
+  if (choice.stopped_by_text() && !event.is_end()) {
+    core_->engine.cancel(asked.ticket, event.choice);
   }
-  VSURGE_TRY(choice.text.finish(text));
-  if (choice.text.stopped()) choice.finish = "stop";
   return {};
 }
 
+bool Exchange::all_done() const {
+  return std::ranges::all_of(asked_, [](const Asked& asked) {
+    return std::ranges::all_of(asked.choices, [](const Choice& choice) { return choice.done(); });
+  });
+}
+
 // All of one turn is one write.
-void Exchange::stream_text(std::size_t index, std::string_view text) {
-  if (!stream_begun_) {
-    stream_begun_ = true;
-    call_.responder->begin_stream(
-        200, headers({{"Content-Type", "text/event-stream"}, {"Cache-Control", "no-cache"}}));
-  }
-  Choice& choice = choices_[index];
+void Exchange::stream_choices(std::size_t prompt) {
+  Asked& asked = asked_[prompt];
   std::string out;
-  if (!std::exchange(choice.role_sent, true)) writer_->append_role(out, index);
-  if (!text.empty()) writer_->append_text(out, index, text);
-  if (choice.finish != nullptr) writer_->append_finish(out, index, choice.finish);
-  const bool all =
-      std::ranges::all_of(choices_, [](const Choice& c) { return c.finish != nullptr; });
+  for (std::size_t i = 0; i < asked.choices.size(); ++i) {
+    if (std::exchange(asked.touched[i], 0) != 0) stream_choice(prompt, i, out);
+  }
+  const bool all = all_done();
   if (all) {
     if (generation_.include_usage) writer_->append_usage(out, usage());
     AnswerWriter::append_done(out);
   }
-  if (!out.empty()) call_.responder->write(std::move(out));
+  if (out.empty()) return;
+  if (!std::exchange(stream_begun_, true)) {
+    call_.responder->begin_stream(
+        200, headers({{"Content-Type", "text/event-stream"}, {"Cache-Control", "no-cache"}}));
+  }
+  call_.responder->write(std::move(out));
   if (!all) return;
   done_ = true;
   call_.responder->end();
   log_end(200);
 }
 
-void Exchange::answer_if_done() {
+void Exchange::stream_choice(std::size_t prompt, std::size_t choice, std::string& out) {
+  Asked& asked = asked_[prompt];
+  Choice& from = asked.choices[choice];
+  const AnswerUsage so_far = usage_of(asked, from);
+  AnswerPiece piece{.index = prompt * asked.choices.size() + choice,
+                    .text = {},
+                    .usage = generation_.continuous_usage ? &so_far : nullptr};
+  ChoicePart part = take_part(asked, from);
+  std::string members;
+  if (std::exchange(asked.begun[choice], 1) == 0) {
+    members = prompt_members(asked);
+    piece.more = members;
+    writer_->append_role(out, piece);
+    if (call_.endpoint == Endpoint::kChat) members.clear();
+    if (generation_.echo) put_echo(asked, part);
+  }
+  if (!part.empty() || !members.empty()) {
+    const std::string logprobs = logprobs_json(part);
+    members += ids_member(part);
+    piece.text = part.text;
+    piece.logprobs = logprobs;
+    piece.more = members;
+    writer_->append_text(out, piece);
+  }
+  if (!from.done()) return;
+  const std::string stop = stop_member(from);
+  piece.text = from.finish();
+  piece.more = stop;
+  writer_->append_finish(out, piece);
+}
+
+void Exchange::answer_all() {
+  const bool chat = call_.endpoint == Endpoint::kChat;
+  struct Told {
+    ChoicePart part;
+    std::string logprobs;
+    std::string more;
+    const char* finish;
+  };
+  std::vector<Told> told;
+  for (Asked& asked : asked_) {
+    const std::string members = chat ? std::string() : prompt_members(asked);
+    std::vector<double> means;
+    for (const Choice& choice : asked.choices) means.push_back(choice.logprob_mean());
+    for (const std::size_t i : best_choices(means, static_cast<std::size_t>(generation_.choices))) {
+      Choice& choice = asked.choices[i];
+      Told& one = told.emplace_back(take_part(asked, choice), "", members, choice.finish());
+      if (generation_.echo) put_echo(asked, one.part);
+      one.logprobs = logprobs_json(one.part);
+      one.more += ids_member(one.part) + stop_member(choice);
+    }
+  }
   std::vector<AnswerChoice> answers;
-  for (const Choice& choice : choices_) {
-    if (choice.finish == nullptr) return;
-    answers.push_back({choice.shown, choice.finish});
+  for (const Told& one : told) {
+    answers.push_back({one.part.text, one.finish, one.logprobs, one.more});
   }
   done_ = true;
-  call_.responder->send(200, headers({{"Content-Type", "application/json"}}),
-                        AnswerWriter::answer(head_, answers, usage()));
+  call_.responder->send(
+      200, headers({{"Content-Type", "application/json"}}),
+      AnswerWriter::answer(head_, answers, usage(),
+                           chat ? prompt_members(asked_.front()) : std::string()));
   log_end(200);
+}
+
+// Offsets are of the text a client gets.
+ChoicePart Exchange::take_part(const Asked& asked, Choice& choice) {
+  ChoicePart part = choice.take_part();
+  if (part.scored.empty() || asked.echo.text.empty()) return part;
+  const std::size_t before = count_characters(asked.echo.text);
+  for (ScoredToken& token : part.scored) token.offset += before;
+  return part;
+}
+
+void Exchange::put_echo(const Asked& asked, ChoicePart& part) const {
+  part.text.insert(0, asked.echo.text);
+  if (!generation_.logprobs) return;
+  std::vector<ScoredToken> all;
+  all.reserve(asked.prompt.size() + part.scored.size());
+  for (std::size_t i = 0; i < asked.prompt.size(); ++i) {
+    const bool known = i > 0 && i <= asked.prompt_logprobs.size();
+    all.push_back(
+        {asked.prompt[i], asked.echo.offsets[i], known ? asked.prompt_logprobs[i - 1] : nullptr});
+  }
+  std::ranges::move(part.scored, std::back_inserter(all));
+  part.scored = std::move(all);
+}
+
+std::string Exchange::logprobs_json(const ChoicePart& part) {
+  if (!generation_.logprobs) return "null";
+  std::string out;
+  if (call_.endpoint == Endpoint::kChat) {
+    logprobs_->append_chat(out, part.scored, *generation_.logprobs);
+  } else {
+    logprobs_->append_completion(out, part.scored, *generation_.logprobs);
+  }
+  return out;
+}
+
+// vLLM's members about the prompt: of the answer in chat, of the choice in completions.
+std::string Exchange::prompt_members(const Asked& asked) {
+  std::string out;
+  if (generation_.prompt_logprobs) {
+    out += R"(,"prompt_logprobs":)";
+    logprobs_->append_prompt(out, asked.prompt, asked.prompt_logprobs,
+                             *generation_.prompt_logprobs);
+  }
+  if (generation_.return_token_ids) {
+    out += R"(,"prompt_token_ids":)";
+    append_ids(out, asked.prompt);
+  }
+  return out;
+}
+
+std::string Exchange::ids_member(const ChoicePart& part) const {
+  if (!generation_.return_token_ids) return {};
+  std::string out = R"(,"token_ids":)";
+  append_ids(out, part.ids);
+  return out;
+}
+
+std::string Exchange::stop_member(const Choice& choice) {
+  std::string out;
+  if (!choice.stop_string().empty()) {
+    out = R"(,"stop_reason":)";
+    append_json_string(out, choice.stop_string());
+  } else if (choice.stop_token() >= 0) {
+    out = fmt::format(R"(,"stop_reason":{})", choice.stop_token());
+  }
+  return out;
 }
 
 void Exchange::fail(const ApiError& error) {
@@ -194,8 +339,10 @@ void Exchange::fail(const ApiError& error) {
 }
 
 void Exchange::cancel_open_choices() {
-  for (const Choice& choice : choices_) {
-    if (choice.finish == nullptr) core_->engine.cancel(choice.ticket);
+  for (const Asked& asked : asked_) {
+    const bool open =
+        std::ranges::any_of(asked.choices, [](const Choice& choice) { return !choice.done(); });
+    if (open) core_->engine.cancel(asked.ticket);
   }
 }
 
@@ -211,13 +358,21 @@ Headers Exchange::headers(Headers more) const {
   return more;
 }
 
+// Each prompt is counted once, whatever the number of its choices.
 AnswerUsage Exchange::usage() const {
-  AnswerUsage out{.prompt_tokens = prompt_tokens_};
-  for (const Choice& choice : choices_) {
-    out.completion_tokens += choice.tokens;
-    out.cached_tokens += choice.cached_tokens;
+  AnswerUsage out;
+  for (const Asked& asked : asked_) {
+    out.prompt_tokens += static_cast<std::int64_t>(asked.prompt_tokens);
+    out.cached_tokens += asked.choices.front().cached_tokens();
+    for (const Choice& choice : asked.choices) out.completion_tokens += choice.tokens();
   }
   return out;
+}
+
+AnswerUsage Exchange::usage_of(const Asked& asked, const Choice& choice) {
+  return {.prompt_tokens = static_cast<std::int64_t>(asked.prompt_tokens),
+          .cached_tokens = asked.choices.front().cached_tokens(),
+          .completion_tokens = choice.tokens()};
 }
 
 void Exchange::log_end(int status) const {

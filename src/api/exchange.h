@@ -8,9 +8,10 @@
 #include <vector>
 
 #include "api/answer_writer.h"
+#include "api/choice.h"
+#include "api/logprobs.h"
 #include "api/prepare.h"
 #include "api/service_core.h"
-#include "api/text_stream.h"
 #include "base/worker_pool.h"
 
 namespace vsurge::api {
@@ -35,31 +36,43 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   void start(std::string body, base::WorkerPool& workers);
 
  private:
-  struct Choice {
-    Choice(engine::Ticket ticket_in, TextStream text_in)
-        : ticket(ticket_in), text(std::move(text_in)) {}
-
-    engine::Ticket ticket;
-    TextStream text;
-    std::string shown;             // the answer so far, when it is not streamed
-    const char* finish = nullptr;  // the reason, once it is done
-    bool role_sent = false;
-    int tokens = 0;
-    int cached_tokens = 0;
+  // A prompt and its choices: what the engine calls a request.
+  struct Asked {
+    engine::Ticket ticket = 0;
+    std::vector<engine::TokenId> prompt;  // where the answer tells of its tokens
+    std::size_t prompt_tokens = 0;
+    Echo echo;
+    std::vector<std::shared_ptr<const engine::Logprobs>> prompt_logprobs;  // from the second token
+    std::vector<Choice> choices;
+    std::vector<char> begun;    // of each choice: its first chunk is written
+    std::vector<char> touched;  // of each choice: it got events in this turn
   };
 
   void on_prepared(ApiResult<PreparedRequest> prepared);
   void submit(PreparedRequest prepared);
-  void on_events(std::size_t index, const std::vector<engine::Event>& events);
-  // Appends what `event` adds to the text.
-  base::Status take_event(Choice& choice, const engine::Event& event, std::string& text);
-  void stream_text(std::size_t index, std::string_view text);
-  void answer_if_done();
+  base::Status submit_prompt(PreparedPrompt prompt);
+  engine::Request engine_request(const PreparedPrompt& prompt) const;
+  void on_events(std::size_t prompt, const std::vector<engine::Event>& events);
+  base::Status take_event(Asked& asked, const engine::Event& event);
+  void stream_choices(std::size_t prompt);
+  void stream_choice(std::size_t prompt, std::size_t choice, std::string& out);
+  void answer_all();
+  bool all_done() const;
   void fail(const ApiError& error);
   void cancel_open_choices();
   void on_gone();
+
+  static ChoicePart take_part(const Asked& asked, Choice& choice);
+  void put_echo(const Asked& asked, ChoicePart& part) const;
+  // JSON of what came of a choice.
+  std::string logprobs_json(const ChoicePart& part);
+  std::string prompt_members(const Asked& asked);
+  std::string ids_member(const ChoicePart& part) const;
+  static std::string stop_member(const Choice& choice);
+
   Headers headers(Headers more) const;
   AnswerUsage usage() const;
+  static AnswerUsage usage_of(const Asked& asked, const Choice& choice);
   void log_end(int status) const;
 
   const std::shared_ptr<ServiceCore> core_;
@@ -69,10 +82,11 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   bool done_ = false;              // answered, or nobody to answer
   bool stream_begun_ = false;
   GenerationFields generation_;
+  ChoiceOptions choice_options_;
   AnswerHead head_;
   std::optional<AnswerWriter> writer_;
-  std::vector<Choice> choices_;
-  std::int64_t prompt_tokens_ = 0;
+  std::optional<LogprobsJson> logprobs_;
+  std::vector<Asked> asked_;
 };
 
 }  // namespace vsurge::api

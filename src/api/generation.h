@@ -1,13 +1,16 @@
-// What chat and completions requests have in common: sampling, length, stop strings, streaming.
+// What chat and completions requests have in common: sampling, length, stop strings, choices,
+// what is told of them, streaming.
 #pragma once
 
 #include <boost/json/object.hpp>
+#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "api/api_error.h"
 #include "api/fields.h"
+#include "api/sampling_texts.h"
 #include "base/limits.h"
 #include "engine/request.h"
 
@@ -15,10 +18,19 @@ namespace vsurge::api {
 
 // Used where a request says nothing; the checkpoint's generation_config, else OpenAI's.
 struct SamplingDefaults {
-  float temperature = 1.0F;  // [0, 2]
-  float top_p = 1.0F;        // (0, 1]
-  float min_p = 0.0F;        // [0, 1]
-  int top_k = 0;             // 0 = off
+  float temperature = 1.0F;         // [0, 2]
+  float top_p = 1.0F;               // (0, 1]
+  float min_p = 0.0F;               // [0, 1]
+  int top_k = 0;                    // 0 = off
+  float repetition_penalty = 1.0F;  // (0, 10]
+};
+
+// What a request is checked against.
+struct RequestContext {
+  SamplingDefaults sampling;
+  base::JsonLimits json;
+  int vocabulary = std::numeric_limits<int>::max();
+  int speculative_tokens_max = 0;  // what a request may ask, and has if it is silent; 0 = off
 };
 
 // Below this a temperature means greedy.
@@ -26,17 +38,35 @@ inline constexpr double kTemperatureMin = 1e-5;
 
 struct GenerationFields {
   std::string model;
-  engine::SamplingParams sampling;  // max_tokens only when the client gave it
-  std::string max_tokens_field;     // its name in the request, for errors
+  // n is the number of choices to make: best_of. max_tokens only when the client gave it. logprobs
+  // and prompt_logprobs are as the engine must tell them.
+  engine::SamplingParams sampling;
+  SamplingTexts texts;           // what of it needs a tokenizer
+  std::string max_tokens_field;  // its name in the request, for errors
   std::vector<std::string> stop;
+  bool include_stop = false;  // in the text
+  bool skip_special = true;
+
+  int choices = 1;                     // shown of each prompt
+  std::optional<int> logprobs;         // alternatives shown with each token
+  std::optional<int> prompt_logprobs;  // the same in the answer's prompt_logprobs
+  bool echo = false;                   // the prompt comes before the answer
+  bool prompt_only = false;            // max_tokens 0: an answer without tokens
+  bool return_token_ids = false;
+  bool tokens_as_ids = false;  // tokens beside logprobs are "token_id:5"
+
   bool stream = false;
   bool include_usage = false;
+  bool continuous_usage = false;
+
   std::string user;
+  std::string cache_salt;
+  int priority = 0;
+  std::optional<double> timeout_seconds;  // of the whole request
 };
 
 ApiResult<GenerationFields> read_generation_fields(const boost::json::object& object,
                                                    Endpoint endpoint,
-                                                   const SamplingDefaults& defaults,
-                                                   const base::JsonLimits& limits);
+                                                   const RequestContext& context);
 
 }  // namespace vsurge::api

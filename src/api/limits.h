@@ -7,6 +7,11 @@ namespace vsurge::api {
 
 inline constexpr std::size_t kToolCallsMax = 128;  // of one message
 inline constexpr std::size_t kIdBytesMax = 256;    // names and ids: model, user, tool_call_id
+inline constexpr std::size_t kChoicesMax = 1024;   // of all prompts of one request
+inline constexpr double kTimeoutSecondsMax = 86'400;
+inline constexpr std::size_t kBadWordBytesMax = 1024;
+inline constexpr std::size_t kDryBreakersMax = 64;  // strings
+inline constexpr std::size_t kDryBreakerBytesMax = 64;
 inline constexpr std::size_t kRequestIdBytesMax = 128;
 inline constexpr std::size_t kQuotedBytesMax = 200;  // of a client's text in an error
 

@@ -156,7 +156,7 @@ TEST(TemplateContext, SpecialTokensAndKwargs) {
         json::parse(fmt::format(R"({{"model":"m","messages":[{{"role":"user","content":"x"}}],)"
                                 R"("chat_template_kwargs":{}}})",
                                 kwargs)),
-        {}, {});
+        {});
     if (!request) return request.error().code + " " + request.error().param;
     return template_context(*request, {{"bos_token", "<s>"}, {"eos_token", "</s>"}});
   };

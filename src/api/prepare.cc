@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <ctime>
+#include <optional>
 #include <utility>
 
 #include "api/chat_request.h"
@@ -93,10 +94,45 @@ ApiResult<void> check_length(const ServiceCore& core, const GenerationFields& ge
   return with_param({ErrorCode::kContextLengthExceeded, std::move(message), ""}, param);
 }
 
+RequestContext request_context(const ServiceCore& core) {
+  return {.sampling = core.options.sampling,
+          .json = core.options.json,
+          .vocabulary = core.options.vocabulary,
+          .speculative_tokens_max = core.options.speculative_tokens_max};
+}
+
+template <class T>
+ApiResult<T> as_api(base::Result<T> result) {
+  if (!result) return std::unexpected(from_base(result.error()));
+  return std::move(*result);
+}
+
+// What the fields say in words becomes tokens.
+ApiResult<void> resolve_sampling(const ServiceCore& core, GenerationFields& generation) {
+  const auto status = resolve_texts(core.assets.tokenizer, generation.texts, generation.sampling);
+  if (!status) return std::unexpected(from_base(status.error()));
+  return {};
+}
+
+ApiResult<PreparedPrompt> prepare_prompt(const ServiceCore& core,
+                                         const GenerationFields& generation,
+                                         std::vector<engine::TokenId> ids,
+                                         std::optional<std::string_view> text) {
+  PreparedPrompt out;
+  out.ids = std::move(ids);
+  const text::Tokenizer& tokenizer = core.assets.tokenizer;
+  if (generation.echo) {
+    out.echo = VSURGE_TRY(as_api(make_echo(tokenizer, out.ids, text, generation.skip_special)));
+  }
+  if (const auto tokens = generation.texts.thinking_tokens) {
+    out.thinking = VSURGE_TRY(as_api(thinking_budget(tokenizer, *tokens, out.ids)));
+  }
+  return out;
+}
+
 ApiResult<PreparedRequest> prepare_chat(const ServiceCore& core, const boost::json::value& body,
                                         const std::atomic<bool>& gone) {
-  ChatRequest request =
-      VSURGE_TRY(read_chat_request(body, core.options.sampling, core.options.json));
+  ChatRequest request = VSURGE_TRY(read_chat_request(body, request_context(core)));
   VSURGE_TRY(check_model(core, request.generation.model));
   if (!core.assets.chat_template) {
     return with_param(
@@ -114,27 +150,31 @@ ApiResult<PreparedRequest> prepare_chat(const ServiceCore& core, const boost::js
   }
   VSURGE_TRY(check_length(core, request.generation, ids.size(), "messages"));
   PreparedRequest out{std::move(request.generation), {}};
-  out.prompts.push_back(std::move(ids));
+  VSURGE_TRY(resolve_sampling(core, out.generation));
+  out.prompts.push_back(
+      VSURGE_TRY(prepare_prompt(core, out.generation, std::move(ids), std::nullopt)));
   return out;
 }
 
 ApiResult<PreparedRequest> prepare_completion(const ServiceCore& core,
                                               const boost::json::value& body,
                                               const std::atomic<bool>& gone) {
-  CompletionRequest request = VSURGE_TRY(read_completion_request(
-      body, core.options.vocabulary, core.options.sampling, core.options.json));
+  CompletionRequest request = VSURGE_TRY(read_completion_request(body, request_context(core)));
   VSURGE_TRY(check_model(core, request.generation.model));
   PreparedRequest out{std::move(request.generation), {}};
+  VSURGE_TRY(resolve_sampling(core, out.generation));
   std::size_t longest = 0;
   for (std::size_t i = 0; i < request.prompts.size(); ++i) {
     if (gone.load(std::memory_order_relaxed)) return client_gone();
     Prompt& prompt = request.prompts[i];
-    if (const auto* text = std::get_if<std::string>(&prompt)) {
-      out.prompts.push_back(VSURGE_TRY(encode(core, *text, true, request.paths[i])));
+    const auto* text = std::get_if<std::string>(&prompt);
+    std::vector<engine::TokenId> ids;
+    if (text != nullptr) {
+      ids = VSURGE_TRY(encode(core, *text, true, request.paths[i]));
     } else {
-      out.prompts.push_back(std::move(std::get<std::vector<engine::TokenId>>(prompt)));
+      ids = std::move(std::get<std::vector<engine::TokenId>>(prompt));
     }
-    const std::size_t tokens = out.prompts.back().size();
+    const std::size_t tokens = ids.size();
     if (tokens == 0) {
       return bad_value(request.paths[i],
                        fmt::format("'{}' has no tokens, and this model's tokenizer adds none.",
@@ -142,6 +182,9 @@ ApiResult<PreparedRequest> prepare_completion(const ServiceCore& core,
     }
     VSURGE_TRY(check_length(core, out.generation, tokens, request.paths[i]));
     longest = std::max(longest, tokens);
+    const auto written = text != nullptr ? std::optional<std::string_view>(*text) : std::nullopt;
+    out.prompts.push_back(
+        VSURGE_TRY(prepare_prompt(core, out.generation, std::move(ids), written)));
   }
   if (!out.generation.sampling.max_tokens) {
     out.generation.sampling.max_tokens =

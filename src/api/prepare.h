@@ -2,17 +2,25 @@
 #pragma once
 
 #include <atomic>
+#include <optional>
 #include <string_view>
 #include <vector>
 
+#include "api/echo.h"
 #include "api/generation.h"
 #include "api/service_core.h"
 
 namespace vsurge::api {
 
+struct PreparedPrompt {
+  std::vector<engine::TokenId> ids;
+  Echo echo;                                       // where it was asked for
+  std::optional<engine::ThinkingBudget> thinking;  // the same
+};
+
 struct PreparedRequest {
-  GenerationFields generation;
-  std::vector<std::vector<engine::TokenId>> prompts;  // one per choice
+  GenerationFields generation;  // sampling is complete but for `thinking`
+  std::vector<PreparedPrompt> prompts;
 };
 
 // Parses, checks, renders the template, tokenises, and checks the context's length. `gone` is read

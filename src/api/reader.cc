@@ -89,4 +89,78 @@ ApiResult<std::optional<std::string>> ObjectReader::name(std::string_view name,
   return std::string(*view);
 }
 
+ApiResult<std::vector<std::int32_t>> read_token_ids(const json::array& array,
+                                                    const std::string& path, int vocabulary) {
+  std::vector<std::int32_t> ids;
+  ids.reserve(array.size());
+  for (std::size_t i = 0; i < array.size(); ++i) {
+    if (!array[i].is_number()) {
+      return wrong_type(fmt::format("{}[{}]", path, i), "a token id", type_name(array[i]));
+    }
+    const auto id = exact_integer(array[i]);
+    if (!id || *id < 0 || *id >= vocabulary) {
+      return bad_value(
+          fmt::format("{}[{}]", path, i),
+          fmt::format("'{}[{}]' must be a token id from 0 to {}.", path, i, vocabulary - 1));
+    }
+    ids.push_back(static_cast<std::int32_t>(*id));
+  }
+  return ids;
+}
+
+ApiResult<std::optional<std::vector<std::int32_t>>> ObjectReader::token_ids(
+    std::string_view name, int vocabulary, std::size_t count_max) const {
+  const json::value* value = find(name);
+  if (value == nullptr) return std::nullopt;
+  const std::string path = path_of(name);
+  if (!value->is_array()) return wrong_type(path, "an array of token ids", type_name(*value));
+  const json::array& array = value->get_array();
+  if (array.size() > count_max) {
+    return bad_value(path, fmt::format("'{}' must have at most {} token ids; found {}.", path,
+                                       count_max, array.size()));
+  }
+  return VSURGE_TRY(read_token_ids(array, path, vocabulary));
+}
+
+namespace {
+
+ApiResult<std::string> read_filled_text(const json::value& value, const std::string& path,
+                                        std::size_t bytes_max) {
+  if (!value.is_string()) return wrong_type(path, "a string", type_name(value));
+  const std::string_view text = value.get_string();
+  if (text.empty()) return bad_value(path, fmt::format("'{}' must not be empty.", path));
+  if (text.size() > bytes_max) {
+    return bad_value(path, fmt::format("'{}' must have at most {} bytes; found {}.", path,
+                                       bytes_max, text.size()));
+  }
+  return std::string(text);
+}
+
+}  // namespace
+
+ApiResult<std::optional<std::vector<std::string>>> ObjectReader::texts(std::string_view name,
+                                                                       const TextsMax& most) const {
+  const json::value* value = find(name);
+  if (value == nullptr) return std::nullopt;
+  const std::string path = path_of(name);
+  std::vector<std::string> texts;
+  if (!value->is_array()) {
+    if (!value->is_string()) {
+      return wrong_type(path, "a string or an array of strings", type_name(*value));
+    }
+    texts.push_back(VSURGE_TRY(read_filled_text(*value, path, most.bytes)));
+    return texts;
+  }
+  const json::array& array = value->get_array();
+  if (array.size() > most.count) {
+    return bad_value(path, fmt::format("'{}' must have at most {} strings; found {}.", path,
+                                       most.count, array.size()));
+  }
+  for (std::size_t i = 0; i < array.size(); ++i) {
+    texts.push_back(
+        VSURGE_TRY(read_filled_text(array[i], fmt::format("{}[{}]", path, i), most.bytes)));
+  }
+  return texts;
+}
+
 }  // namespace vsurge::api

@@ -1,11 +1,13 @@
 // Reading members of a JSON object into typed values; every refusal names the member's path.
 #pragma once
 
+#include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "api/api_error.h"
 
@@ -40,11 +42,26 @@ class ObjectReader {
   ApiResult<std::optional<std::string>> name(std::string_view name, std::size_t bytes_max) const;
   // Any text; a view into the object.
   ApiResult<std::optional<std::string_view>> text(std::string_view name) const;
+  // An array of at most count_max token ids below `vocabulary`; may be empty.
+  ApiResult<std::optional<std::vector<std::int32_t>>> token_ids(std::string_view name,
+                                                                int vocabulary,
+                                                                std::size_t count_max) const;
+  // A string or an array of strings, none of them empty.
+  struct TextsMax {
+    std::size_t count;
+    std::size_t bytes;  // of each
+  };
+  ApiResult<std::optional<std::vector<std::string>>> texts(std::string_view name,
+                                                           const TextsMax& most) const;
 
  private:
   const boost::json::object& object_;
   std::string path_;
 };
+
+// Token ids in [0, vocabulary).
+ApiResult<std::vector<std::int32_t>> read_token_ids(const boost::json::array& array,
+                                                    const std::string& path, int vocabulary);
 
 // The integer that a JSON number is, when it is one (16.0 too) and fits int64.
 std::optional<std::int64_t> exact_integer(const boost::json::value& value);

@@ -24,7 +24,8 @@ struct ServiceOptions {
   int prompt_max = 0;  // longest prompt; 0 = what leaves room for an answer
   int vocabulary = 0;
   int text_workers = 1;
-  SamplingDefaults sampling;  // where a request says nothing
+  SamplingDefaults sampling;       // where a request says nothing
+  int speculative_tokens_max = 0;  // see RequestContext
   base::JsonLimits json;
   base::HttpLimits http;
   base::TextLimits text;

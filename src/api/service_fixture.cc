@@ -36,7 +36,7 @@ std::string tokenizer_json() {
   }
   json::array added;
   std::int64_t id = kBos;
-  for (const char* token : {"<s>", "</s>", "<|user|>", "<|assistant|>"}) {
+  for (const char* token : {"<s>", "</s>", "<|user|>", "<|assistant|>", "<think>", "</think>"}) {
     added.push_back({{"id", id++},
                      {"content", token},
                      {"single_word", false},
@@ -103,6 +103,7 @@ ServiceOptions service_options(const FixtureOptions& options) {
   out.fingerprint = "fp_test";
   out.context_max = kContext;
   out.prompt_max = options.prompt_max;
+  out.speculative_tokens_max = options.speculative_tokens;
   out.vocabulary = kVocabulary;
   out.text.text_queue_bytes_max = options.text_queue_bytes_max;
   return out;
@@ -207,25 +208,58 @@ std::string TestResponder::header(std::string_view name) const {
   return {};
 }
 
+engine::TokenId ScriptedRunner::says(std::size_t index) const {
+  if (endless) return script[index % script.size()];
+  return index < script.size() ? script[index] : kEos;
+}
+
 void ScriptedRunner::run(const engine::StepPlan& plan, engine::StepResult& result) {
   if (const int delay = step_delay_us.load(); delay > 0) {
     std::this_thread::sleep_for(std::chrono::microseconds(delay));
   }
+  alternatives_ = 0;
   for (std::size_t i = 0; i < plan.sequences.size(); ++i) {
     const engine::PlannedSequence& planned = plan.sequences[i];
-    if (!planned.samples) continue;
-    std::size_t& said = said_[planned.ticket];
-    if (static_cast<int>(said) == fail_at) {
-      result.sequences[i] = engine::fault_of(
-          base::fail(base::ErrorCode::kNumericalError, "not a number in the logits"));
+    if (planned.samples) {
+      auto row = plan.rows.begin() + planned.first_row;
+      while (row->scored_token >= 0) ++row;  // of the prompt
+      const std::uint64_t begin =
+          begun_.try_emplace({planned.ticket, planned.choice}, row->position).first->second;
+      if (fail_at >= 0 && row->position == begin + static_cast<std::uint64_t>(fail_at)) {
+        result.sequences[i] = engine::fault_of(
+            base::fail(base::ErrorCode::kNumericalError, "not a number in the logits"));
+      }
+    }
+    run_rows(planned, plan, result);
+  }
+}
+
+void ScriptedRunner::run_rows(const engine::PlannedSequence& planned, const engine::StepPlan& plan,
+                              engine::StepResult& result) {
+  for (int i = 0; i < planned.rows; ++i) {
+    const auto at = static_cast<std::size_t>(planned.first_row + i);
+    kernels::SampleRow row = plan.rows[at].sample_row();
+    engine::TokenId said = -1;
+    if (row.scored_token < 0) {
+      const std::uint64_t begin = begun_.at({planned.ticket, planned.choice});
+      said = says(static_cast<std::size_t>(row.position - begin));
+    }
+    if (sample == nullptr) {
+      result.rows[at] = {.token = said, .status = kernels::SampleStatus::kOk};
       continue;
     }
-    const std::size_t at = endless ? said % script.size() : said;
-    kernels::SampleResult& row =
-        result.rows[static_cast<std::size_t>(planned.first_row + planned.rows - 1)];
-    row.status = kernels::SampleStatus::kOk;
-    row.token = at < script.size() ? script[at] : kEos;
-    ++said;
+    if (row.logprobs > 0) {
+      row.top = result.top.data() + alternatives_;
+      alternatives_ += static_cast<std::size_t>(row.logprobs);
+    }
+    std::vector<float> logits(kVocabulary);
+    for (std::size_t token = 0; token < logits.size(); ++token) {
+      const std::uint64_t bits = kernels::random_bits(token, row.position);
+      logits[token] = static_cast<float>(bits >> 40U) / 16777216.0F;
+    }
+    if (said >= 0) logits[static_cast<std::size_t>(said)] += loudness;
+    std::vector<std::uint64_t> scratch(kernels::sample_scratch(kVocabulary));
+    result.rows[at] = sample(logits.data(), kVocabulary, row, scratch.data());
   }
 }
 
@@ -233,6 +267,7 @@ ServiceFixture::ServiceFixture(const FixtureOptions& options)
     : assets(byte_assets()),
       engine(engine_options(options), runner, router, clock),
       service(service_options(options), assets, engine, router) {
+  runner.sample = options.sample;
   EXPECT_TRUE(base::init_logging("off", base::LogFormat::kText).has_value());
   if (!options.chat_template) assets.chat_template.reset();
   EXPECT_TRUE(engine.start().has_value());

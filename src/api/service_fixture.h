@@ -15,6 +15,7 @@
 #include <mutex>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "api/service.h"
@@ -29,7 +30,9 @@ inline constexpr engine::TokenId kBos = 256;
 inline constexpr engine::TokenId kEos = 257;
 inline constexpr engine::TokenId kUser = 258;
 inline constexpr engine::TokenId kAssistant = 259;
-inline constexpr int kVocabulary = 260;
+inline constexpr engine::TokenId kThink = 260;
+inline constexpr engine::TokenId kThinkEnd = 261;
+inline constexpr int kVocabulary = 262;
 inline constexpr int kContext = 200;
 
 text::TextAssets byte_assets();
@@ -82,10 +85,14 @@ class TestResponder final : public Responder {
   std::vector<std::string> writes_;
 };
 
-// Says `script` to everybody, then the end of text. At `fail_at` (a count of tokens) it fails.
+// Says `script` to everybody, then the end of text. At `fail_at` (a count of tokens) it fails. With
+// a sampler, what it says is the loudest of its logits, so that every parameter of sampling has its
+// effect: the others are noise in [0, 1), by position and token.
 class ScriptedRunner final : public engine::StepRunner {
  public:
   std::vector<engine::TokenId> script;  // set while no request runs
+  kernels::SampleFunction sample = nullptr;
+  float loudness = 40;  // added to the logit of what the script says
   int fail_at = -1;
   bool endless = false;  // says the script again and again
   std::atomic<int> step_delay_us{0};
@@ -93,7 +100,12 @@ class ScriptedRunner final : public engine::StepRunner {
   void run(const engine::StepPlan& plan, engine::StepResult& result) override;
 
  private:
-  std::map<engine::Ticket, std::size_t> said_;
+  void run_rows(const engine::PlannedSequence& planned, const engine::StepPlan& plan,
+                engine::StepResult& result);
+  engine::TokenId says(std::size_t index) const;
+
+  std::map<std::pair<engine::Ticket, int>, std::uint64_t> begun_;  // position of the first token
+  std::size_t alternatives_ = 0;  // of this step, already given to rows
 };
 
 struct FixtureOptions {
@@ -101,6 +113,8 @@ struct FixtureOptions {
   std::size_t text_queue_bytes_max = 1 << 20;
   bool chat_template = true;
   int prompt_max = 0;
+  int speculative_tokens = 0;
+  kernels::SampleFunction sample = nullptr;  // of the runner
 };
 
 class ServiceFixture {

@@ -7,7 +7,8 @@
 
 namespace vsurge::api {
 
-StopScanner::StopScanner(std::vector<std::string> stops) {
+StopScanner::StopScanner(std::vector<std::string> stops, bool include_stop)
+    : include_stop_(include_stop) {
   for (std::string& text : stops) {
     CHECK(!text.empty());
     std::vector<std::size_t> border(text.size(), 0);
@@ -20,7 +21,20 @@ StopScanner::StopScanner(std::vector<std::string> stops) {
   }
 }
 
-void StopScanner::push(std::string_view piece, std::string& out) {
+const StopScanner::Stop* StopScanner::advance(char c, bool armed) {
+  const Stop* longest = nullptr;
+  for (Stop& stop : stops_) {
+    std::size_t& k = stop.matched;
+    while (k > 0 && c != stop.text[k]) k = stop.border[k - 1];
+    if (c == stop.text[k]) ++k;
+    if (k < stop.text.size()) continue;
+    if (armed && (longest == nullptr || longest->text.size() < k)) longest = &stop;
+    k = stop.border[k - 1];  // where it does not count the search goes on
+  }
+  return longest;
+}
+
+void StopScanner::push(std::string_view piece, std::string& out, bool armed) {
   if (found_) return;
   if (stops_.empty()) {
     out += piece;
@@ -29,19 +43,13 @@ void StopScanner::push(std::string_view piece, std::string& out) {
   held_ += piece;
   const std::size_t before = held_.size() - piece.size();
   for (std::size_t i = 0; i < piece.size(); ++i) {
-    std::size_t longest = 0;  // complete at this byte
-    for (Stop& stop : stops_) {
-      std::size_t& k = stop.matched;
-      while (k > 0 && piece[i] != stop.text[k]) k = stop.border[k - 1];
-      if (piece[i] == stop.text[k]) ++k;
-      if (k == stop.text.size()) longest = std::max(longest, k);
-    }
-    if (longest > 0) {
-      found_ = true;
-      out.append(held_, 0, before + i + 1 - longest);
-      held_.clear();
-      return;
-    }
+    const Stop* stop = advance(piece[i], armed);
+    if (stop == nullptr) continue;
+    found_ = true;
+    found_string_ = stop->text;
+    out.append(held_, 0, before + i + 1 - (include_stop_ ? 0 : stop->text.size()));
+    held_.clear();
+    return;
   }
   std::size_t hold = 0;
   for (const Stop& stop : stops_) hold = std::max(hold, stop.matched);

@@ -16,14 +16,16 @@ namespace vsurge::api {
 // how it was cut into pieces, and is cut between characters.
 class StopScanner {
  public:
-  // Stop strings are UTF-8 and not empty.
-  explicit StopScanner(std::vector<std::string> stops);
+  // Stop strings are UTF-8 and not empty. include_stop: the one that is found comes out, too.
+  explicit StopScanner(std::vector<std::string> stops, bool include_stop = false);
 
-  // Appends to `out` what may be shown now; after a stop string was found, nothing.
-  void push(std::string_view piece, std::string& out);
+  // Appends to `out` what may be shown now; after a stop string was found, nothing. armed = false:
+  // stop strings that are complete within `piece` do not count.
+  void push(std::string_view piece, std::string& out, bool armed = true);
   // No more text comes: what was held back.
   void finish(std::string& out);
   bool found() const { return found_; }
+  const std::string& stop_string() const { return found_string_; }  // once found
 
  private:
   struct Stop {
@@ -31,8 +33,13 @@ class StopScanner {
     std::vector<std::size_t> border;  // [i]: longest proper border of text[0..i]
     std::size_t matched = 0;          // bytes of text that end the text seen so far
   };
+  // The longest stop string that `c` completes, if one is to end the text.
+  const Stop* advance(char c, bool armed);
+
   std::vector<Stop> stops_;
+  bool include_stop_;
   std::string held_;
+  std::string found_string_;
   bool found_ = false;
 };
 

@@ -1,24 +1,68 @@
 #include "api/text_stream.h"
 
+#include <algorithm>
+#include <string_view>
 #include <utility>
 
 namespace vsurge::api {
+namespace {
 
-TextStream::TextStream(const text::Tokenizer& tokenizer, std::vector<std::string> stops,
-                       bool skip_special)
-    : detokenizer_(tokenizer, skip_special), scanner_(std::move(stops)) {}
+constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
+
+}  // namespace
+
+std::size_t count_characters(std::string_view text) {
+  return static_cast<std::size_t>(std::ranges::count_if(
+      text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80; }));
+}
+
+TextStream::TextStream(const text::Tokenizer& tokenizer, TextOptions options)
+    : detokenizer_(tokenizer, options.skip_special),
+      scanner_(std::move(options.stops), options.include_stop),
+      min_tokens_(options.min_tokens) {}
+
+void TextStream::add(std::string_view piece, std::string& out) {
+  end_.byte += piece.size();
+  end_.character += count_characters(piece);
+  const std::size_t before = out.size();
+  scanner_.push(piece, out, tokens_ > min_tokens_);
+  shown_ += out.size() - before;
+}
 
 base::Status TextStream::push(text::TokenId token, std::string& out) {
   if (scanner_.found()) return {};
-  scanner_.push(VSURGE_TRY(detokenizer_.push(token)), out);
+  ++tokens_;
+  const std::string piece = VSURGE_TRY(detokenizer_.push(token));
+  Place begin = end_;
+  // Replacement characters stand for bytes of the tokens before, which this one did not complete.
+  std::size_t old = 0;
+  while (held_ && std::string_view(piece).substr(old).starts_with(kReplacement)) {
+    old += kReplacement.size();
+    ++begin.character;
+  }
+  begin.byte += old;
+  held_ = old == piece.size() && (held_ || old == 0);
+  pending_.push_back(begin);
+  add(piece, out);
   return {};
 }
 
 base::Status TextStream::finish(std::string& out) {
   if (scanner_.found()) return {};
-  scanner_.push(VSURGE_TRY(detokenizer_.finish()), out);
+  add(VSURGE_TRY(detokenizer_.finish()), out);
+  if (scanner_.found()) return {};
+  const std::size_t before = out.size();
   scanner_.finish(out);
+  shown_ += out.size() - before;
+  complete_ = true;
   return {};
+}
+
+void TextStream::take_shown(std::vector<std::size_t>& offsets) {
+  while (!pending_.empty() && (complete_ || pending_.front().byte < shown_)) {
+    offsets.push_back(pending_.front().character);
+    pending_.pop_front();
+  }
 }
 
 }  // namespace vsurge::api

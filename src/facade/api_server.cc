@@ -130,6 +130,9 @@ api::ServiceOptions service_options(const vSurge::State& surge, const ApiServerO
   if (info.temperature) result.sampling.temperature = std::clamp(*info.temperature, 0.0F, 2.0F);
   if (info.top_p) result.sampling.top_p = *info.top_p;
   if (info.top_k) result.sampling.top_k = *info.top_k;
+  if (info.min_p) result.sampling.min_p = *info.min_p;
+  if (info.repetition_penalty) result.sampling.repetition_penalty = *info.repetition_penalty;
+  result.speculative_tokens_max = surge.options.speculative_tokens;
   result.http.body_bytes_max = options.max_request_size;
   result.http.drain_timeout_ms = options.drain_timeout_s * 1000;
   return result;

@@ -1,13 +1,19 @@
 // vSurge::generate: many prompts at once, text out on the calling thread.
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <deque>
+#include <iterator>
 #include <mutex>
 #include <optional>
+#include <utility>
 
-#include "api/text_stream.h"
+#include "api/choice.h"
+#include "api/sampling_texts.h"
+#include "api/token_texts.h"
 #include "facade/auto_tokenizer_state.h"
+#include "facade/sampling.h"
 #include "facade/surge_state.h"
 
 namespace vsurge::facade {
@@ -15,7 +21,6 @@ namespace {
 
 using base::ErrorCode;
 using base::fail;
-using base::fail_param;
 
 constexpr auto kPatience = std::chrono::milliseconds(100);
 constexpr std::size_t kInFlightMax = 256;  // prompts submitted at once; the rest waits here
@@ -44,57 +49,6 @@ struct Mailbox {
   }
 };
 
-base::Status check_sampling(const SamplingParams& s) {
-  const auto range = [](const char* name, double value, double least, double most) -> base::Status {
-    if (value >= least && value <= most) return {};
-    return fail_param(ErrorCode::kInvalidRequest, name, "expected {} to {}, found {}", least, most,
-                      value);
-  };
-  VSURGE_TRY(range("temperature", static_cast<double>(s.temperature), 0, 2));
-  if (!(s.top_p > 0 && s.top_p <= 1)) {
-    return fail_param(ErrorCode::kInvalidRequest, "top_p",
-                      "expected more than 0 and at most 1, found {}", s.top_p);
-  }
-  VSURGE_TRY(range("min_p", static_cast<double>(s.min_p), 0, 1));
-  VSURGE_TRY(range("top_k", s.top_k, 0, 1 << 30));
-  if (s.max_tokens) VSURGE_TRY(range("max_tokens", *s.max_tokens, 1, 1 << 30));
-  const base::JsonLimits limits;
-  VSURGE_TRY(range("stop", static_cast<double>(s.stop.size()), 0,
-                   static_cast<double>(limits.stop_strings_max)));
-  for (const auto& text : s.stop) {
-    VSURGE_TRY(range("length of a stop string", static_cast<double>(text.size()), 1,
-                     static_cast<double>(limits.stop_string_bytes_max)));
-  }
-  return {};
-}
-
-engine::SamplingParams engine_sampling(const SamplingParams& from) {
-  engine::SamplingParams to;
-  to.temperature = from.temperature;
-  to.top_p = from.top_p;
-  to.min_p = from.min_p;
-  to.top_k = from.top_k;
-  to.seed = from.seed;
-  to.max_tokens = from.max_tokens;
-  to.stop_token_ids = from.stop_token_ids;
-  to.ignore_eos = from.ignore_eos;
-  return to;
-}
-
-const char* reason_text(engine::FinishReason reason) {
-  switch (reason) {
-    case engine::FinishReason::kStop:
-      return "stop";
-    case engine::FinishReason::kLength:
-      return "length";
-    case engine::FinishReason::kCancelled:
-      return "cancelled";
-    case engine::FinishReason::kError:
-      break;
-  }
-  return "error";
-}
-
 // A prompt from a chat template brings its own BOS; a second one would harm the answer.
 bool begins_with_bos(const text::TextAssets& assets, const std::string& prompt) {
   const auto bos = assets.special_tokens.find("bos_token");
@@ -109,145 +63,248 @@ base::Result<std::vector<std::int32_t>> tokens_of(const text::TextAssets& assets
   return assets.tokenizer.encode(text, !begins_with_bos(assets, text), most);
 }
 
+// One of the answers to a prompt.
+struct Answer {
+  explicit Answer(api::Choice choice_in) : choice(std::move(choice_in)) {}
+
+  api::Choice choice;
+  ReturnSample sample;  // as the callback gets it
+  std::vector<api::ScoredToken> scored;
+  base::Nanoseconds first_token = 0;
+  bool touched = false;  // something has come since it was last shown
+};
+
+// A prompt and its answers: what the engine calls a request.
+struct Asked {
+  engine::Ticket ticket = 0;
+  std::vector<engine::TokenId> prompt;
+  std::vector<std::shared_ptr<const engine::Logprobs>> prompt_logprobs;  // from the second token
+  std::vector<Answer> answers;
+  bool running = true;  // the engine has not said that it is over
+
+  bool done() const {
+    return std::ranges::all_of(answers, [](const Answer& a) { return a.choice.done(); });
+  }
+};
+
 // All prompts of one call.
 class Generation {
  public:
   Generation(vSurge::State& surge, const SamplingParams& sampling,
              const vSurge::OnSample& on_sample)
-      : surge_(surge), sampling_(sampling), on_sample_(on_sample) {}
+      : surge_(surge),
+        assets_(surge.processor.state().assets),
+        sampling_(sampling),
+        choice_options_(choice_options(sampling)),
+        on_sample_(on_sample),
+        texts_(assets_.tokenizer) {}
 
   ~Generation() {
-    for (const Answer& answer : answers_) {
-      if (answer.running) surge_.engine->cancel(answer.ticket);
+    for (const Asked& asked : asked_) {
+      if (asked.running) surge_.engine->cancel(asked.ticket);
     }
   }
   Generation(const Generation&) = delete;
   Generation& operator=(const Generation&) = delete;
 
   base::Result<std::vector<ReturnSample>> run(const std::vector<Prompt>& prompts) {
+    engine_sampling_ = VSURGE_TRY(engine_sampling(sampling_, assets_.tokenizer));
+    pieces_ = engine_sampling_.n == sampling_.n;
+    if (sampling_.timeout) {
+      deadline_ = surge_.clock.now() + static_cast<base::Nanoseconds>(*sampling_.timeout * 1e9);
+    }
     std::size_t running = 0;
-    answers_.reserve(prompts.size());
+    asked_.reserve(prompts.size());
     for (;;) {
-      while (running < kInFlightMax && answers_.size() < prompts.size()) {
-        VSURGE_TRY(submit(prompts[answers_.size()]));
+      while (running < kInFlightMax && asked_.size() < prompts.size()) {
+        VSURGE_TRY(submit(prompts[asked_.size()]));
         ++running;
       }
       if (running == 0) break;
       const auto letter = mailbox_->take();
       if (!letter) {
-        ask_all();
+        VSURGE_TRY(ask_all());
         continue;
       }
       const auto& [prompt, events] = *letter;
       VSURGE_TRY(take(prompt, events));
-      if (!answers_[prompt].running) --running;
+      if (!asked_[prompt].running) --running;
     }
     std::vector<ReturnSample> samples;
-    for (Answer& answer : answers_) samples.push_back(std::move(answer.sample));
+    for (Asked& asked : asked_) samples.push_back(result_of(asked));
     return samples;
   }
 
  private:
-  struct Answer {
-    engine::Ticket ticket;
-    api::TextStream text;
-    ReturnSample sample;
-    base::Nanoseconds first_token = 0;
-    bool running = true;
-    bool done = false;  // the text is complete; only the engine's end is missing
-  };
-
   base::Status submit(const Prompt& prompt) {
-    const text::TextAssets& assets = surge_.processor.state().assets;
-    engine::Request request;
     const std::size_t most = 2 * static_cast<std::size_t>(surge_.prompt_max);
-    request.prompt = VSURGE_TRY(tokens_of(assets, prompt, most));  // or refused early
-    if (request.prompt.size() > static_cast<std::size_t>(surge_.prompt_max)) {
+    Asked asked;
+    asked.prompt = VSURGE_TRY(tokens_of(assets_, prompt, most));  // or refused early
+    if (asked.prompt.size() > static_cast<std::size_t>(surge_.prompt_max)) {
       return fail(ErrorCode::kContextLengthExceeded, "prompt: expected at most {} tokens, found {}",
-                  surge_.prompt_max, request.prompt.size());
+                  surge_.prompt_max, asked.prompt.size());
     }
-    request.sampling = engine_sampling(sampling_);
-    Answer answer{
-        surge_.engine->new_ticket(), api::TextStream(assets.tokenizer, sampling_.stop), {}};
-    answer.sample.prompt_tokens = static_cast<int>(request.prompt.size());
-    const engine::Ticket ticket = answer.ticket;
-    surge_.router.add(ticket,
-                      [box = mailbox_, index = answers_.size()](std::vector<engine::Event> events) {
+    engine::Request request;
+    request.prompt = asked.prompt;
+    request.sampling = engine_sampling_;
+    if (sampling_.thinking_token_budget) {
+      request.sampling.thinking = VSURGE_TRY(
+          api::thinking_budget(assets_.tokenizer, *sampling_.thinking_token_budget, asked.prompt));
+    }
+    request.priority = sampling_.priority;
+    request.cache_namespace = sampling_.cache_salt;
+    request.deadline = deadline_;
+    for (int i = 0; i < engine_sampling_.n; ++i) {
+      Answer& answer = asked.answers.emplace_back(api::Choice(assets_.tokenizer, choice_options_));
+      answer.sample.prompt_tokens = static_cast<int>(asked.prompt.size());
+      answer.sample.generation_idx = i;
+    }
+    asked.ticket = surge_.engine->new_ticket();
+    surge_.router.add(asked.ticket,
+                      [box = mailbox_, index = asked_.size()](std::vector<engine::Event> events) {
                         box->put(index, std::move(events));
                       });
-    if (auto status = surge_.engine->submit(ticket, std::move(request)); !status) {
-      surge_.router.remove(ticket);
+    if (auto status = surge_.engine->submit(asked.ticket, std::move(request)); !status) {
+      surge_.router.remove(asked.ticket);
       return status;
     }
-    answers_.push_back(std::move(answer));
+    asked_.push_back(std::move(asked));
     return {};
   }
 
   base::Status take(std::size_t prompt, const std::vector<engine::Event>& events) {
-    Answer& answer = answers_[prompt];
-    std::string fresh;
+    Asked& asked = asked_[prompt];
     for (const engine::Event& event : events) {
-      if (event.is_end()) {
-        answer.running = false;
-        if (event.reason == engine::FinishReason::kError) return std::unexpected(*event.error);
-        if (answer.done) return {};
-        VSURGE_TRY(answer.text.finish(fresh));
-        finish(answer, reason_text(event.reason));
-      } else if (!answer.done) {
-        VSURGE_TRY(add_token(answer, event.token, fresh));
+      if (event.is_last) asked.running = false;
+      if (event.kind == engine::EventKind::kPromptLogprobs) {
+        asked.prompt_logprobs.push_back(event.logprobs);
+        continue;
       }
+      Answer& answer = asked.answers[static_cast<std::size_t>(event.choice)];
+      if (answer.choice.done()) continue;  // only the engine's end was missing
+      VSURGE_TRY(take_event(asked, answer, event));
     }
-    if (!fresh.empty() || answer.done) show(prompt, std::move(fresh));
+    for (std::size_t i = 0; i < asked.answers.size(); ++i) {
+      if (std::exchange(asked.answers[i].touched, false)) VSURGE_TRY(show(prompt, i));
+    }
     return {};
   }
 
-  base::Status add_token(Answer& answer, engine::TokenId token, std::string& fresh) {
+  base::Status take_event(Asked& asked, Answer& answer, const engine::Event& event) {
+    answer.touched = true;
+    if (event.is_end() && event.reason == engine::FinishReason::kCancelled) {
+      return answer.choice.cut("cancelled");
+    }
+    VSURGE_TRY(answer.choice.take(event));
+    if (answer.choice.stopped_by_text() && !event.is_end()) {
+      surge_.engine->cancel(asked.ticket, event.choice);
+    }
+    if (event.is_end()) return {};
     const base::Nanoseconds now = surge_.clock.now();
-    if (answer.sample.token_ids.empty()) answer.first_token = now;
-    answer.sample.token_ids.push_back(token);
-    answer.sample.num_generated_tokens = static_cast<int>(answer.sample.token_ids.size());
-    const double seconds = static_cast<double>(now - answer.first_token) / 1e9;
-    answer.sample.time_spent_computing = seconds;
-    if (seconds > 0) {
-      answer.sample.tokens_per_second = (answer.sample.num_generated_tokens - 1) / seconds;
-    }
-    VSURGE_TRY(answer.text.push(token, fresh));
-    if (answer.text.stopped()) {
-      finish(answer, "stop");
-      surge_.engine->cancel(answer.ticket);
+    ReturnSample& sample = answer.sample;
+    if (answer.choice.tokens() == 1) answer.first_token = now;
+    sample.time_spent_computing = static_cast<double>(now - answer.first_token) / 1e9;
+    if (sample.time_spent_computing > 0) {
+      sample.tokens_per_second = (answer.choice.tokens() - 1) / sample.time_spent_computing;
     }
     return {};
   }
 
-  static void finish(Answer& answer, const char* reason) {
-    answer.done = true;
-    answer.sample.finish_reason = reason;
+  // Takes what has come, and gives it to the caller. He may be asked with nothing new.
+  base::Status show(std::size_t prompt, std::size_t index) {
+    Asked& asked = asked_[prompt];
+    Answer& answer = asked.answers[index];
+    ReturnSample& sample = answer.sample;
+    take_part(answer);
+    if (!on_sample_) return {};
+    if (!pieces_) sample.text.clear();
+    const bool go_on = on_sample_(prompt, sample);
+    sample.text.clear();
+    if (go_on || asked.done()) return {};
+    for (Answer& each : asked.answers) {
+      if (!each.choice.done()) VSURGE_TRY(each.choice.cut("cancelled"));
+      take_part(each);
+    }
+    surge_.engine->cancel(asked.ticket);
+    return {};
   }
 
-  // Gives the caller what is new. The answer may be done with, but its end still on the way.
-  void show(std::size_t prompt, std::string fresh) {
-    Answer& answer = answers_[prompt];
-    answer.sample.accumulated_text += fresh;
-    answer.sample.text = std::move(fresh);
-    const bool go_on = !on_sample_ || on_sample_(prompt, answer.sample);
-    answer.sample.text = answer.sample.accumulated_text;
-    if (!go_on && !answer.done) {
-      finish(answer, "cancelled");
-      surge_.engine->cancel(answer.ticket);
-    }
+  static void take_part(Answer& answer) {
+    ReturnSample& sample = answer.sample;
+    api::ChoicePart part = answer.choice.take_part();
+    sample.accumulated_text += part.text;
+    sample.text = std::move(part.text);
+    sample.token_ids.insert(sample.token_ids.end(), part.ids.begin(), part.ids.end());
+    sample.num_generated_tokens = static_cast<int>(sample.token_ids.size());
+    std::ranges::move(part.scored, std::back_inserter(answer.scored));
+    if (answer.choice.done()) sample.finish_reason = answer.choice.finish();
   }
 
-  void ask_all() {
-    for (std::size_t i = 0; i < answers_.size(); ++i) {
-      if (answers_[i].running && !answers_[i].done) show(i, {});
+  base::Status ask_all() {
+    for (std::size_t i = 0; i < asked_.size(); ++i) {
+      if (asked_[i].running && !asked_[i].done()) VSURGE_TRY(show(i, 0));
     }
+    return {};
+  }
+
+  TokenLogprob told(engine::TokenId token, float logprob, int rank) {
+    return {token, logprob, rank, texts_.of(token).text};
+  }
+
+  TokenLogprobs told(engine::TokenId token, const engine::Logprobs& from, int top) {
+    TokenLogprobs to{told(token, from.logprob, from.rank), {}};
+    for (const kernels::TopLogprob& each : from.top) {
+      if (static_cast<int>(to.top.size()) == top) break;
+      to.top.push_back(told(each.token, each.logprob, static_cast<int>(to.top.size()) + 1));
+    }
+    return to;
+  }
+
+  CompletionOutput output_of(Answer& answer) {
+    CompletionOutput output;
+    output.index = answer.sample.generation_idx;
+    output.text = answer.sample.accumulated_text;
+    output.token_ids = answer.sample.token_ids;
+    output.finish_reason = answer.sample.finish_reason;
+    output.cumulative_logprob = answer.choice.logprob_sum();
+    for (const api::ScoredToken& token : answer.scored) {
+      output.logprobs.push_back(told(token.token, *token.logprobs, *sampling_.logprobs));
+    }
+    if (!answer.choice.stop_string().empty()) {
+      output.stop_reason = answer.choice.stop_string();
+    } else if (answer.choice.stop_token() >= 0) {
+      output.stop_reason = answer.choice.stop_token();
+    }
+    return output;
+  }
+
+  ReturnSample result_of(Asked& asked) {
+    std::vector<double> means;
+    for (const Answer& answer : asked.answers) means.push_back(answer.choice.logprob_mean());
+    const auto order = api::best_choices(means, static_cast<std::size_t>(sampling_.n));
+    std::vector<CompletionOutput> outputs;
+    for (const std::size_t i : order) outputs.push_back(output_of(asked.answers[i]));
+    ReturnSample sample = std::move(asked.answers[order.front()].sample);
+    sample.text = sample.accumulated_text;
+    sample.outputs = std::move(outputs);
+    for (std::size_t i = 0; i < asked.prompt_logprobs.size(); ++i) {
+      sample.prompt_logprobs.push_back(
+          told(asked.prompt[i + 1], *asked.prompt_logprobs[i], *sampling_.prompt_logprobs));
+    }
+    return sample;
   }
 
   vSurge::State& surge_;
+  const text::TextAssets& assets_;
   const SamplingParams& sampling_;
+  const api::ChoiceOptions choice_options_;
   const vSurge::OnSample& on_sample_;
+  engine::SamplingParams engine_sampling_;
+  bool pieces_ = true;  // answers are shown while they grow
+  std::optional<base::Nanoseconds> deadline_;
+  api::TokenTexts texts_;
   std::shared_ptr<Mailbox> mailbox_ = std::make_shared<Mailbox>();
-  std::vector<Answer> answers_;
+  std::vector<Asked> asked_;
 };
 
 }  // namespace

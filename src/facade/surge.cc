@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/limits.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "engine/rehearsal.h"
@@ -34,6 +35,8 @@ base::Status check_options(const SurgeOptions& options, const AutoTokenizer& pro
   if (page != 16 && page != 32 && page != 64 && page != 128) {
     return fail(ErrorCode::kUsage, "page_size: expected 16, 32, 64 or 128, found {}", page);
   }
+  VSURGE_TRY(check_range("speculative_tokens", options.speculative_tokens, 0,
+                         base::EngineLimits{}.speculative_tokens_max));
   if (!(options.target_step_ms >= 0 && options.target_step_ms <= 1e6)) {
     return fail(ErrorCode::kUsage, "target_step_ms: expected 0 to 1000000, found {}",
                 options.target_step_ms);

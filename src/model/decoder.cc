@@ -36,7 +36,9 @@ ModelInfo describe(const DecoderSpec& spec, const DecoderWeights& weights) {
           .eos_tokens = spec.generation.eos_tokens,
           .temperature = spec.generation.temperature,
           .top_p = spec.generation.top_p,
-          .top_k = spec.generation.top_k};
+          .top_k = spec.generation.top_k,
+          .min_p = spec.generation.min_p,
+          .repetition_penalty = spec.generation.repetition_penalty};
 }
 
 // Rows [first, first + count).

@@ -54,6 +54,10 @@ base::Result<GenerationDefaults> read_generation(const ConfigObject& config,
     const auto temperature = or_ignore(root.number("temperature", {.min = 0, .max = 100}));
     const auto top_p = or_ignore(root.number("top_p", {.min = 1e-30, .max = 1}));
     const auto top_k = or_ignore(root.integer("top_k", {.min = 0, .max = 1 << 30}));
+    const auto min_p = or_ignore(root.number("min_p", {.min = 0, .max = 1}));
+    const auto repetition = or_ignore(root.number("repetition_penalty", {.min = 1e-30, .max = 10}));
+    if (min_p) defaults.min_p = static_cast<float>(*min_p);
+    if (repetition) defaults.repetition_penalty = static_cast<float>(*repetition);
     if (temperature) defaults.temperature = static_cast<float>(*temperature);
     if (top_p) defaults.top_p = static_cast<float>(*top_p);
     if (top_k) defaults.top_k = static_cast<int>(*top_k);

@@ -35,6 +35,8 @@ struct ModelInfo {
   std::optional<float> temperature;
   std::optional<float> top_p;
   std::optional<int> top_k;
+  std::optional<float> min_p;
+  std::optional<float> repetition_penalty;
 };
 
 // How the weights are kept: as the checkpoint has them (integers stay integers, floats become

@@ -40,10 +40,12 @@ struct TensorNames {
 // What generation_config.json (or GGUF metadata) says about sampling and ending.
 struct GenerationDefaults {
   std::optional<std::int32_t> bos_token;
-  std::vector<std::int32_t> eos_tokens;  // ascending, each once, all below `vocabulary`
-  std::optional<float> temperature;      // 0 to 100
-  std::optional<float> top_p;            // above 0, up to 1
-  std::optional<int> top_k;              // at least 0
+  std::vector<std::int32_t> eos_tokens;     // ascending, each once, all below `vocabulary`
+  std::optional<float> temperature;         // 0 to 100
+  std::optional<float> top_p;               // above 0, up to 1
+  std::optional<int> top_k;                 // at least 0
+  std::optional<float> min_p;               // 0 to 1
+  std::optional<float> repetition_penalty;  // above 0, up to 10
 };
 
 // Sizes are positive, validated and small enough that their products fit 62 bits.

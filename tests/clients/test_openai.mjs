@@ -26,7 +26,9 @@ async function checkChat(model) {
   assert.equal(deltas[0].choices[0].delta.role, "assistant");
   assert.equal(deltas.at(-1).choices[0].finish_reason, whole.choices[0].finish_reason);
   assert.deepEqual(chunks.at(-1).choices, []);
-  assert.deepEqual(chunks.at(-1).usage, whole.usage);
+  // The prompt of the second of two equal requests is cached.
+  const counts = ({ prompt_tokens_details: _, ...rest }) => rest;
+  assert.deepEqual(counts(chunks.at(-1).usage), counts(whole.usage));
 
   // The client's own helper reads the same stream.
   const helper = client.chat.completions.stream(options);

@@ -1,0 +1,105 @@
+#include "api/choice.h"
+
+#include <algorithm>
+#include <functional>
+#include <limits>
+#include <numeric>
+#include <utility>
+
+namespace vsurge::api {
+
+using base::ErrorCode;
+
+Choice::Choice(const text::Tokenizer& tokenizer, const ChoiceOptions& options)
+    : options_(options), text_(tokenizer, options.text) {}
+
+double Choice::logprob_mean() const {
+  if (scored_tokens_ == 0) return -std::numeric_limits<double>::infinity();
+  return logprob_sum_ / scored_tokens_;
+}
+
+// Text and tokens leave together.
+void Choice::move_shown() {
+  offsets_.clear();
+  text_.take_shown(offsets_);
+  if (!options_.scored) return;
+  for (const std::size_t offset : offsets_) {
+    ScoredToken token = std::move(pending_.front());
+    pending_.pop_front();
+    token.offset = offset;
+    if (token.logprobs != nullptr) part_.scored.push_back(std::move(token));
+  }
+}
+
+base::Status Choice::cut(const char* reason) {
+  VSURGE_TRY(text_.finish(part_.text));
+  move_shown();
+  finish_ = reason;
+  return {};
+}
+
+base::Status Choice::take(const engine::Event& event) {
+  cached_tokens_ = event.usage.cached_tokens;
+  return event.is_end() ? take_end(event) : take_token(event);
+}
+
+base::Status Choice::take_token(const engine::Event& event) {
+  if (options_.prompt_only) return {};
+  ++tokens_;
+  if (event.logprobs != nullptr) {
+    ++scored_tokens_;
+    logprob_sum_ += static_cast<double>(event.logprobs->logprob);
+  }
+  if (options_.keep_ids) part_.ids.push_back(event.token);
+  if (options_.scored) pending_.push_back({event.token, 0, event.logprobs});
+  VSURGE_TRY(text_.push(event.token, part_.text));
+  move_shown();
+  if (text_.stopped()) finish_ = "stop";
+  return {};
+}
+
+base::Status Choice::take_end(const engine::Event& event) {
+  if (!options_.prompt_only) tokens_ = event.usage.completion_tokens;
+  switch (event.reason) {
+    case engine::FinishReason::kStop:
+      finish_ = options_.prompt_only ? "length" : "stop";
+      break;
+    case engine::FinishReason::kLength:
+      finish_ = "length";
+      break;
+    case engine::FinishReason::kCancelled:
+      finish_ = "cancelled";
+      return base::fail(ErrorCode::kShuttingDown,
+                        "The server stopped before the answer was whole.");
+    case engine::FinishReason::kError:
+      finish_ = "error";
+      return std::unexpected(*event.error);
+  }
+  if (options_.prompt_only) return {};
+  if (event.reason == engine::FinishReason::kStop && event.stop_token >= 0) {
+    const auto& ids = options_.stop_token_ids;
+    if (std::ranges::find(ids, event.stop_token) != ids.end()) stop_token_ = event.stop_token;
+    if (options_.keep_ids) part_.ids.push_back(event.stop_token);
+    if (options_.text.include_stop) {
+      if (options_.scored) pending_.push_back({event.stop_token, 0, nullptr});
+      VSURGE_TRY(text_.push(event.stop_token, part_.text));
+    }
+  }
+  VSURGE_TRY(text_.finish(part_.text));
+  if (text_.stopped()) finish_ = "stop";
+  move_shown();
+  return {};
+}
+
+std::vector<std::size_t> best_choices(std::span<const double> means, std::size_t count) {
+  std::vector<std::size_t> order(means.size());
+  std::iota(order.begin(), order.end(), 0U);
+  if (count < order.size()) {
+    std::ranges::stable_sort(order, std::ranges::greater{},
+                             [&](std::size_t i) { return means[i]; });
+    order.resize(count);
+  }
+  return order;
+}
+
+}  // namespace vsurge::api
