@@ -1,4 +1,4 @@
-"""Runs a client's script against a real server: run.py PROGRAM python|node|signals
+"""Runs a client's script against a real server: run.py PROGRAM python|node|sampling|signals
 
 Exit status 77, with one line that says why, when the model or the client is not there."""
 
@@ -23,12 +23,13 @@ def skip(why):
 
 
 def client_command(kind):
-    if kind == "python":
+    if kind in ("python", "sampling"):
         python = served.cache_folder() / "venv" / "bin" / "python"
         have = [str(python), "-c", "import openai"]
         if not python.exists() or subprocess.run(have, capture_output=True).returncode != 0:
             skip(f"no openai package in {python.parent.parent} (./dev setup installs it)")
-        return [str(python), str(HERE / "test_openai.py")]
+        script = "test_openai.py" if kind == "python" else "test_sampling.py"
+        return [str(python), str(HERE / script)]
     node = shutil.which("node")
     if node is None:
         skip("no node")
@@ -38,7 +39,7 @@ def client_command(kind):
 
 
 def run_client(program, model, command):
-    with served.Served(program, model) as server:
+    with served.Served(program, model, ("--speculative-tokens", "4")) as server:
         status = subprocess.run([*command, server.url + "/v1"], timeout=240).returncode
         used = server.wait_idle()
         assert status == 0, f"the client's script failed\n{''.join(server.lines[-20:])}"

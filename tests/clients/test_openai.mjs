@@ -46,6 +46,49 @@ async function checkCompletions(model) {
   assert.equal(text, whole.choices[0].text);
 }
 
+async function checkChoices(model) {
+  const options = { model, messages, temperature: 1, seed: 4, max_tokens: 10, n: 2 };
+  const whole = await client.chat.completions.create({
+    ...options,
+    logprobs: true,
+    top_logprobs: 2,
+  });
+  assert.deepEqual(
+    whole.choices.map((choice) => choice.index),
+    [0, 1],
+  );
+  for (const { logprobs, message } of whole.choices) {
+    assert.equal(logprobs.content.map((token) => token.token).join(""), message.content);
+    for (const token of logprobs.content) {
+      assert.equal(Buffer.from(token.bytes).toString(), token.token);
+      assert.equal(token.top_logprobs.length, 2);
+      assert(token.logprob <= 0);
+    }
+  }
+  const texts = ["", ""];
+  for await (const chunk of await client.chat.completions.create({ ...options, stream: true })) {
+    for (const choice of chunk.choices) texts[choice.index] += choice.delta.content ?? "";
+  }
+  assert.deepEqual(
+    texts,
+    whole.choices.map((choice) => choice.message.content),
+  );
+
+  const echo = await client.completions.create({
+    model,
+    prompt: "The capital of France is",
+    temperature: 0,
+    max_tokens: 4,
+    echo: true,
+    logprobs: 1,
+  });
+  const told = echo.choices[0].logprobs;
+  assert.equal(told.tokens.join(""), echo.choices[0].text);
+  assert.equal(told.token_logprobs[0], null);
+  assert.equal(told.text_offset.length, told.tokens.length);
+  assert.equal(Object.keys(told.top_logprobs.at(-1)).length, 1);
+}
+
 async function checkErrors(model) {
   const create = (more) =>
     client.chat.completions.create({ model, messages, max_tokens: 4, ...more });
@@ -57,6 +100,8 @@ async function checkErrors(model) {
   for (const [more, param] of [
     [{ temperature: -1 }, "temperature"],
     [{ top_p: 2, stream: true }, "top_p"],
+    [{ n: 2, best_of: 3, stream: true }, "best_of"],
+    [{ logit_bias: { 5: 101 } }, "logit_bias.5"],
     [{ no_such_field: 1 }, "no_such_field"],
   ]) {
     await assert.rejects(create(more), (error) => {
@@ -99,6 +144,7 @@ const model = list.data[0].id;
 assert.equal((await client.models.retrieve(model)).id, model);
 await checkChat(model);
 await checkCompletions(model);
+await checkChoices(model);
 await checkErrors(model);
 await checkCancel(model);
 console.log("openai-node: all checks pass");

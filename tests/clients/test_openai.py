@@ -90,6 +90,25 @@ def check_sampling(client, model):
     assert "Par" not in answer(temperature=0, stop=["Par", "is"])
 
 
+def check_choices(client, model):
+    options = dict(model=model, messages=QUESTION, temperature=1, seed=4, max_tokens=10, n=2)
+    whole = client.chat.completions.create(**options, logprobs=True, top_logprobs=2)
+    assert [choice.index for choice in whole.choices] == [0, 1], whole
+    for choice in whole.choices:
+        content = choice.logprobs.content
+        assert "".join(token.token for token in content) == choice.message.content, choice
+        assert all(len(token.top_logprobs) == 2 for token in content), choice
+    texts = ["", ""]
+    for chunk in client.chat.completions.create(**options, stream=True):
+        for choice in chunk.choices:
+            texts[choice.index] += choice.delta.content or ""
+    assert texts == [choice.message.content for choice in whole.choices], texts
+    again = client.chat.completions.create(**options)
+    assert [choice.message.content for choice in again.choices] == texts
+    alone = client.chat.completions.create(**options | {"n": 1})
+    assert alone.choices[0].message.content == texts[0]
+
+
 def check_errors(client, model):
     def create(**more):
         options = dict(model=model, messages=QUESTION, max_tokens=4) | more
@@ -168,6 +187,7 @@ def main():
     check_chat(client, model)
     check_completions(client, model)
     check_sampling(client, model)
+    check_choices(client, model)
     check_errors(client, model)
     check_cancel(client, model, base_url)
     asyncio.run(check_async(base_url, model))
