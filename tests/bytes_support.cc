@@ -26,6 +26,8 @@ class TurningMask final : public TokenConstraint {
   std::size_t accepted_ = 0;
 };
 
+constexpr int kBeamsMax = 4;
+
 TokenId draw_token(Random& random, const Sizes& sizes) {
   return random.between(3, sizes.vocabulary - 1);
 }
@@ -117,6 +119,22 @@ SamplingParams draw_sampling(Random& random, const Sizes& sizes) {
   return sampling;
 }
 
+// A search instead, of the same length.
+SamplingParams as_search(Random& random, const SamplingParams& sampling) {
+  SamplingParams search;
+  search.max_tokens = sampling.max_tokens;
+  search.min_tokens = sampling.min_tokens;
+  search.stop_token_ids = sampling.stop_token_ids;
+  search.ignore_eos = sampling.ignore_eos;
+  search.logprobs = sampling.logprobs;
+  search.beam.width = random.between(2, kBeamsMax);
+  search.beam.length_penalty = random.one_of({0.0F, 1.0F, 2.0F, -1.0F});
+  search.beam.early_stopping =
+      random.one_of({BeamStop::kWhenUnlikely, BeamStop::kWhenFull, BeamStop::kNever});
+  search.n = random.between(1, search.beam.width);
+  return search;
+}
+
 // Most models go on with what repeats itself.
 Draft draw_guessable(Random& random, const Sizes& sizes) {
   Draft draft;
@@ -178,6 +196,7 @@ void take(const Event& event, Answers& answers) {
       ++answer.ends;
       answer.reason = event.reason;
       answer.stop_token = event.stop_token;
+      answer.score = event.score;
       answer.usage = event.usage;
       if (event.reason == FinishReason::kError) answer.error = event.error->message;
       return;
@@ -226,6 +245,7 @@ Draft Draft::alone(int choice) const {
   result.prompt = prompt;
   result.sampling = sampling;
   result.masked = masked;
+  if (searches()) return result;
   result.sampling.n = 1;
   result.sampling.speculative_tokens = 0;
   result.sampling.seed = choice_seed({}, 0, sampling, choice);
@@ -244,7 +264,9 @@ std::vector<Draft> draw_drafts(Random& random, const Sizes& sizes, int count) {
     draft.client = random.one_of({"", "a", "b"});
     draft.cache_namespace = random.chance(10) ? "other" : "";
     draft.use_prefix_cache = !random.chance(10);
-    draft.masked = random.chance(15);
+    const bool searches = drafts.size() == 1 || random.chance(12);
+    if (searches) draft.sampling = as_search(random, draft.sampling);
+    draft.masked = !searches && random.chance(15);
     drafts.push_back(std::move(draft));
   }
   return drafts;
@@ -265,7 +287,7 @@ Conditions alone_conditions(const Conditions& base, const Sizes& sizes) {
   Conditions conditions = base;
   EngineOptions& options = conditions.options;
   options.context_max = sizes.prompt_max + sizes.answer_max;
-  options.max_concurrent_decodes = 1;
+  options.max_concurrent_decodes = kBeamsMax;
   options.max_batched_tokens = options.context_max;
   options.logit_rows_max = sizes.prompt_max;
   options.page_size = 16;
@@ -338,11 +360,12 @@ base::Status Machine::reserve(const Conditions& conditions) {
 
 std::string Counts::describe() const {
   return fmt::format(
-      "{} choices and {} tokens equal; {} steps, {} preemptions, {} tokens from the cache, {} "
+      "{} choices ({} of searches) and {} tokens equal; {} steps, {} preemptions, {} tokens from "
+      "the cache, {} "
       "pages "
       "evicted, {} copied, {} of {} guesses kept, {} choices cancelled",
-      compared, tokens, steps, preemptions, prefix_hits, evictions, copies, guesses_kept, guesses,
-      cancelled);
+      compared, searched, tokens, steps, preemptions, prefix_hits, evictions, copies, guesses_kept,
+      guesses, cancelled);
 }
 
 std::string Counts::missing() const {
@@ -353,6 +376,7 @@ std::string Counts::missing() const {
   if (copies == 0) text += "copies of pages ";
   if (guesses == 0) text += "guesses ";
   if (cancelled == 0) text += "cancels ";
+  if (searched == 0) text += "beam searches ";
   return text;
 }
 
@@ -389,8 +413,8 @@ std::string difference(const Answer& expected, const Answer& found) {
   if (text.empty()) text = list_difference("token", expected.tokens, found.tokens, whole);
   if (!text.empty() || !whole) return text;
   const auto end = [](const Answer& answer) {
-    return fmt::format("reason {}, stop token {}, {} + {} tokens, error '{}'",
-                       static_cast<int>(answer.reason), answer.stop_token,
+    return fmt::format("reason {}, stop token {}, score {:a}, {} + {} tokens, error '{}'",
+                       static_cast<int>(answer.reason), answer.stop_token, answer.score,
                        answer.usage.prompt_tokens, answer.usage.completion_tokens, answer.error);
   };
   if (end(expected) == end(found)) return {};

@@ -32,7 +32,9 @@ struct Draft {
   bool masked = false;  // each choice has a mask that changes with every token
 
   Request request() const;
-  // The same as the one choice of a request of its own, with nothing that should not matter.
+  bool searches() const { return sampling.beam.width > 0; }
+  // The same as the one choice of a request of its own, with nothing that should not matter. Of a
+  // beam search all answers come together.
   Draft alone(int choice) const;
 };
 
@@ -56,7 +58,7 @@ struct Conditions {
   std::string describe() const;
 };
 
-// One sequence at a time, its prompt in one step, no prefix cache.
+// For one sequence, or the beams of one search; prompts in one step, no prefix cache.
 Conditions alone_conditions(const Conditions& base, const Sizes& sizes);
 // `few`: no more pages than the longest of the requests needs, or less; then some do not fit.
 Conditions draw_conditions(Random& random, const Conditions& base, const Sizes& sizes, bool few);
@@ -101,6 +103,7 @@ struct Answer {
   int ends = 0;
   FinishReason reason = FinishReason::kStop;
   TokenId stop_token = -1;
+  float score = 0;
   Usage usage;
   std::string error;
 };
@@ -118,6 +121,7 @@ struct Counts {
   std::uint64_t evictions = 0;  // of cached pages
   std::uint64_t cancelled = 0;  // choices
   std::uint64_t compared = 0;   // choices
+  std::uint64_t searched = 0;   // of these, answers of beam searches
   std::uint64_t tokens = 0;     // compared
 
   std::string describe() const;

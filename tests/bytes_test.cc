@@ -143,7 +143,7 @@ void EngineBytes::answer_alone(Machine& machine) {
       Scheduler scheduler(machine.options());
       const Visit visit{.ticket = ticket(i), .draft = &draft};
       Answers answers = run(machine, scheduler, {&visit, 1}, ignored);
-      Answer& answer = answers[{ticket(i), 0}];
+      Answer& answer = answers[{ticket(i), draft.searches() ? choice : 0}];
       ASSERT_EQ(answer.ends, 1);
       ASSERT_TRUE(answer.reason == FinishReason::kStop || answer.reason == FinishReason::kLength)
           << answer.error;
@@ -185,6 +185,7 @@ void EngineBytes::compare(const Answers& found, Ticket first) {
         << ", guesses " << draft.sampling.speculative_tokens << ", cached "
         << answer.usage.cached_tokens;
     ++(answer.reason == FinishReason::kCancelled ? counts_.cancelled : counts_.compared);
+    if (answer.reason != FinishReason::kCancelled && draft.searches()) ++counts_.searched;
     counts_.tokens += answer.tokens.size();
   }
 }

@@ -1,6 +1,6 @@
 # The engine's simulation: tests/sim against the scheduler, without a model.
 add_library(engine_sim STATIC sim/audit.cc sim/describe.cc sim/event_checks.cc sim/generate.cc sim/idle_pages.cc sim/model.cc
-            sim/oracle.cc sim/plan_checks.cc sim/queue_model.cc sim/seen.cc
+            sim/oracle.cc sim/plan_checks.cc sim/queue_model.cc sim/search_checks.cc sim/search_model.cc sim/seen.cc
             sim/shrink.cc sim/simulation.cc sim/world.cc)
 target_include_directories(engine_sim PUBLIC ${PROJECT_SOURCE_DIR})
 target_link_libraries(engine_sim PUBLIC vsurge_engine PRIVATE vsurge_warnings)

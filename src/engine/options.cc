@@ -1,5 +1,8 @@
 #include "engine/options.h"
 
+#include "engine/beam_search.h"
+#include "engine/step_runner.h"
+
 #include <algorithm>
 #include <limits>
 
@@ -121,16 +124,67 @@ base::Status check_length(const EngineOptions& options, const SamplingParams& sa
                     options.limits.stop_token_ids_max);
 }
 
+// A search goes by what the model itself says: nothing else that draws or edits has a meaning.
+base::Status check_only_beams(const SamplingParams& sampling) {
+  const struct {
+    const char* name;
+    bool used;
+  } fields[] = {
+      {"temperature", sampling.temperature != 0.0F && sampling.temperature != 1.0F},
+      {"top_k", sampling.top_k != 0},
+      {"top_p", sampling.top_p != 1.0F},
+      {"min_p", sampling.min_p != 0.0F},
+      {"typical_p", sampling.typical_p != 1.0F},
+      {"top_n_sigma", sampling.top_n_sigma != 0.0F},
+      {"xtc_probability", sampling.xtc.probability != 0.0F},
+      {"repetition_penalty", sampling.repetition_penalty != 1.0F},
+      {"presence_penalty", sampling.presence_penalty != 0.0F},
+      {"frequency_penalty", sampling.frequency_penalty != 0.0F},
+      {"dry_multiplier", sampling.dry.multiplier != 0.0F},
+      {"logit_bias", !sampling.logit_bias.empty()},
+      {"bad_words", !sampling.bad_words.empty()},
+      {"allowed_token_ids", !sampling.allowed_token_ids.empty()},
+      {"suppress_tokens", !sampling.suppress_tokens.empty()},
+      {"thinking_token_budget", sampling.thinking.has_value()},
+      {"prompt_logprobs", sampling.prompt_logprobs.has_value()},
+      {"speculative_tokens", sampling.speculative_tokens != 0},
+  };
+  for (const auto& [name, used] : fields) {
+    if (!used) continue;
+    return fail_param(ErrorCode::kInvalidRequest, name,
+                      "{}: has no meaning with beam search; leave it out", name);
+  }
+  return {};
+}
+
+base::Status check_beams(const EngineOptions& options, const SamplingParams& sampling) {
+  constexpr float kPenaltyMax = 10.0F;
+  const BeamSearch& beam = sampling.beam;
+  const int stops = static_cast<int>(stop_tokens(sampling, options.eos_tokens).size());
+  // So that as many go on in each step as there are beams, whatever ends.
+  const int most =
+      std::min({running_max(options), kRowAlternativesMax - stops, options.vocabulary - stops});
+  if (beam.width < 2 || beam.width > most) {
+    return fail_param(ErrorCode::kInvalidRequest, "n",
+                      "n: expected 2 to {} beams with {} tokens that end an answer, found {}", most,
+                      stops, beam.width);
+  }
+  if (sampling.n > beam.width) {
+    return fail_param(ErrorCode::kInvalidRequest, "n",
+                      "n: expected at most as many answers as beams ({}), found {}", beam.width,
+                      sampling.n);
+  }
+  VSURGE_TRY(in_range("length_penalty", beam.length_penalty, -kPenaltyMax, kPenaltyMax));
+  return check_only_beams(sampling);
+}
+
 base::Status check_sampling(const EngineOptions& options, const SamplingParams& sampling) {
   VSURGE_TRY(check_truncation(sampling));
   VSURGE_TRY(check_penalties(options, sampling));
   VSURGE_TRY(check_bans(options, sampling));
   VSURGE_TRY(check_length(options, sampling));
   VSURGE_TRY(whole_in_range("n", sampling.n, 1, options.limits.choices_max));
-  if (sampling.beam.width != 0) {
-    return fail_param(ErrorCode::kInvalidRequest, "use_beam_search",
-                      "use_beam_search: not done by this version");
-  }
+  if (sampling.beam.width != 0) VSURGE_TRY(check_beams(options, sampling));
   VSURGE_TRY(whole_in_range("speculative_tokens", sampling.speculative_tokens, 0,
                             options.limits.speculative_tokens_max));
   if (sampling.logprobs) {
@@ -207,6 +261,10 @@ int sequence_tokens_max(const EngineOptions& options) {
 
 base::Status check_request(const EngineOptions& options, const Request& request) {
   VSURGE_TRY(check_sampling(options, request.sampling));
+  if (request.sampling.beam.width != 0 && !request.constraints.empty()) {
+    return fail_param(ErrorCode::kInvalidRequest, "response_format",
+                      "response_format: has no meaning with beam search; leave it out");
+  }
   if (request.prompt.empty()) {
     return fail_param(ErrorCode::kInvalidRequest, "prompt",
                       "prompt: expected at least one token, found none");

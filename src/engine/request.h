@@ -65,8 +65,8 @@ enum class BeamStop : std::uint8_t {
   kNever,         // no beam can beat them, however it goes on
 };
 struct BeamSearch {
-  int width = 0;  // 2 and up; 0 = off. n of them come back, the best first
-  float length_penalty = 1.0F;
+  int width = 0;                // 2 and up; 0 = off. n of them come back, the best first
+  float length_penalty = 1.0F;  // [-10, 10]
   BeamStop early_stopping = BeamStop::kWhenUnlikely;
 };
 

@@ -9,7 +9,7 @@ namespace {
 
 kernels::SampleRow row_of(const SamplingParams& sampling, std::uint64_t seed) {
   kernels::SampleRow row{};
-  row.temperature = sampling.temperature;
+  row.temperature = sampling.beam.width > 0 ? 0 : sampling.temperature;
   row.top_p = sampling.top_p;
   row.min_p = sampling.min_p;
   row.top_k = sampling.top_k;
@@ -19,6 +19,28 @@ kernels::SampleRow row_of(const SamplingParams& sampling, std::uint64_t seed) {
   row.xtc_probability = sampling.xtc.probability;
   row.xtc_threshold = sampling.xtc.threshold;
   return row;
+}
+
+// Only the first beam is there at first.
+void begin_search(const EngineOptions& options, Group& group, int answer, Request& request) {
+  const SamplingParams& sampling = group.sampling;
+  const auto width = static_cast<std::size_t>(sampling.beam.width);
+  group.search = std::make_unique<Search>(sampling, options.eos_tokens, answer);
+  group.row_logprobs = std::max(group.search->beams.candidates(), group.row_logprobs);
+  for (std::size_t i = 0; i < width; ++i) {
+    auto sequence = std::make_unique<Sequence>();
+    Sequence& s = *sequence;
+    s.group = &group;
+    s.choice = static_cast<int>(i);
+    s.priority = request.priority;
+    s.place = i == 0 ? Place::kHeld : Place::kParked;
+    if (i == 0) s.tokens = std::move(request.prompt);
+    s.length = static_cast<int>(s.tokens.size());
+    s.tokens_max = group.prompt_tokens + answer;
+    s.scored = group.prompt_tokens;
+    s.row = row_of(sampling, 0);
+    group.choices.push_back(std::move(sequence));
+  }
 }
 
 std::unique_ptr<Group> make_group(const EngineOptions& options, Ticket ticket, Request& request) {
@@ -32,6 +54,12 @@ std::unique_ptr<Group> make_group(const EngineOptions& options, Ticket ticket, R
   const int room = sequence_tokens_max(options) - group->prompt_tokens;
   CHECK(room >= 1, "ticket {} was not checked", ticket);
   const int answer = std::min(room, sampling.max_tokens.value_or(room));
+  group->alive = sampling.n;
+  group->row_logprobs = sampling.logprobs.value_or(-1);
+  if (sampling.beam.width > 0) {
+    begin_search(options, *group, answer, request);
+    return group;
+  }
   for (int choice = 0; choice < sampling.n; ++choice) {
     auto sequence = std::make_unique<Sequence>();
     Sequence& s = *sequence;
@@ -49,7 +77,6 @@ std::unique_ptr<Group> make_group(const EngineOptions& options, Ticket ticket, R
     s.guesses = sampling.speculative_tokens > 0 && !s.sampler && !s.constraint;
     group->choices.push_back(std::move(sequence));
   }
-  group->alive = sampling.n;
   group->held = sampling.n > 1 && group->prompt_tokens > 1;
   return group;
 }
@@ -69,6 +96,7 @@ Scheduler::Scheduler(const EngineOptions& options)
   groups_.reserve(options.limits.queue_requests_max + most);
   running_.reserve(most);
   planned_.reserve(most);
+  searches_.reserve(most);
   plan_.sequences.reserve(most);
   plan_.rows.reserve(static_cast<std::size_t>(logit_rows_max(options)));
   plan_.copies.reserve(most);
@@ -104,7 +132,7 @@ void Scheduler::add(Ticket ticket, Request request, base::Nanoseconds now) {
   if (group.queue_deadline) deadlines_.emplace(*group.queue_deadline, ticket, Limit::kQueue);
   // The others come when the first has read the prompt, or at once when there is nothing to read.
   for (const auto& choice : group.choices) {
-    if (choice->choice > 0 && group.held) continue;
+    if (choice->choice > 0 && (group.held || group.search)) continue;
     queue_.push(*choice, false);
   }
   const bool is_new = groups_.emplace(ticket, std::move(made)).second;
@@ -135,6 +163,7 @@ void Scheduler::cancel(Ticket ticket, int choice) {
   const auto found = groups_.find(ticket);
   if (found == groups_.end()) return;
   Group& group = *found->second;
+  if (group.search) return cancel_answer(group, choice);
   if (choice < 0 || choice >= static_cast<int>(group.choices.size())) return;
   Sequence& sequence = *group.choices[static_cast<std::size_t>(choice)];
   if (sequence.place == Place::kEnded) return;
@@ -168,24 +197,42 @@ std::optional<base::Nanoseconds> Scheduler::next_deadline() const {
   return std::get<0>(*deadlines_.begin());
 }
 
-// The one place where a sequence ends: its pages are free before anyone hears of it. Who runs is
-// taken out of running_ by sweep.
+// Pages are free before anyone hears of it.
 void Scheduler::end(Sequence& sequence, Event event) {
   Group& group = *sequence.group;
+  sequence.tokens.resize(static_cast<std::size_t>(sequence.length));
+  if (event.reason != FinishReason::kError) publish_part(sequence);
+  vacate(sequence);
+  const int answer = sequence.length - group.prompt_tokens;
+  tell_end(group, sequence.choice, {group.prompt_tokens, sequence.cached_tokens, answer},
+           std::move(event));
+}
+
+// The fault of one beam ends the search.
+void Scheduler::fail(Sequence& sequence, base::Error error) {
+  Event event = error_event(std::move(error));
+  if (sequence.group->search) return end_search(*sequence.group, event);
+  end(sequence, std::move(event));
+}
+
+// The one place where a sequence ends. Who runs is taken out of running_ by sweep.
+void Scheduler::vacate(Sequence& sequence) {
+  const Group& group = *sequence.group;
   CHECK(sequence.place != Place::kEnded, "ticket {} ends twice", group.ticket);
   if (sequence.place == Place::kWaiting) queue_.erase(sequence);
   if (sequence.place == Place::kHeld && group.held && sequence.choice > 0) --held_;
   sequence.place = Place::kEnded;
   if (blocked_ == &sequence) blocked_ = nullptr;
-  sequence.tokens.resize(static_cast<std::size_t>(sequence.length));
-  if (event.reason != FinishReason::kError) publish_part(sequence);
   release_pages(sequence);
+}
+
+// `usage` without the token that stops the answer.
+void Scheduler::tell_end(Group& group, int choice, Usage usage, Event event) {
   event.ticket = group.ticket;
-  event.choice = sequence.choice;
+  event.choice = choice;
   event.is_last = --group.alive == 0;
-  const int answer = sequence.length - group.prompt_tokens;
-  event.usage = {group.prompt_tokens, sequence.cached_tokens,
-                 answer + (event.reason == FinishReason::kStop ? 1 : 0)};
+  event.usage = usage;
+  event.usage.completion_tokens += event.reason == FinishReason::kStop ? 1 : 0;
   switch (event.reason) {
     case FinishReason::kStop:
       ++metrics_.requests_stopped;
@@ -222,20 +269,30 @@ void Scheduler::release_pages(Sequence& sequence) {
   sequence.pages_gone = 0;
 }
 
+// To be computed again.
+void Scheduler::forget_computed(Sequence& sequence) {
+  release_pages(sequence);
+  sequence.computed = 0;
+}
+
 void Scheduler::release_sources() {
   for (const std::int32_t page : sources_) pool_.release(page, cache_.contains(page));
   sources_.clear();
 }
 
 void Scheduler::sweep() {
-  std::erase_if(running_, [](const Sequence* s) { return s->place == Place::kEnded; });
+  std::erase_if(running_, [](const Sequence* s) { return s->place != Place::kRunning; });
 }
 
 // Outside of a step.
 void Scheduler::end_group(Group& group, FinishReason reason, const base::Error& error) {
-  for (const auto& choice : group.choices) {
-    if (choice->place == Place::kEnded) continue;
-    end(*choice, reason == FinishReason::kError ? error_event(error) : end_event(reason));
+  const Event event = reason == FinishReason::kError ? error_event(error) : end_event(reason);
+  if (group.search) {
+    end_search(group, event);
+  } else {
+    for (const auto& choice : group.choices) {
+      if (choice->place != Place::kEnded) end(*choice, event);
+    }
   }
   sweep();
   forget(group.ticket);
@@ -285,7 +342,7 @@ void Scheduler::clear_prefix_cache() {
 }
 
 const EngineMetrics& Scheduler::metrics() {
-  metrics_.requests_running = static_cast<int>(running_.size());
+  metrics_.requests_running = static_cast<int>(running_.size() + queue_.forked());
   metrics_.requests_waiting = static_cast<int>(waiting_requests());
   metrics_.pages_total = pool_.total();
   metrics_.pages_used = pool_.used();

@@ -97,7 +97,8 @@ class Scheduler {
   // What a sequence need not compute when it is admitted.
   struct Found {
     int pages = 0;              // in found_pages_
-    PrefixId prefix = 0;        // names their tokens
+    int published = 0;          // of these, leading ones that are in the prefix cache
+    PrefixId prefix = 0;        // names the tokens of the published ones
     int idle = 0;               // of these, that nobody holds
     int computed = 0;           // tokens
     std::int32_t partial = -1;  // page that has the tokens after the full pages, to be copied
@@ -122,6 +123,7 @@ class Scheduler {
   void find_beginning(const Sequence& sequence, Found& found);
   bool find_donor(const Sequence& sequence, Found& found);
   bool reserve_memory(Sequence& sequence);
+  void reserve_tokens(Sequence& sequence);
   void admit(Sequence& sequence, const Found& found, int pages);
   void account_admission(Sequence& sequence, const Found& found);
   bool take_pages(std::size_t place, int pages, Left& left);
@@ -136,20 +138,41 @@ class Scheduler {
   void score_prompt(Sequence& sequence, const PlannedSequence& planned, const StepResult& result);
   void take_tokens(Sequence& sequence, const PlannedSequence& planned, const StepResult& result);
   bool take_token(Sequence& sequence, const kernels::SampleResult& sampled);
+  static base::Error row_error(const kernels::SampleResult& sampled, int position);
+  static base::Error strange_token(TokenId token);
   void publish_pages(Sequence& sequence);
   void publish_part(Sequence& sequence);
   void leave_window(Sequence& sequence);
   void release_held(Group& group);
   void observe_token(Sequence& sequence);
 
+  // scheduler_search.cc
+  void take_candidates(Sequence& sequence, const kernels::SampleResult& sampled);
+  bool advance_searches();
+  void select(Group& group);
+  void enter(Group& group, const BeamPick& ending);
+  void deal(Group& group);
+  void move_beam(Group& group, const BeamPick& child, std::size_t home);
+  void append_token(Group& group, const BeamPick& child, std::size_t home);
+  void park(Group& group);
+  void finish_search(Group& group);
+  void tell_answer(Group& group, int choice, const Hypothesis& answer);
+  void end_search(Group& group, const Event& event);
+  void cancel_answer(Group& group, int choice);
+  void reserve_search(Group& group);
+
   // scheduler.cc
   void take_back(Group& group);
   Event& append_event();
   void end(Sequence& sequence, Event event);
+  void fail(Sequence& sequence, base::Error error);
+  void vacate(Sequence& sequence);
+  void tell_end(Group& group, int choice, Usage usage, Event event);
   void end_group(Group& group, FinishReason reason, const base::Error& error);
   void sweep();
   void forget(Ticket ticket);
   void release_pages(Sequence& sequence);
+  void forget_computed(Sequence& sequence);
   void release_sources();
 
   const EngineOptions options_;
@@ -166,6 +189,7 @@ class Scheduler {
 
   StepPlan plan_;
   std::vector<Sequence*> planned_;  // beside plan_.sequences
+  std::vector<Group*> searches_;    // of which the step in hand knows more
   bool in_hand_ = false;
   std::vector<std::int32_t> found_pages_;
   std::vector<std::int32_t> sources_;  // pages of the cache, held until they are copied

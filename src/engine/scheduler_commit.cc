@@ -6,13 +6,6 @@
 namespace vsurge::engine {
 namespace {
 
-base::Error row_error(const kernels::SampleResult& sampled, int position) {
-  const char* what = sampled.status == kernels::SampleStatus::kNothingAllowed
-                         ? "no token is allowed"
-                         : "the logits are not finite";
-  return {base::ErrorCode::kNumericalError, fmt::format("{} at position {}", what, position), {}};
-}
-
 bool contains(const std::vector<TokenId>& tokens, TokenId token) {
   return std::find(tokens.begin(), tokens.end(), token) != tokens.end();
 }
@@ -26,6 +19,17 @@ std::shared_ptr<const Logprobs> logprobs_of(const kernels::SampleResult& sampled
 }
 
 }  // namespace
+
+base::Error Scheduler::row_error(const kernels::SampleResult& sampled, int position) {
+  const char* what = sampled.status == kernels::SampleStatus::kNothingAllowed
+                         ? "no token is allowed"
+                         : "the logits are not finite";
+  return {base::ErrorCode::kNumericalError, fmt::format("{} at position {}", what, position), {}};
+}
+
+base::Error Scheduler::strange_token(TokenId token) {
+  return {base::ErrorCode::kInternal, fmt::format("token {} is outside the vocabulary", token), {}};
+}
 
 // What is needed of a sequence that is near already.
 void Scheduler::prefetch_commit(std::size_t place) const {
@@ -53,14 +57,16 @@ std::span<const Event> Scheduler::commit(const StepResult& result, base::Nanosec
     Sequence& s = *planned_[i];
     if (i + 2 * kPrefetchAhead < planned_.size()) prefetch(*planned_[i + 2 * kPrefetchAhead]);
     if (i + kPrefetchAhead < planned_.size()) prefetch_commit(i + kPrefetchAhead);
+    if (s.place != Place::kRunning) continue;  // a beam whose search has just ended
     if (const Fault& fault = result.sequences[i]; !fault) {
       commit_one(s, plan_.sequences[i], result);
     } else {
-      end(s, error_event(*fault));
+      fail(s, *fault);
     }
     any_ended |= s.place == Place::kEnded;
     if (s.group->held && s.choice == 0) release_held(*s.group);
   }
+  any_ended |= advance_searches();
   metrics_.steps = plan_.step;
   if (!plan_.empty()) metrics_.step_tokens.observe(plan_.load.tokens);
   if (any_ended) {
@@ -123,6 +129,9 @@ void Scheduler::take_tokens(Sequence& sequence, const PlannedSequence& planned,
   if (known == sequence.group->prompt_tokens && sequence.choice == 0) {
     metrics_.prompt_tokens += static_cast<std::uint64_t>(known);
   }
+  if (sequence.group->search) {
+    return take_candidates(sequence, result.rows[static_cast<std::size_t>(first_row)]);
+  }
   for (int i = 0;; ++i) {
     const auto place = static_cast<std::size_t>(known + i);
     const TokenId guessed = i < guesses ? sequence.tokens[place] : -1;
@@ -143,9 +152,7 @@ bool Scheduler::take_token(Sequence& sequence, const kernels::SampleResult& samp
     return false;
   }
   if (token < 0 || token >= options_.vocabulary) {
-    end(sequence, error_event({base::ErrorCode::kInternal,
-                               fmt::format("token {} is outside the vocabulary", token),
-                               {}}));
+    end(sequence, error_event(strange_token(token)));
     return false;
   }
   const SamplingParams& sampling = sequence.group->sampling;

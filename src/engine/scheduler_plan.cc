@@ -6,6 +6,18 @@
 #include "engine/scheduler.h"
 
 namespace vsurge::engine {
+namespace {
+
+// Both beams have the same first `count` tokens. They differ late, if at all.
+bool begins_with(const Sequence& donor, const Sequence& sequence, int count) {
+  const auto differ = sequence.tokens.begin() + sequence.group->prompt_tokens;
+  const auto end = sequence.tokens.begin() + count;
+  if (end <= differ) return true;
+  return std::equal(std::reverse_iterator(end), std::reverse_iterator(differ),
+                    std::reverse_iterator(donor.tokens.begin() + count));
+}
+
+}  // namespace
 
 const StepPlan& Scheduler::plan(base::Nanoseconds now) {
   CHECK(!in_hand_);
@@ -184,10 +196,7 @@ void Scheduler::preempt(std::size_t place) {
   Sequence& s = *running_[place];
   // The only one would have to wait for pages that nobody gives back.
   CHECK(running_.size() > 1 && s.preemptions < kPreemptionsMax, "ticket {}", s.group->ticket);
-  release_pages(s);
-  s.computed = 0;
-  s.published = 0;
-  s.prefix = s.group->root;
+  forget_computed(s);
   ++s.preemptions;
   ++metrics_.preemptions;
   running_.erase(running_.begin() + static_cast<std::ptrdiff_t>(place));
@@ -245,17 +254,25 @@ bool Scheduler::admit_next(Left& left) {
   return true;
 }
 
+void Scheduler::reserve_tokens(Sequence& sequence) {
+  const auto tokens = static_cast<std::size_t>(sequence.tokens_max + kGuessesMax);
+  sequence.tokens.reserve(tokens);
+  sequence.pages.reserve(static_cast<std::size_t>(pages_for(static_cast<int>(tokens))));
+}
+
 // For all tokens and pages that it can have, so that no step allocates for it. Without memory the
 // sequence ends.
 bool Scheduler::reserve_memory(Sequence& sequence) {
-  const auto tokens = static_cast<std::size_t>(sequence.tokens_max + kGuessesMax);
   try {
-    sequence.tokens.reserve(tokens);
-    sequence.pages.reserve(static_cast<std::size_t>(pages_for(static_cast<int>(tokens))));
+    if (sequence.group->search) {
+      reserve_search(*sequence.group);
+    } else {
+      reserve_tokens(sequence);
+    }
     return true;
   } catch (const std::bad_alloc&) {
     Group& group = *sequence.group;
-    end(sequence, error_event({base::ErrorCode::kInternal, "no memory for the request", {}}));
+    fail(sequence, {base::ErrorCode::kInternal, "no memory for the request", {}});
     release_held(group);
     if (group.alive == 0) forget(group.ticket);
     return false;
@@ -297,6 +314,7 @@ void Scheduler::find_pages(const Sequence& sequence, Found& found) {
     found.prefix = hit.id;
     found.idle += pool_.is_idle(hit.page) ? 1 : 0;
   }
+  found.published = found.pages;
   found.computed = found.pages * options_.page_size;
 }
 
@@ -315,22 +333,27 @@ void Scheduler::find_beginning(const Sequence& sequence, Found& found) {
   found.idle += pool_.is_idle(beginning.page) ? 1 : 0;
 }
 
-// A choice that has not begun to differ takes the prompt from one of its siblings that has read it.
+// A choice that has not begun to differ takes the prompt from one of its siblings that has read it;
+// a beam all tokens but its last from one that has the same.
 bool Scheduler::find_donor(const Sequence& sequence, Found& found) {
   const Group& group = *sequence.group;
-  const int shared = group.prompt_tokens - 1;
-  if (group.choices.size() == 1 || sequence.length != group.prompt_tokens || shared == 0) {
-    return false;
-  }
+  const int shared = sequence.length - 1;
+  if (group.choices.size() == 1 || shared == 0) return false;
+  if (!group.search && sequence.length != group.prompt_tokens) return false;
   if (sequence.is_scoring()) return false;
   for (const auto& donor : group.choices) {
     if (donor->place != Place::kRunning || donor->computed < shared) continue;
     if (donor->pages_gone > window_pages_gone(shared)) continue;
     // Its page is made in this very step.
     if (donor->forked_step == plan_.step + 1) continue;
+    if (group.search && !begins_with(*donor, sequence, shared)) continue;
     found.pages = shared / options_.page_size;
     found.computed = shared;
     found.gone = donor->pages_gone;
+    if (donor->published <= found.pages) {
+      found.published = donor->published;
+      found.prefix = donor->prefix;
+    }
     found_pages_.assign(donor->pages.begin(), donor->pages.begin() + found.pages);
     if (shared % options_.page_size != 0) {
       found.partial = donor->pages[static_cast<std::size_t>(found.pages)];
@@ -359,10 +382,8 @@ void Scheduler::admit(Sequence& sequence, const Found& found, int pages) {
     plan_.copies.push_back({found.partial, sequence.pages[static_cast<std::size_t>(found.pages)]});
     sequence.forked_step = plan_.step + 1;
   }
-  if (found.prefix != sequence.group->root) {
-    sequence.published = found.pages;
-    sequence.prefix = found.prefix;
-  }
+  sequence.published = found.published;
+  sequence.prefix = found.prefix;
   running_.insert(
       std::upper_bound(running_.begin(), running_.end(), &sequence,
                        [](const Sequence* a, const Sequence* b) { return goes_before(*a, *b); }),
@@ -429,7 +450,7 @@ void Scheduler::append_rows(Sequence& sequence, PlannedSequence& planned, int gu
     PlannedRow& row = plan_.rows.emplace_back();
     row.sampling = &sequence.row;
     row.position = static_cast<std::uint64_t>(position) + 1;
-    row.logprobs = sequence.group->sampling.logprobs.value_or(-1);
+    row.logprobs = sequence.group->row_logprobs;
     const auto next = static_cast<std::size_t>(position) + 1;
     if (position + 1 < prompt) {
       row.scored_token = sequence.tokens[next];

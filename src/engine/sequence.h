@@ -6,6 +6,7 @@
 #include <optional>
 #include <vector>
 
+#include "engine/beam_search.h"
 #include "engine/prefix_cache.h"
 #include "engine/request.h"
 #include "engine/sampler_state.h"
@@ -20,6 +21,7 @@ enum class Place : std::uint8_t {
   kHeld,     // until its group's first choice has read the prompt
   kWaiting,  // in the waiting queue
   kRunning,
+  kParked,  // of a beam search: it waits for the other beams, or there is no beam yet
   kEnded,
 };
 
@@ -61,10 +63,41 @@ struct alignas(64) Sequence {
   Sequence* before = nullptr;
   Sequence* after = nullptr;
   bool resumed = false;
+  bool forked = false;  // a beam that the last selection has moved
   int passes = 0;
 
   int remaining() const { return length - computed; }
   bool is_scoring() const;  // prompt_logprobs are not all out
+};
+
+// One live beam; its tokens are those of the sequence of the same number.
+struct BeamSlot {
+  double score = 0;
+  bool ready = false;                                     // `next` is known
+  std::vector<kernels::TopLogprob> next;                  // the likeliest tokens
+  std::vector<std::shared_ptr<const Logprobs>> logprobs;  // of the answer so far, if asked for
+};
+
+// A beam search. The `width` sequences of the group are the live beams, the first of them reads the
+// prompt. The answers, one per choice, are told when all is over. When all live beams know what is
+// likeliest after them, their children are dealt to the sequences. Until then those that know it
+// already hold no pages, so that nobody who holds pages waits for somebody who needs some.
+struct Search {
+  Search(const SamplingParams& sampling, std::span<const TokenId> eos_tokens, int answer_max)
+      : beams(sampling, eos_tokens, answer_max),
+        slots(static_cast<std::size_t>(beams.width())),
+        told(static_cast<std::size_t>(sampling.n), 0) {}
+
+  Beams beams;
+  std::vector<BeamSlot> slots;           // [width]
+  std::vector<std::size_t> order = {0};  // slots of the live beams, likeliest first
+  int ready = 0;                         // of these
+  bool touched = false;                  // one more in the step in hand
+  std::vector<char> told;                // [choices] the end of the answer
+  bool reserved = false;
+  // Of one selection.
+  std::vector<LiveBeam> live;
+  std::vector<std::size_t> homes;  // slot of each child
 };
 
 // What the choices of one request share.
@@ -72,14 +105,16 @@ struct Group {
   Ticket ticket = 0;
   Client* client = nullptr;
   int prompt_tokens = 0;
-  int alive = 0;
-  bool held = false;  // choices but the first are held
+  int alive = 0;          // choices that have not ended
+  int row_logprobs = -1;  // alternatives wanted of each row that draws
+  bool held = false;      // choices but the first are held
   PrefixId root = 0;
+  std::unique_ptr<Search> search;  // nullptr = none
   SamplingParams sampling;
   std::optional<base::Nanoseconds> queue_deadline;
   std::optional<base::Nanoseconds> deadline;
   base::Nanoseconds arrival_time = 0;
-  std::vector<std::unique_ptr<Sequence>> choices;
+  std::vector<std::unique_ptr<Sequence>> choices;  // of a search: its beams
 };
 
 inline bool Sequence::is_scoring() const {

@@ -77,6 +77,16 @@ void WaitingQueue::unlink(Lane& lane, Sequence& sequence) {
   sequence.after = nullptr;
 }
 
+void WaitingQueue::count(const Sequence& sequence, int change) {
+  const auto one = static_cast<std::size_t>(change);
+  if (sequence.forked) {
+    forked_ += one;
+  } else {
+    requests_ += one;
+    tokens_ += one * static_cast<std::size_t>(sequence.length);
+  }
+}
+
 void WaitingQueue::push(Sequence& sequence, bool resumed) {
   sequence.resumed = resumed;
   sequence.passes = 0;
@@ -94,8 +104,7 @@ void WaitingQueue::push(Sequence& sequence, bool resumed) {
     link(**lane, sequence);
   }
   sequence.place = Place::kWaiting;
-  ++requests_;
-  tokens_ += static_cast<std::size_t>(sequence.length);
+  count(sequence, 1);
 }
 
 Sequence* WaitingQueue::next_in(const Lanes& lanes) const {
@@ -142,8 +151,8 @@ void WaitingQueue::pop_front() {
 void WaitingQueue::erase(Sequence& sequence) {
   CHECK(sequence.place == Place::kWaiting);
   sequence.place = Place::kHeld;
-  --requests_;
-  tokens_ -= static_cast<std::size_t>(sequence.length);
+  count(sequence, -1);
+  sequence.forked = false;
   if (sequence.resumed) return unlink(resumed_, sequence);
   const auto tier = tiers_.find(sequence.priority);
   Lanes& lanes = tier->second;

@@ -56,9 +56,10 @@ class WaitingQueue {
   void pop_front();
   void erase(Sequence& sequence);
 
-  std::size_t requests() const { return requests_; }  // sequences
-  std::size_t tokens() const { return tokens_; }      // theirs
-  bool empty() const { return requests_ == 0; }
+  std::size_t requests() const { return requests_; }  // sequences, but for
+  std::size_t forked() const { return forked_; }      // beams that go on in the next step
+  std::size_t tokens() const { return tokens_; }      // of the former
+  bool empty() const { return resumed_.first == nullptr && tiers_.empty(); }
   // Everyone who waits, in no order that means anything; for tests.
   template <class Visit>
   void each(Visit visit) const {
@@ -77,6 +78,7 @@ class WaitingQueue {
 
   static void link(Lane& lane, Sequence& sequence);
   static void unlink(Lane& lane, Sequence& sequence);
+  void count(const Sequence& sequence, int change);
   Sequence* next_in(const Lanes& lanes) const;
   void forget_idle_clients();
 
@@ -89,6 +91,7 @@ class WaitingQueue {
   double floor_ = 0;           // what a client that comes back starts with when nobody is busy
   std::uint64_t turns_ = 0;
   std::size_t requests_ = 0;
+  std::size_t forked_ = 0;
   std::size_t tokens_ = 0;
 };
 

@@ -32,6 +32,7 @@ class Audit {
  private:
   void check_running();
   void check_groups();
+  void check_search(const Search& search, const SearchStory& expected);
   void check_sequence(const Sequence& sequence, const Story& story, Choice& choice);
   void check_pages(const Sequence& sequence, const Story& story, const Choice& choice);
   void note_replaced(const Sequence& sequence, Choice& choice);
@@ -77,6 +78,8 @@ void Audit::check_groups() {
     Story& story = *world_.stories.find(ticket);
     equal("choices alive", group->alive, story.alive);
     equal("held", group->held, story.held);
+    equal("searches", group->search != nullptr, story.search.has_value());
+    if (story.search) check_search(*group->search, *story.search);
     for (std::size_t i = 0; i < group->choices.size(); ++i) {
       check_sequence(*group->choices[i], story, story.choices[i]);
       if (world_.fault.found()) return;
@@ -85,7 +88,8 @@ void Audit::check_groups() {
 }
 
 void Audit::check_sequence(const Sequence& sequence, const Story& story, Choice& choice) {
-  constexpr std::array kPlaces = {Place::kHeld, Place::kWaiting, Place::kRunning, Place::kEnded};
+  constexpr std::array kPlaces = {Place::kHeld, Place::kWaiting, Place::kRunning, Place::kParked,
+                                  Place::kEnded};
   if (sequence.place != kPlaces[static_cast<std::size_t>(choice.state)]) {
     world_.fault.report("ticket {}.{} is in place {}, expected {}", story.ticket, sequence.choice,
                         static_cast<int>(sequence.place), static_cast<int>(choice.state));
@@ -109,6 +113,26 @@ void Audit::check_sequence(const Sequence& sequence, const Story& story, Choice&
   }
   check_pages(sequence, story, choice);
   note_replaced(sequence, choice);
+}
+
+void Audit::check_search(const Search& search, const SearchStory& expected) {
+  const bool same = std::ranges::equal(search.order, expected.order, [](std::size_t a, int b) {
+    return a == static_cast<std::size_t>(b);
+  });
+  if (!same) world_.fault.report("the beams are in another order");
+  for (std::size_t i = 0; i < search.slots.size(); ++i) {
+    equal("ready", search.slots[i].ready, expected.ready[i]);
+    const double score = search.slots[i].score;
+    if (score == expected.scores[i]) continue;
+    world_.fault.report("beam {} has score {}, expected {}", i, score, expected.scores[i]);
+  }
+  equal("beams ready", search.ready, std::ranges::count(expected.ready, true));
+  const auto finished = search.beams.finished();
+  equal("answers found", finished.size(), expected.finished.size());
+  for (std::size_t i = 0; i < std::min(finished.size(), expected.finished.size()); ++i) {
+    if (finished[i].answer == expected.finished[i].tokens) continue;
+    world_.fault.report("answer {} of a search is another", i);
+  }
 }
 
 // Exactly its computed tokens, and room for no more than it can come to.
@@ -234,11 +258,13 @@ void Audit::check_beginning(std::int32_t page, Chain before) {
 
 void Audit::check_queue() {
   const WaitingQueue& queue = SchedulerPeer::queue(scheduler_);
-  equal("waiting", queue.requests(), world_.queue.entries().size());
+  const std::size_t forked = world_.queue.forked();
+  equal("waiting", queue.requests(), world_.queue.entries().size() - forked);
+  equal("beams that go on", queue.forked(), forked);
   equal("waiting tokens", queue.tokens(), world_.queue.tokens());
   equal("held", SchedulerPeer::held(scheduler_), world_.held);
   equal("waiting in all", scheduler_.waiting_requests(),
-        world_.held + world_.queue.entries().size());
+        world_.held + world_.queue.entries().size() - forked);
   queue.each([this](const Sequence& sequence) {
     const auto& entries = world_.queue.entries();
     const auto found = std::find_if(entries.begin(), entries.end(), [&](const auto& entry) {
@@ -270,7 +296,8 @@ void Audit::check_queue() {
 void Audit::check_metrics() {
   const EngineMetrics& metrics = scheduler_.metrics();
   const Ledger& ledger = world_.ledger;
-  equal("metrics: running", metrics.requests_running, world_.running.size());
+  equal("metrics: running", metrics.requests_running,
+        world_.running.size() + world_.queue.forked());
   equal("metrics: waiting", metrics.requests_waiting, scheduler_.waiting_requests());
   equal("metrics: pages", metrics.pages_total, world_.options().pages);
   equal("metrics: used", metrics.pages_used, pool_.used());

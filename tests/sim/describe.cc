@@ -64,6 +64,9 @@ void add_sampling(Text& text, const SamplingParams& s) {
   text.add("ignore_eos", s.ignore_eos, false);
   text.add_tokens("stop", s.stop_token_ids);
   text.add("n", s.n, 1);
+  text.add("beams", s.beam.width, 0);
+  text.add("length_penalty", s.beam.length_penalty, 1.0F);
+  text.add("early_stopping", static_cast<int>(s.beam.early_stopping), 0);
   text.add("speculative_tokens", s.speculative_tokens, 0);
   text.add("logprobs", s.logprobs);
   text.add("prompt_logprobs", s.prompt_logprobs);

@@ -186,8 +186,35 @@ TEST(SimPeers, TtVllm415_WholePromptIsCached) {
   Tale tale(64, 4);
   for (int tick = 0; tick < 10; tick += 5) tale.arrives_in_tree(tick, 1, 8, 3);
   tale.run();
-  EXPECT_EQ(tale.story(1).choices.front().cached_tokens, 4);
+  EXPECT_EQ(tale.story(1).choices.front().cached_tokens, 7);
   EXPECT_EQ(tale.answer(1), 3);
+}
+
+// Beams that hold pages while they wait for others that need some: nobody goes on.
+TEST(SimPeers, BeamsThatDoNotFitTogetherTakeTurns) {
+  Tale tale(7, 4);
+  const int index = tale.arrives(0, 20, 7);
+  tale.request(index).sampling.beam.width = 4;
+  tale.request(index).sampling.n = 4;
+  tale.run();
+  EXPECT_GT(tale.seen(Situation::kBeamParked), 0U);
+  EXPECT_GT(tale.seen(Situation::kBeamForked), 0U);
+  EXPECT_EQ(tale.ledger().finished, 4U);
+  EXPECT_EQ(tale.ledger().generation_tokens, 28U);
+}
+
+// Without a cache, too, and with others that are in the way.
+TEST(SimPeers, BeamsAreComputedAgain) {
+  Tale tale(12, 4);
+  tale.scenario.options.prefix_cache = false;
+  const int index = tale.arrives(0, 9, 12);
+  tale.request(index).sampling.beam = {.width = 3};
+  tale.request(index).sampling.n = 2;
+  for (int i = 0; i < 6; ++i) tale.arrives(i, 12, 20);
+  tale.op(8, OpKind::kClearCache);
+  tale.run();
+  EXPECT_GT(tale.seen(Situation::kBeamComputedAgain), 0U);
+  EXPECT_EQ(tale.ledger().finished, 8U);
 }
 
 // A full batch and a queue waited for each other.

@@ -17,7 +17,6 @@ class EventCheck {
       : world_(world), event_(event), story_(story), choice_(choice) {}
 
   void run() {
-    hash();
     switch (event_.kind) {
       case EventKind::kPromptLogprobs:
         take_prompt_logprobs();
@@ -39,7 +38,6 @@ class EventCheck {
                         fmt::format(format, std::forward<Args>(args)...));
   }
 
-  void hash();
   void take_prompt_logprobs();
   void take_token();
   void take_end();
@@ -57,16 +55,6 @@ class EventCheck {
   Story& story_;
   Choice& choice_;
 };
-
-void EventCheck::hash() {
-  std::uint64_t& trace = world_.trace;
-  trace = mix(trace, event_.ticket << 8 | number_of(event_.choice));
-  trace =
-      mix(trace, number_of(event_.kind) << 48 | number_of(event_.reason) << 40 |
-                     number_of(event_.is_last) << 36 | static_cast<std::uint32_t>(event_.token));
-  trace = mix(trace, number_of(event_.usage.cached_tokens) << 32 |
-                         number_of(event_.usage.completion_tokens));
-}
 
 void EventCheck::check_logprobs(Chain chain, TokenId token, std::optional<int> wanted) {
   if (!wanted) {
@@ -248,14 +236,27 @@ void count_step(World& world, const Story& story, const PlannedChoice& planned,
   world.seen.note_if(ended && choice.new_tokens > 0, Situation::kEndWithinGuesses);
 }
 
+void hash(std::uint64_t& trace, const Event& event) {
+  trace = mix(trace, event.ticket << 8 | number_of(event.choice));
+  trace = mix(trace, number_of(event.kind) << 48 | number_of(event.reason) << 40 |
+                         number_of(event.is_last) << 36 | static_cast<std::uint32_t>(event.token));
+  trace = mix(
+      trace, number_of(event.usage.cached_tokens) << 32 | number_of(event.usage.completion_tokens));
+}
+
 }  // namespace
 
 void take_events(World& world, std::span<const Event> events) {
   for (const Event& event : events) {
     Story* story = world.stories.find(event.ticket);
-    if (story == nullptr || event.choice < 0 ||
-        event.choice >= static_cast<int>(story->choices.size())) {
+    if (story == nullptr || event.choice < 0 || event.choice >= story->answers()) {
       return world.fault.report("an event of ticket {}.{}", event.ticket, event.choice);
+    }
+    hash(world.trace, event);
+    if (story->search) {
+      take_search_event(world, event, *story);
+      if (world.fault.found()) return;
+      continue;
     }
     Choice& choice = story->choices[static_cast<std::size_t>(event.choice)];
     EventCheck(world, event, *story, choice).run();
@@ -269,6 +270,10 @@ void settle_step(World& world, std::span<const PlannedChoice> planned) {
   for (const PlannedChoice& one : planned) {
     Story& story = *world.stories.find(one.ticket);
     Choice& choice = story.choices[static_cast<std::size_t>(one.choice)];
+    if (story.search) {
+      count_step(world, story, one, choice);
+      continue;
+    }
     const bool ended = choice.state == State::kEnded;
     ends += ended ? 1 : 0;
     if (one.samples && !ended && choice.new_tokens == 0) {
@@ -281,6 +286,7 @@ void settle_step(World& world, std::span<const PlannedChoice> planned) {
     choice.sampled_rows = 0;
     if (one.choice == 0) world.release_held(story);
   }
+  settle_searches(world, planned);
   world.seen.note_if(ends > 1, Situation::kTwoEndsInAStep);
   for (const PlannedChoice& one : planned) {
     Story& story = *world.stories.find(one.ticket);

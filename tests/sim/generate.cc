@@ -1,6 +1,7 @@
 // Scenarios from seeds: each run has some of the features and faults, with weights of its own.
 #include <algorithm>
 
+#include "engine/beam_search.h"
 #include "tests/sim/model.h"
 #include "tests/sim/queue_model.h"
 
@@ -13,6 +14,7 @@ struct Weights {
   int deadlines = 0;
   int faults = 0;
   int choices = 0;
+  int searches = 0;
   int guesses = 0;
   int logprobs = 0;
   int constraints = 0;
@@ -54,6 +56,7 @@ class Generator {
   RequestSpec draw_request(int index);
   void draw_sampling(SamplingParams& sampling);
   void draw_edits(SamplingParams& sampling);
+  void draw_search(SamplingParams& sampling);
   void draw_fault(RequestSpec& spec);
   void draw_cancels(const RequestSpec& spec, int index, int tick);
   int some(int percent_of_runs, int most) {
@@ -126,6 +129,7 @@ void Generator::draw_weights() {
   w.deadlines = some(40, 40);
   w.faults = some(35, 20);
   w.choices = some(40, 60);
+  w.searches = some(25, 60);
   w.guesses = some(40, 100);
   w.logprobs = some(30, 60);
   w.constraints = some(20, 40);
@@ -183,7 +187,7 @@ RequestSpec Generator::draw_request(int index) {
   spec.priority = random_.between(0, w.priorities);
   spec.client = random_.between(0, w.clients - 1);
   spec.use_prefix_cache = !random_.chance(w.uncached);
-  spec.constrained = random_.chance(w.constraints);
+  spec.constrained = spec.sampling.beam.width == 0 && random_.chance(w.constraints);
   if (random_.chance(w.deadlines)) spec.deadline_after = random_.between(1, 200'000);
   if (random_.chance(w.deadlines)) spec.queue_deadline_after = random_.between(1, 60'000);
   if (random_.chance(w.faults)) draw_fault(spec);
@@ -194,7 +198,7 @@ void Generator::draw_fault(RequestSpec& spec) {
   spec.fault =
       random_.one_of({FaultKind::kNotFinite, FaultKind::kNothingAllowed, FaultKind::kBadToken,
                       FaultKind::kRowStatus, FaultKind::kChunkStatus});
-  spec.fault_choice = random_.between(0, spec.sampling.n - 1);
+  spec.fault_choice = random_.between(0, std::max(spec.sampling.n, spec.sampling.beam.width) - 1);
   spec.fault_at = random_.between(0, spec.length + 6);
 }
 
@@ -218,6 +222,31 @@ void Generator::draw_sampling(SamplingParams& s) {
   if (random_.chance(w.logprobs)) s.logprobs = random_.between(0, 20);
   if (random_.chance(w.logprobs)) s.prompt_logprobs = random_.between(0, 20);
   if (random_.chance(w.edits)) draw_edits(s);
+  if (random_.chance(w.searches)) draw_search(s);
+}
+
+// What draws or edits has no meaning with it.
+void Generator::draw_search(SamplingParams& s) {
+  const EngineOptions& o = scenario_.options;
+  const int stops = static_cast<int>(stop_tokens(s, o.eos_tokens).size());
+  const int most = std::min({running_max(o), kRowAlternativesMax - stops, o.vocabulary - stops});
+  if (most < 2) return;
+  SamplingParams search;
+  search.seed = s.seed;
+  search.temperature = random_.one_of({0.0F, 1.0F});
+  search.max_tokens = s.max_tokens;
+  search.ignore_eos = s.ignore_eos;
+  search.stop_token_ids = s.stop_token_ids;
+  search.logprobs = s.logprobs;
+  if (random_.chance(20)) {
+    search.min_tokens = random_.between(1, std::min(5, s.max_tokens.value_or(5)));
+  }
+  search.beam.width = random_.between(2, random_.chance(90) ? std::min(most, 4) : most);
+  search.beam.length_penalty = random_.one_of({0.0F, 0.6F, 1.0F, 2.0F, -1.0F});
+  search.beam.early_stopping =
+      random_.one_of({BeamStop::kWhenUnlikely, BeamStop::kWhenFull, BeamStop::kNever});
+  search.n = random_.between(1, search.beam.width);
+  s = std::move(search);
 }
 
 void Generator::draw_edits(SamplingParams& s) {

@@ -10,12 +10,16 @@ namespace {
 
 // Allocations until one is refused; negative = none is.
 long allocations_left = -1;
+bool refuses_one = false;  // and then no more
 
 }  // namespace
 
 // Not inlined: g++ 12 would see one half of a pair alone.
 [[gnu::noinline]] void* operator new(std::size_t size) {
-  if (allocations_left == 0) throw std::bad_alloc();
+  if (allocations_left == 0) {
+    if (refuses_one) allocations_left = -1;
+    throw std::bad_alloc();
+  }
   if (allocations_left > 0) --allocations_left;
   if (void* memory = std::malloc(size == 0 ? 1 : size)) return memory;
   throw std::bad_alloc();
@@ -122,6 +126,41 @@ TEST(SimMemory, NoMemoryWhileManyWait) {
   run_to_end(scheduler);
   EXPECT_EQ(scheduler.metrics().requests_finished, 2 * entered);
   EXPECT_EQ(scheduler.pool().used(), 0);
+}
+
+// What a search needs is taken when it is admitted; if that fails it ends alone.
+TEST(SimMemory, ASearchThatFindsNoMemoryEnds) {
+  Request search;
+  search.prompt.assign(9, 1);
+  search.sampling.max_tokens = 5;
+  search.sampling.beam.width = search.sampling.n = 3;
+  ASSERT_TRUE(check_request(options(), search).has_value());
+  int refused = 0;
+  for (long n = 0;; ++n) {
+    ASSERT_LT(n, 1000);
+    Scheduler scheduler(options());
+    Request copy;
+    copy.prompt = search.prompt;
+    copy.sampling = search.sampling;
+    scheduler.add(1, std::move(copy), 0);
+    refuses_one = true;
+    allocations_left = n;
+    const bool planned = !scheduler.plan(1).empty();
+    const bool was_refused = allocations_left < 0;
+    allocations_left = -1;
+    refuses_one = false;
+    EXPECT_EQ(planned, !was_refused);
+    if (planned) break;
+    ++refused;
+    StepResult nothing;
+    const auto events = scheduler.commit(nothing, 1);
+    ASSERT_EQ(events.size(), 3U);
+    EXPECT_EQ(events[2].error->code, base::ErrorCode::kInternal);
+    EXPECT_TRUE(events[2].is_last);
+    EXPECT_TRUE(scheduler.idle());
+    EXPECT_EQ(scheduler.pool().used(), 0);
+  }
+  EXPECT_GT(refused, 10) << "tokens and pages of three beams, and the answers";
 }
 
 // What is remembered of clients and name spaces has a bound.

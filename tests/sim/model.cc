@@ -59,20 +59,23 @@ Story Model::begin(Ticket ticket, int index, std::span<const TokenId> prompt) co
       story.caches ? static_cast<std::uint64_t>(story.spec->name_space) + 1 : ticket + 1'000'000,
       scenario_.seed);
   story.edited = story.spec->constrained || samples_edited(sampling);
-  story.held = sampling.n > 1 && story.prompt > 1;
+  const bool searches = sampling.beam.width > 0;
+  if (searches) story.edited = false;
+  story.held = !searches && sampling.n > 1 && story.prompt > 1;
   story.alive = sampling.n;
-  for (int i = 0; i < sampling.n; ++i) {
+  for (int i = 0; i < (searches ? sampling.beam.width : sampling.n); ++i) {
     Choice& choice = story.choices.emplace_back();
     choice.tokens.reserve(static_cast<std::size_t>(story.prompt + story.answer_max));
     choice.chain.reserve(choice.tokens.capacity());
     choice.tokens.assign(prompt.begin(), prompt.end());
     Chain chain = story.root;
     for (const TokenId token : prompt) choice.chain.push_back(chain = chain_after(chain, token));
-    choice.draw = draw_of(sampling, choice_seed(options, ticket, sampling, i));
+    choice.draw = draw_of(sampling, searches ? 0 : choice_seed(options, ticket, sampling, i));
     choice.mask = mix(ticket, static_cast<std::uint64_t>(i));
     choice.state = story.held && i > 0 ? State::kHeld : State::kWaiting;
     if (!sampling.prompt_logprobs || i > 0) choice.scored = story.prompt;
   }
+  if (searches) begin_search(options, story);
   return story;
 }
 
@@ -84,7 +87,9 @@ std::uint64_t Model::draw_of(const kernels::SampleRow& row) {
 }
 
 std::uint64_t Model::draw_of(const SamplingParams& sampling, std::uint64_t seed) {
-  std::uint64_t state = mix(seed, bits(sampling.temperature, sampling.top_p));
+  // A search draws nothing.
+  const float temperature = sampling.beam.width > 0 ? 0 : sampling.temperature;
+  std::uint64_t state = mix(seed, bits(temperature, sampling.top_p));
   state = mix(state, bits(sampling.min_p, sampling.typical_p));
   state = mix(state, bits(sampling.top_n_sigma, sampling.xtc.probability));
   return mix(state, bits(sampling.xtc.threshold, static_cast<float>(sampling.top_k)));

@@ -4,21 +4,19 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "engine/options.h"
 #include "engine/step_runner.h"
 #include "tests/sim/scenario.h"
+#include "tests/sim/search_model.h"
 #include "tests/sim/seen.h"
 
 namespace vsurge::engine::sim {
 
 constexpr int kVocabularyMax = 64;
-
-// All tokens up to and with one, after the beginning of their namespace: what a slot of the KV
-// cache stands for.
-using Chain = std::uint64_t;
 
 inline Chain chain_after(Chain before, TokenId token) {
   return mix(before, static_cast<std::uint64_t>(token) + 1);
@@ -51,12 +49,13 @@ class ChainConstraint final : public TokenConstraint {
   const int vocabulary_;
 };
 
-enum class State : std::uint8_t { kHeld, kWaiting, kRunning, kEnded };
+enum class State : std::uint8_t { kHeld, kWaiting, kRunning, kParked, kEnded };
 
 struct ExpectedEnd {
   bool set = false;
   FinishReason reason = FinishReason::kCancelled;
   base::ErrorCode code = base::ErrorCode::kInternal;
+  int cached_tokens = 0;  // then
 };
 
 struct Choice {
@@ -74,6 +73,7 @@ struct Choice {
   State state = State::kWaiting;
   bool started = false;
   bool resumed = false;  // waits as one that has run
+  bool forked = false;   // ... that the last selection has moved
   int computed = 0;
   int preemptions = 0;
   int cached_tokens = 0;
@@ -103,6 +103,14 @@ struct Story {
   base::Nanoseconds queue_deadline = 0;  // 0 = none
   base::Nanoseconds deadline = 0;
   std::vector<Choice> choices;
+  std::optional<SearchStory> search;  // the choices are its beams
+
+  // That are told of.
+  int answers() const { return search ? search->answers : static_cast<int>(choices.size()); }
+  bool has_ended(int answer) const {
+    const auto at = static_cast<std::size_t>(answer);
+    return search ? search->ended[at] : choices[at].state == State::kEnded;
+  }
 };
 
 struct Outcome {

@@ -148,8 +148,9 @@ void Oracle::check_row(const Part& part, const kernels::SampleRow& row, int posi
   }
   const TokenId wanted =
       scored ? part.choice.tokens[static_cast<std::size_t>(position) + 1] : TokenId{-1};
-  const int logprobs =
-      scored ? sampling.prompt_logprobs.value_or(-2) : sampling.logprobs.value_or(-1);
+  const int logprobs = part.story.search ? search_row_logprobs(part.story)
+                       : scored          ? sampling.prompt_logprobs.value_or(-2)
+                                         : sampling.logprobs.value_or(-1);
   if (row.scored_token != wanted || row.logprobs != logprobs) {
     fault_.report("ticket {} at {}: the row scores {} with {} logprobs, expected {} with {}",
                   part.planned.ticket, position, row.scored_token, row.logprobs, wanted, logprobs);
@@ -200,6 +201,7 @@ kernels::SampleResult Oracle::draw(const Part& part, const kernels::SampleRow& r
   }
   const auto place = static_cast<std::size_t>(position);
   const Slot& last = slot(part.planned.pages[place / size_], static_cast<int>(place % size_));
+  if (part.story.search) return draw_search(part, last, row);
   TokenId token = row.scored_token;
   if (token < 0) {
     const std::uint64_t draw = Model::draw_at(Model::draw_of(row), row.position);
@@ -212,6 +214,22 @@ kernels::SampleResult Oracle::draw(const Part& part, const kernels::SampleRow& r
     if (fails(FaultKind::kBadToken)) token = scenario_.options.vocabulary + part.planned.choice;
   }
   return Model::scores(last.chain, token, row.logprobs, scenario_.options.vocabulary, room_.data());
+}
+
+kernels::SampleResult Oracle::draw_search(const Part& part, const Slot& last,
+                                          const kernels::SampleRow& row) const {
+  const auto likeliest = likeliest_after(last.chain, scenario_.options.vocabulary);
+  const auto count = std::min(static_cast<std::size_t>(row.logprobs), likeliest.size());
+  std::copy_n(likeliest.begin(), count, room_.begin());
+  kernels::SampleResult result{};
+  const int position = part.known;
+  if (Model::fails_at(part.story, part.planned.choice, position, FaultKind::kBadToken)) {
+    room_.front().token = scenario_.options.vocabulary + part.planned.choice;
+  }
+  result.token = room_.front().token;
+  result.top = room_.data();
+  result.top_count = static_cast<std::int32_t>(count);
+  return result;
 }
 
 // As kernels/sample.h says.

@@ -93,6 +93,8 @@ class Oracle final : public StepRunner {
   void check_row(const Part& part, const kernels::SampleRow& row, int position);
   kernels::SampleResult draw(const Part& part, const kernels::SampleRow& row, int position,
                              const std::uint32_t* mask) const;
+  kernels::SampleResult draw_search(const Part& part, const Slot& last,
+                                    const kernels::SampleRow& row) const;
   TokenId edited_token(const Slot& slot, const kernels::SampleRow& row, std::uint64_t draw,
                        const std::uint32_t* mask) const;
   base::Status status_of(const Part& part) const;

@@ -46,6 +46,7 @@ class PlanCheck {
   void check_victims();
   void check_sequence(const PlannedSequence& planned);
   void take_admission(Story& story, const PlannedSequence& planned);
+  bool has_donor(const Story& story, const Choice& choice) const;
   void note_hit(Story& story, const Choice& choice, const PlannedSequence& planned);
   void check_part(const Story& story, const Choice& choice, const PlannedSequence& planned);
   void check_pages(const Choice& choice, const PlannedSequence& planned, int end);
@@ -123,6 +124,7 @@ void PlanCheck::take_preemptions() {
     if (choice.preemptions > Scheduler::kPreemptionsMax) {
       world_.fault.report("ticket {} gave way {} times", runner.story->ticket, choice.preemptions);
     }
+    world_.seen.note_if(runner.story->search.has_value(), Situation::kBeamPreempted);
     world_.queue.push(*runner.story, runner.choice, true);
   }
 }
@@ -182,6 +184,7 @@ void PlanCheck::take_admission(Story& story, const PlannedSequence& planned) {
   Choice& choice = story.choices[static_cast<std::size_t>(planned.choice)];
   choice.computed = planned.first;
   choice.admitted_step = plan_.step;
+  choice.forked = false;
   note_hit(story, choice, planned);
   world_.seen.note_if(choice.preemptions == Scheduler::kPreemptionsMax,
                       Situation::kAdmittedForGood);
@@ -198,11 +201,28 @@ void PlanCheck::take_admission(Story& story, const PlannedSequence& planned) {
   world_.ledger.prefix_hits += static_cast<std::uint64_t>(planned.first);
 }
 
+// Another beam runs that had all but the last of its tokens before this step.
+bool PlanCheck::has_donor(const Story& story, const Choice& choice) const {
+  const auto shared = static_cast<std::ptrdiff_t>(choice.tokens.size()) - 1;
+  return shared > 0 && std::ranges::any_of(story.choices, [&](const Choice& other) {
+           return &other != &choice && other.state == State::kRunning &&
+                  other.admitted_step != plan_.step && other.computed >= shared &&
+                  std::equal(choice.tokens.begin(), choice.tokens.begin() + shared,
+                             other.tokens.begin());
+         });
+}
+
 // What it need not compute came from the cache, or from a sibling.
 void PlanCheck::note_hit(Story& story, const Choice& choice, const PlannedSequence& planned) {
   Seen& seen = world_.seen;
   const int known = static_cast<int>(choice.tokens.size());
-  const bool forked = planned.choice > 0 && planned.first == story.prompt - 1;
+  const bool of_beam = story.search && has_donor(story, choice);
+  const bool forked =
+      story.search ? of_beam : planned.choice > 0 && planned.first == story.prompt - 1;
+  if (of_beam && planned.first != known - 1) {
+    world_.fault.report("ticket {}.{} computes from {} on what another beam has", story.ticket,
+                        planned.choice, planned.first);
+  }
   const bool copied =
       std::any_of(plan_.copies.begin(), plan_.copies.end(), [&](const PageCopy& copy) {
         return copy.to == planned.pages[static_cast<std::size_t>(planned.first) /
@@ -210,10 +230,14 @@ void PlanCheck::note_hit(Story& story, const Choice& choice, const PlannedSequen
       });
   seen.note_if(copied, Situation::kForkWithCopy);
   seen.note_if(forked && !copied, Situation::kForkWithoutCopy);
-  seen.note_if(planned.choice > 0 && !forked && story.prompt > 1, Situation::kForkWithoutDonor);
+  seen.note_if(planned.choice > 0 && !forked && !story.search && story.prompt > 1,
+               Situation::kForkWithoutDonor);
+  seen.note_if(of_beam, Situation::kBeamForked);
+  seen.note_if(story.search && known > story.prompt && !of_beam, Situation::kBeamComputedAgain);
   if (planned.first == 0) return;
   if (planned.first >= known) world_.fault.report("ticket {} has nothing to compute", story.ticket);
-  const bool of_sibling = planned.first == story.prompt - 1 && story.choices.size() > 1;
+  const bool of_sibling =
+      story.search ? of_beam : planned.first == story.prompt - 1 && story.choices.size() > 1;
   if (of_sibling && (copied || forked)) return;
   if (!story.caches || choice.scored < story.prompt) {
     world_.fault.report("ticket {} found {} tokens, but must not look", story.ticket,
@@ -473,10 +497,7 @@ void expect_expiry(World& world) {
     }
     const auto code =
         one.whole ? base::ErrorCode::kDeadlineExceeded : base::ErrorCode::kQueueTimeout;
-    for (std::size_t i = 0; i < story.choices.size(); ++i) {
-      if (story.choices[i].state == State::kEnded) continue;
-      world.end_outside(story, static_cast<int>(i), FinishReason::kError, code);
-    }
+    world.end_outside(story, FinishReason::kError, code);
     world.give_back(story);
   }
 }

@@ -105,9 +105,16 @@ void QueueModel::pop_front() {
   erase(*next.story, next.choice);
 }
 
+std::size_t QueueModel::forked() const {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(entries_, [](const Entry& entry) { return entry.state().forked; }));
+}
+
 std::size_t QueueModel::tokens() const {
   std::size_t sum = 0;
-  for (const Entry& entry : entries_) sum += entry.state().tokens.size();
+  for (const Entry& entry : entries_) {
+    if (!entry.state().forked) sum += entry.state().tokens.size();
+  }
   return sum;
 }
 

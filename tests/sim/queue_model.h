@@ -36,6 +36,7 @@ class QueueModel {
   void pop_front();
 
   const std::vector<Entry>& entries() const { return entries_; }
+  std::size_t forked() const;  // beams that go on, and do not count
   std::size_t tokens() const;
   double service(int client) const { return clients_.at(client).service; }
 

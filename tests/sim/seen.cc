@@ -71,6 +71,7 @@ constexpr std::array kNames = {
     "cancel reading",
     "cancel decoding",
     "cancel preempted",
+    "cancel parked",
     "cancel first choice of held",
     "cancel ended",
     "deadline waiting",
@@ -88,6 +89,18 @@ constexpr std::array kNames = {
     "client comes back",
     "time jump",
     "cost changed",
+    "search",
+    "beam forked",
+    "beam computed again",
+    "beam parked",
+    "beam preempted",
+    "beams of one parent",
+    "beams of equal score",
+    "search ends early",
+    "search ends by length",
+    "answer displaced by a better one",
+    "search fails",
+    "answer of a search cancelled",
 };
 static_assert(kNames.size() == kSituations);
 

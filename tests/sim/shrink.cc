@@ -153,6 +153,12 @@ bool Shrinker::simplify_request(std::size_t index) {
   any |= set(sampling(&S::allowed_token_ids), std::vector<TokenId>());
   any |= set(sampling(&S::suppress_tokens), std::vector<TokenId>());
   any |= lower(sampling(&S::n), 1);
+  if (best_.requests[index].sampling.beam.width > 0) {
+    const auto beam = [index](Scenario& s) -> auto& { return s.requests[index].sampling.beam; };
+    any |= lower([beam](Scenario& s) -> int& { return beam(s).width; }, 2);
+    any |= set([beam](Scenario& s) -> auto& { return beam(s).length_penalty; }, 1.0F);
+    any |= set([beam](Scenario& s) -> auto& { return beam(s).early_stopping; }, BeamStop{});
+  }
   any |= lower(spec(&R::length), 1);
   if (best_.requests[index].sampling.max_tokens) {
     any |=

@@ -52,7 +52,10 @@ std::string Simulation::run() {
 int Simulation::work_left() const {
   int tokens = 8;
   for (const Story* story : world_.alive) {
-    tokens += story->alive * (Scheduler::kPreemptionsMax + 1) * (story->prompt + story->answer_max);
+    const int all = story->prompt + story->answer_max;
+    tokens += story->alive * (Scheduler::kPreemptionsMax + 1) * all;
+    // Each beam may have to be computed again for each token.
+    if (story->search) tokens += static_cast<int>(story->choices.size()) * all * story->answer_max;
   }
   return tokens;
 }
@@ -168,7 +171,7 @@ void Simulation::arrive(int index) {
   for (std::size_t i = 0; i < story.choices.size(); ++i) {
     if (story.choices[i].state == State::kHeld) {
       ++world_.held;
-    } else {
+    } else if (story.choices[i].state == State::kWaiting) {
       world_.queue.push(story, static_cast<int>(i), false);
     }
   }
@@ -203,6 +206,8 @@ void Simulation::note_cancel(const Story& story, const Choice& choice) {
     case State::kRunning:
       seen.note_if(story.held, Situation::kCancelFirstChoiceOfHeld);
       return seen.note(reads ? Situation::kCancelReading : Situation::kCancelDecoding);
+    case State::kParked:
+      return seen.note(Situation::kCancelParked);
     case State::kEnded:
       return seen.note(Situation::kCancelEnded);
   }
@@ -210,22 +215,23 @@ void Simulation::note_cancel(const Story& story, const Choice& choice) {
 
 void Simulation::cancel(Story& story) {
   if (story.alive == 0) world_.seen.note(Situation::kCancelEnded);
-  for (std::size_t i = 0; i < story.choices.size() && story.alive > 0; ++i) {
-    if (story.choices[i].state == State::kEnded) continue;
-    note_cancel(story, story.choices[i]);
-    world_.end_outside(story, static_cast<int>(i), FinishReason::kCancelled, {});
-    if (story.alive == 0) world_.give_back(story);
+  const bool any = story.alive > 0;
+  for (const Choice& choice : story.choices) {
+    if (any && choice.state != State::kEnded) note_cancel(story, choice);
   }
+  world_.end_outside(story, FinishReason::kCancelled, {});
+  if (any) world_.give_back(story);
   world_.scheduler.cancel(story.ticket);
 }
 
 void Simulation::cancel(Story& story, int choice) {
-  if (choice >= 0 && choice < static_cast<int>(story.choices.size())) {
+  if (choice >= 0 && choice < story.answers()) {
     const Choice& state = story.choices[static_cast<std::size_t>(choice)];
     note_cancel(story, state);
-    if (state.state != State::kEnded) {
+    if (!story.has_ended(choice)) {
       world_.end_outside(story, choice, FinishReason::kCancelled, {});
       world_.release_held(story);
+      world_.seen.note_if(story.search && story.alive > 0, Situation::kAnswerCancelled);
       if (story.alive == 0) world_.give_back(story);
     }
   }
@@ -253,10 +259,7 @@ void Simulation::abort() {
   const base::Error error{base::ErrorCode::kEngineUnavailable, "aborted", {}};
   const std::vector<Story*> alive = world_.alive;
   for (Story* story : alive) {
-    for (std::size_t i = 0; i < story->choices.size(); ++i) {
-      if (story->choices[i].state == State::kEnded) continue;
-      world_.end_outside(*story, static_cast<int>(i), reason, error.code);
-    }
+    world_.end_outside(*story, reason, error.code);
   }
   world_.scheduler.abort_all(reason, error);
   for (Story* story : alive) world_.give_back(*story);
@@ -296,6 +299,7 @@ void Simulation::step(bool aborts) {
   world.seen.tokens += static_cast<std::uint64_t>(plan.load.tokens);
   const base::Nanoseconds time = scenario_.step_base + scenario_.step_token * plan.load.tokens;
   world.now += scenario_.outliers > 0 && random_.chance(scenario_.outliers) ? 100 * time : time;
+  expect_searches(world, planned_);
   const auto events = world.scheduler.commit(result_, world.now);
   take_events(world, events);
   if (world.fault.found()) return;
@@ -323,7 +327,8 @@ void Simulation::touch_idle() {
   for (const PlannedChoice& one : planned_) {
     const Story& story = *world_.stories.find(one.ticket);
     const Choice& choice = story.choices[static_cast<std::size_t>(one.choice)];
-    if (choice.state != State::kEnded || !story.caches || !one.ok) continue;
+    if (choice.state != State::kEnded && !story.search) continue;
+    if (!story.caches || !one.ok) continue;
     if (choice.unsound_step == world_.plan_step) continue;
     for (std::int32_t page = 0; page < pool.total(); ++page) {
       if (!pool.is_idle(page)) continue;
@@ -332,7 +337,10 @@ void Simulation::touch_idle() {
       const Oracle::Slot& last = world_.oracle.slot(page, scenario_.options.page_size - 1);
       if (last.position < 0 || last.position >= std::min(one.first + one.count, one.known))
         continue;
-      if (choice.chain[static_cast<std::size_t>(last.position)] == last.chain) idle_.touch(page);
+      const std::vector<Chain>& chain =
+          story.search ? story.search->computed[static_cast<std::size_t>(one.choice)]
+                       : choice.chain;
+      if (chain[static_cast<std::size_t>(last.position)] == last.chain) idle_.touch(page);
     }
   }
 }

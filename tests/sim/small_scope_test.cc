@@ -14,18 +14,20 @@ struct Shape {
   int max_tokens;
   int n;
   int branch_at;
+  int beams = 0;
 };
 
 constexpr std::array kShapes = {Shape{1, 3, 1, 9}, Shape{2, 2, 1, 9}, Shape{3, 1, 1, 1},
-                                Shape{2, 2, 2, 9}, Shape{3, 3, 1, 2}};
+                                Shape{2, 2, 2, 9}, Shape{3, 3, 1, 2}, Shape{2, 2, 2, 9, 2}};
 constexpr std::array kCancels = {-1, 0, 1, 3};  // steps after the arrival; -1 = never
 
-RequestSpec request_of(const Shape& shape, int seed) {
+RequestSpec request_of(const EngineOptions& options, const Shape& shape, int seed) {
   RequestSpec spec;
   spec.length = shape.length;
   spec.branch_at = shape.branch_at;
   spec.sampling.max_tokens = shape.max_tokens;
   spec.sampling.n = shape.n;
+  if (shape.beams <= running_max(options)) spec.sampling.beam.width = shape.beams;
   spec.sampling.ignore_eos = true;
   spec.sampling.seed = static_cast<std::uint64_t>(seed);
   return spec;
@@ -45,7 +47,7 @@ void run_all(const EngineOptions& options, int gap, Seen& seen) {
       const std::size_t kind = rest % kKinds;
       rest /= kKinds;
       scenario.requests[static_cast<std::size_t>(i)] =
-          request_of(kShapes[kind / kCancels.size()], i);
+          request_of(options, kShapes[kind / kCancels.size()], i);
       scenario.ops.push_back({i * gap, OpKind::kArrive, i, 0, 0});
       const int cancel = kCancels[kind % kCancels.size()];
       if (cancel < 0) continue;
@@ -87,7 +89,8 @@ void run_page_size(int page_size) {
   for (const Situation situation :
        {Situation::kPreemptedDecoding, Situation::kPrefixHit, Situation::kCancelHeld,
         Situation::kCancelDecoding, Situation::kCancelPreempted, Situation::kPageEvicted,
-        Situation::kWaitsForPages, Situation::kHashCollision, Situation::kPageShared}) {
+        Situation::kWaitsForPages, Situation::kHashCollision, Situation::kPageShared,
+        Situation::kBeamForked, Situation::kAnswerCancelled}) {
     EXPECT_GT(seen.count(situation), 0U) << name_of(situation);
   }
 }

@@ -36,6 +36,8 @@ void World::leave(Story& story, int choice) {
     case State::kHeld:
       --held;
       break;
+    case State::kParked:
+      break;
     case State::kEnded:
       fault.report("ticket {}.{} ends twice", story.ticket, choice);
       break;
@@ -43,11 +45,30 @@ void World::leave(Story& story, int choice) {
   state.pages = 0;
 }
 
+void World::end_beams(Story& story) {
+  for (std::size_t i = 0; i < story.choices.size(); ++i) {
+    if (story.choices[i].state == State::kEnded) continue;
+    leave(story, static_cast<int>(i));
+    story.choices[i].state = State::kEnded;
+  }
+}
+
+void World::end_outside(Story& story, FinishReason reason, base::ErrorCode code) {
+  for (int i = 0; i < story.answers(); ++i) {
+    if (!story.has_ended(i)) end_outside(story, i, reason, code);
+  }
+}
+
 void World::end_outside(Story& story, int choice, FinishReason reason, base::ErrorCode code) {
   Choice& state = story.choices[static_cast<std::size_t>(choice)];
-  leave(story, choice);
-  state.state = State::kEnded;
-  state.expected_end = {true, reason, code};
+  if (story.search) {
+    story.search->ended[static_cast<std::size_t>(choice)] = true;
+    if (story.alive == 1) end_beams(story);
+  } else {
+    leave(story, choice);
+    state.state = State::kEnded;
+  }
+  state.expected_end = {true, reason, code, state.cached_tokens};
   ++pending_ends;
   --story.alive;
   count_end(reason);

@@ -85,9 +85,13 @@ struct World {
 
   // Ends a choice from outside; its event must come with the next ones.
   void end_outside(Story& story, int choice, FinishReason reason, base::ErrorCode code);
+  // All that have not ended.
+  void end_outside(Story& story, FinishReason reason, base::ErrorCode code);
   void count_end(FinishReason reason);
   // It has left the place where it was.
   void leave(Story& story, int choice);
+  // No beam of it is left.
+  void end_beams(Story& story);
   void release_held(Story& story);
   void give_back(Story& story);
   void start_running(Story& story, int choice);
@@ -129,6 +133,12 @@ struct PlannedChoice {
   int known = 0;   // tokens before the step
 };
 void settle_step(World& world, std::span<const PlannedChoice> planned);
+
+// search_checks.cc. Before the commit of a step that has run: what must become of the searches.
+void expect_searches(World& world, std::span<const PlannedChoice> planned);
+void take_search_event(World& world, const Event& event, Story& story);
+// After all events.
+void settle_searches(World& world, std::span<const PlannedChoice> planned);
 
 // idle_pages.cc. Of the pages that are kept for their content the one released first goes first.
 class IdlePages {
