@@ -222,9 +222,11 @@ Outcome Simulation::run() {
   const auto& requests = trace_.requests;
   outcome_.requests = requests.size();
   for (std::size_t next = 0; next < requests.size() || !steps_.empty();) {
+    const auto time_of = [&](const TraceRequest& request) {
+      return std::llround(std::min(request.arrival * options_.time_scale * kNs, 1.0 * kEndOfTime));
+    };
     const Nanoseconds arrival =
-        next < requests.size() ? std::llround(requests[next].arrival * options_.time_scale * kNs)
-                               : std::numeric_limits<Nanoseconds>::max();
+        next < requests.size() ? time_of(requests[next]) : std::numeric_limits<Nanoseconds>::max();
     if (steps_.empty() || arrival <= steps_.top().first) {
       arrive(next++, arrival);
       if (options_.progress && next % kProgressEvery == 0) options_.progress(next);

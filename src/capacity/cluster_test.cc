@@ -127,6 +127,18 @@ TEST(Cluster, PrefixRoutingFindsMore) {
   EXPECT_LT(simulate(trace, options).cache_hits, prefix);
 }
 
+// The slowest machine that a file can describe, and arrivals beyond all time.
+TEST(Cluster, TimeEndsWithoutOverflow) {
+  Trace trace = poisson(20, 1e-9, 300, 40);
+  ClusterOptions options{.engine = engine_options(), .time_scale = 1e6};
+  options.engine.cost.tokens_ns.fill(1e15);
+  options.engine.cost.decode_key_ns = options.engine.cost.row_ns = 1e15;
+  const Outcome outcome = simulate(trace, options);
+  EXPECT_EQ(outcome.finished, 20U);
+  EXPECT_GE(outcome.first_token.p50, 0) << "no time has become negative";
+  EXPECT_GT(outcome.duration, 1e9);
+}
+
 TEST(Cluster, WhatDoesNotFitIsCounted) {
   Trace trace = poisson(10, 10, 3000, 100);
   trace.requests[3].prompt_tokens = 100;

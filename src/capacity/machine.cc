@@ -15,6 +15,10 @@ using base::ErrorCode;
 using base::fail;
 
 constexpr double kGiga = 1e9;
+constexpr double kNsMax = 1e15;    // of a step: eleven days
+constexpr double kRateMin = 1e-3;  // giga per second: so that all times are finite
+constexpr double kRateMax = 1e9;
+constexpr double kMemoryGbMax = 1e6;
 
 // Numbers of one object, each known by name.
 class Members {
@@ -22,13 +26,14 @@ class Members {
   Members(const std::string& name, std::string path, const json::object& object)
       : name_(name), path_(std::move(path)), object_(object) {}
 
-  base::Result<double> number(std::string_view key, double fallback) const {
+  // 0 where it is absent.
+  base::Result<double> number(std::string_view key, double least, double most) const {
     const json::value* value = object_.if_contains(key);
-    if (value == nullptr) return fallback;
+    if (value == nullptr) return 0;
     const double found = value->is_number() ? value->to_number<double>() : -1;
-    if (!(found >= 0 && found <= 1e18)) {
-      return fail(ErrorCode::kUsage, "{}: {}{}: expected a number from 0 to 1e18", name_, path_,
-                  key);
+    if (!(found >= least && found <= most)) {
+      return fail(ErrorCode::kUsage, "{}: {}{}: expected a number from {} to {}", name_, path_, key,
+                  least, most);
     }
     return found;
   }
@@ -62,14 +67,14 @@ base::Result<engine::StepCost> parse_step(const std::string& name, const json::v
   std::size_t power = 0;
   for (const json::value& time : times->get_array()) {
     const double ns = time.is_number() ? time.to_number<double>() : 0;
-    if (!(ns > 0 && ns <= 1e15)) {
+    if (!(ns > 0 && ns <= kNsMax)) {
       return fail(ErrorCode::kUsage, "{}: step.tokens_ns: expected nanoseconds above 0", name);
     }
     cost.tokens_ns[power++] = ns;
   }
-  cost.row_ns = VSURGE_TRY(members.number("row_ns", 0));
-  cost.decode_key_ns = VSURGE_TRY(members.number("decode_key_ns", 0));
-  cost.prompt_key_ns = VSURGE_TRY(members.number("prompt_key_ns", 0));
+  cost.row_ns = VSURGE_TRY(members.number("row_ns", 0, kNsMax));
+  cost.decode_key_ns = VSURGE_TRY(members.number("decode_key_ns", 0, kNsMax));
+  cost.prompt_key_ns = VSURGE_TRY(members.number("prompt_key_ns", 0, kNsMax));
   return cost;
 }
 
@@ -102,9 +107,10 @@ base::Result<Machine> parse_machine(const std::string& name, std::string_view te
   const Members members(name, "", parsed->get_object());
   VSURGE_TRY(members.only({"memory_gb", "read_gb_s", "gop_s", "step"}));
   Machine machine;
-  machine.memory_bytes = kGiga * VSURGE_TRY(members.number("memory_gb", 0));
-  machine.read_bytes_per_second = kGiga * VSURGE_TRY(members.number("read_gb_s", 0));
-  machine.ops_per_second = kGiga * VSURGE_TRY(members.number("gop_s", 0));
+  machine.memory_bytes = kGiga * VSURGE_TRY(members.number("memory_gb", 0, kMemoryGbMax));
+  machine.read_bytes_per_second =
+      kGiga * VSURGE_TRY(members.number("read_gb_s", kRateMin, kRateMax));
+  machine.ops_per_second = kGiga * VSURGE_TRY(members.number("gop_s", kRateMin, kRateMax));
   if (const json::value* step = parsed->get_object().if_contains("step")) {
     machine.measured = VSURGE_TRY(parse_step(name, *step));
   } else if (machine.read_bytes_per_second == 0 || machine.ops_per_second == 0) {

@@ -40,7 +40,9 @@ TEST(Machine, RefusesWhatItDoesNotKnow) {
         R"({"read_gb_s": "10", "gop_s": 5})", R"({"read_gb_s": 1, "gop_s": 5, "cores": 4})",
         R"({"step": 1})", R"({"step": {}})", R"({"step": {"tokens_ns": []}})",
         R"({"step": {"tokens_ns": [0]}})", R"({"step": {"tokens_ns": [1e300]}})",
-        R"({"step": {"tokens_ns": [1], "speed": 2}})",
+        R"({"step": {"tokens_ns": [1], "speed": 2}})", R"({"read_gb_s": 1e-300, "gop_s": 5})",
+        R"({"read_gb_s": 1, "gop_s": 5, "memory_gb": 1e18})",
+        R"({"step": {"tokens_ns": [1], "decode_key_ns": 1e18}})",
         R"({"step": {"tokens_ns": [1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]}})"}) {
     const auto machine = parse_machine("m.json", text);
     ASSERT_FALSE(machine.has_value()) << text;

@@ -44,8 +44,8 @@ bool Replica::begin_step(base::Nanoseconds now) {
     return false;
   }
   plan_ = &plan;
-  step_end_ =
-      now + std::max<base::Nanoseconds>(1, std::llround(options_.cost.predict_ns(plan.load)));
+  const double ns = std::clamp(options_.cost.predict_ns(plan.load), 1.0, 1.0 * kEndOfTime);
+  step_end_ = std::min<base::Nanoseconds>(kEndOfTime, now + std::llround(ns));
   return true;
 }
 

@@ -10,6 +10,10 @@
 
 namespace vsurge::capacity {
 
+// Simulated time ends here, a century from its beginning, so that no file can make it overflow:
+// from then on all happens at once.
+inline constexpr base::Nanoseconds kEndOfTime = 3'200'000'000'000'000'000;
+
 class Replica {
  public:
   // options must pass check_options, with a cost that is known.

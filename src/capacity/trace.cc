@@ -176,6 +176,11 @@ base::Result<Trace> Reader::read(std::string_view text) {
   std::ranges::stable_sort(trace_.requests, {}, &TraceRequest::arrival);
   const double first = trace_.requests.front().arrival;
   for (TraceRequest& request : trace_.requests) request.arrival -= first;
+  if (trace_.duration() > limits_.seconds) {
+    return fail(ErrorCode::kUsage,
+                "{}: expected at most {:.0f} s from the first request to the last, found {:.0f}",
+                name_, limits_.seconds, trace_.duration());
+  }
   return std::move(trace_);
 }
 

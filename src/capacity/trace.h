@@ -38,7 +38,8 @@ struct TraceLimits {
   std::size_t bytes = 512 << 20;
   std::size_t requests = 4'000'000;
   std::size_t blocks = 64'000'000;
-  int tokens = 16'000'000;  // of a prompt or an answer
+  int tokens = 16'000'000;               // of a prompt or an answer
+  double seconds = 10 * 366 * 86'400.0;  // from the first request to the last
 };
 
 // Two formats, told apart by the first character: CSV as of the Azure LLM inference traces (header

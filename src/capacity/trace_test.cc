@@ -81,6 +81,12 @@ TEST(Trace, HasLimits) {
       R"({"timestamp": 0, "input_length": 2000, "output_length": 2, "hash_ids": [1, 2, 3]})";
   EXPECT_TRUE(parse_trace("t", line, {.blocks = 3}).has_value());
   EXPECT_FALSE(parse_trace("t", line, {.blocks = 2}).has_value());
+  // Centuries would overflow simulated time.
+  const auto ages = parse_trace("t",
+                                "TIMESTAMP,ContextTokens,GeneratedTokens\n"
+                                "0001-01-01 00:00:00.0,1,1\n9999-01-01 00:00:00.0,1,1\n");
+  ASSERT_FALSE(ages.has_value());
+  EXPECT_NE(ages.error().message.find("from the first request to the last"), std::string::npos);
   EXPECT_EQ(read_trace("/nowhere/at all").error().code, base::ErrorCode::kEnvironment);
 }
 

@@ -152,6 +152,13 @@ base::Result<CapacityPlan> plan_with(const engine::EngineOptions& engine,
   capacity::Trace trace = VSURGE_TRY(capacity::read_trace(options.trace));
   const auto most = static_cast<std::size_t>(options.requests_max);
   if (most > 0 && most < trace.requests.size()) trace.requests.resize(most);
+  const auto requests = static_cast<double>(trace.requests.size());
+  const double longest = capacity::TraceLimits{}.seconds;
+  if (options.rate > 0 && requests / options.rate > longest) {
+    return fail(ErrorCode::kUsage,
+                "rate: expected at least {:.3g} ({} requests in ten years), found {}",
+                requests / longest, requests, options.rate);
+  }
   return Planner(std::move(trace), engine, options).plan();
 }
 

@@ -89,6 +89,8 @@ TEST_F(CapacityPlanTest, NamesWhatIsWrong) {
   options_.replicas = {1};
   options_.rate = -1;
   EXPECT_NE(fault().find("rate"), std::string::npos);
+  options_.rate = 1e-300;
+  EXPECT_NE(fault().find("rate"), std::string::npos);
   options_.rate = 0;
   options_.trace = path("nothing");
   EXPECT_NE(fault().find("nothing"), std::string::npos);
