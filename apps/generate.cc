@@ -93,7 +93,10 @@ int run_generate(const GenerateOptions& options, const Environment& environment)
   for (const auto& sample : samples) {
     for (const auto& output : sample.outputs) tokens += static_cast<int>(output.token_ids.size());
   }
-  std::fprintf(stderr, "%d tokens, %.1f tokens/s\n", tokens, samples.front().tokens_per_second);
+  const double speed = samples.front().tokens_per_second;
+  std::fprintf(stderr, "%s\n",
+               speed > 0 ? fmt::format("{} tokens, {:.1f} tokens/s", tokens, speed).c_str()
+                         : fmt::format("{} tokens", tokens).c_str());
   return 0;
 }
 

@@ -204,7 +204,8 @@ class Generation {
     ReturnSample& sample = answer.sample;
     if (answer.choice.tokens() == 1) answer.first_token = now;
     sample.time_spent_computing = static_cast<double>(now - answer.first_token) / 1e9;
-    if (sample.time_spent_computing > 0) {
+    // The tokens of a search come all at once, when it is over.
+    if (sample.time_spent_computing > 0 && !sampling_.use_beam_search) {
       sample.tokens_per_second = (answer.choice.tokens() - 1) / sample.time_spent_computing;
     }
     return {};
