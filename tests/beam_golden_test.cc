@@ -119,8 +119,9 @@ class TableRunner final : public StepRunner {
       std::vector<kernels::TopLogprob> sorted;
       for (const float logprob : row)
         sorted.push_back({static_cast<TokenId>(sorted.size()), logprob});
-      std::stable_sort(sorted.begin(), sorted.end(),
-                       [](const auto& a, const auto& b) { return a.logprob > b.logprob; });
+      std::sort(sorted.begin(), sorted.end(), [](const auto& a, const auto& b) {
+        return a.logprob != b.logprob ? a.logprob > b.logprob : a.token < b.token;
+      });
       ASSERT_LE(wanted, sorted.size());
       std::copy_n(sorted.begin(), wanted, room.begin());
       kernels::SampleResult& sampled = result.rows[at];

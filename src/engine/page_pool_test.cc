@@ -64,8 +64,8 @@ TEST(PagePoolDeathTest, BugsStopAtOnce) {
   EXPECT_DEATH(pool.retain(0), "not idle");
   EXPECT_DEATH(pool.drop(0), "not idle");
   EXPECT_DEATH(pool.release(7, true), "page 7 of 1");
-  pool.allocate().page;
-  EXPECT_DEATH(pool.allocate().page, "check failed");
+  pool.allocate();
+  EXPECT_DEATH(pool.allocate(), "check failed");
 }
 
 }  // namespace vsurge::engine

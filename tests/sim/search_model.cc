@@ -63,9 +63,9 @@ void finish(Story& story, const Candidate& candidate, int answer) {
   } else {
     one.tokens.push_back(candidate.token);
   }
-  search.finished.push_back(std::move(one));
-  std::stable_sort(search.finished.begin(), search.finished.end(),
-                   [](const auto& a, const auto& b) { return a.worth > b.worth; });
+  const auto place = std::ranges::find_if(
+      search.finished, [&one](const SearchAnswer& other) { return other.worth < one.worth; });
+  search.finished.insert(place, std::move(one));
   search.finished.resize(std::min(search.finished.size(), story.choices.size()));
 }
 
