@@ -210,7 +210,7 @@ TEST(Choices, BestOfTellsTheLikeliestPerToken) {
   for (const json::value& choice : all.at("choices").as_array()) {
     ranked.emplace_back(-mean_logprob(choice), std::string(choice.at("text").as_string()));
   }
-  std::ranges::stable_sort(ranked, {}, [](const auto& each) { return each.first; });
+  std::ranges::sort(ranked);
   for (const int n : {1, 2, 6}) {
     const json::value best = answer(
         fixture, kCompletions, completion_body(fields + fmt::format(R"("n":{},"best_of":6)", n)));
@@ -227,6 +227,60 @@ TEST(Choices, BestOfTellsTheLikeliestPerToken) {
   EXPECT_TRUE(quiet.at("choices").at(0).at("logprobs").is_null());
   const auto streamed = fixture.answer(kChat, chat_body(R"("best_of":3,"stream":true)"));
   EXPECT_EQ(error_of(*streamed, 400).at("param").as_string(), "best_of");
+}
+
+TEST(Choices, BeamsComeInOrderAndStreamedAlike) {
+  SamplingFixture fixture{4};
+  fixture.runner.script = bytes_of("abcdef");
+  fixture.runner.loudness = 2;
+  for (const bool chat : {true, false}) {
+    const char* path = chat ? kChat : kCompletions;
+    const std::string members =
+        R"("use_beam_search":true,"n":2,"best_of":4,"max_tokens":6,"return_token_ids":true)";
+    const auto body = [&](std::string_view more) {
+      const std::string all = members + std::string(more);
+      return chat ? chat_body(all) : completion_body(all);
+    };
+    const std::string told = chat ? R"(,"logprobs":true)" : R"(,"logprobs":0)";
+    const json::value whole = answer(fixture, path, body(told));
+    const std::vector<Told> beams = of_answer(whole);
+    ASSERT_EQ(beams.size(), 2u);
+    EXPECT_NE(beams[0].ids, beams[1].ids);
+    EXPECT_EQ(whole.at("usage").at("completion_tokens").to_number<std::size_t>(),
+              beams[0].ids.size() + beams[1].ids.size());
+    std::vector<double> scores;
+    for (const Told& beam : beams) {
+      double sum = 0;
+      for (const json::value& token : beam.logprobs) {
+        sum += (chat ? token.at("logprob") : token.at(1)).to_number<double>();
+      }
+      scores.push_back(sum);
+    }
+    EXPECT_GT(scores[0], scores[1]);
+    EXPECT_EQ(answer(fixture, path, body(told)).at("choices"), whole.at("choices"));
+  }
+  for (const char* field :
+       {R"("temperature":0.5)", R"("top_p":0.9)", R"("min_p":0.1)", R"("presence_penalty":1)",
+        R"("logit_bias":{"5":1})", R"("speculative_tokens":2)"}) {
+    const auto refused =
+        fixture.answer(kChat, chat_body(fmt::format(R"("use_beam_search":true,"n":2,{})", field)));
+    const std::string param(error_of(*refused, 400).at("param").as_string());
+    EXPECT_NE(std::string_view(field).find(param), std::string_view::npos) << param << field;
+  }
+  fixture.wait_idle();
+}
+
+TEST(Choices, BeamsOfAStream) {
+  SamplingFixture fixture;
+  fixture.runner.script = bytes_of("abcdef");
+  fixture.runner.loudness = 2;
+  const std::string members =
+      R"("use_beam_search":true,"n":3,"max_tokens":6,"return_token_ids":true)";
+  const auto whole = of_answer(answer(fixture, kChat, chat_body(members)));
+  const Stream stream =
+      events_of(fixture.answer(kChat, chat_body(members + R"(,"stream":true)"))->body());
+  EXPECT_TRUE(stream.done);
+  EXPECT_EQ(of_stream(stream, 3), whole);
 }
 
 TEST(Choices, AStopStringEndsOneOfThem) {

@@ -1,7 +1,6 @@
 #include "api/choice.h"
 
 #include <algorithm>
-#include <functional>
 #include <limits>
 #include <numeric>
 #include <utility>
@@ -95,8 +94,9 @@ std::vector<std::size_t> best_choices(std::span<const double> means, std::size_t
   std::vector<std::size_t> order(means.size());
   std::iota(order.begin(), order.end(), 0U);
   if (count < order.size()) {
-    std::ranges::stable_sort(order, std::ranges::greater{},
-                             [&](std::size_t i) { return means[i]; });
+    std::ranges::sort(order, [&](std::size_t a, std::size_t b) {
+      return means[a] != means[b] ? means[a] > means[b] : a < b;
+    });
     order.resize(count);
   }
   return order;

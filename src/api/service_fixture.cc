@@ -223,8 +223,7 @@ void ScriptedRunner::run(const engine::StepPlan& plan, engine::StepResult& resul
     if (planned.samples) {
       auto row = plan.rows.begin() + planned.first_row;
       while (row->scored_token >= 0) ++row;  // of the prompt
-      const std::uint64_t begin =
-          begun_.try_emplace({planned.ticket, planned.choice}, row->position).first->second;
+      const std::uint64_t begin = begun_.try_emplace(planned.ticket, row->position).first->second;
       if (fail_at >= 0 && row->position == begin + static_cast<std::uint64_t>(fail_at)) {
         result.sequences[i] = engine::fault_of(
             base::fail(base::ErrorCode::kNumericalError, "not a number in the logits"));
@@ -241,7 +240,7 @@ void ScriptedRunner::run_rows(const engine::PlannedSequence& planned, const engi
     kernels::SampleRow row = plan.rows[at].sample_row();
     engine::TokenId said = -1;
     if (row.scored_token < 0) {
-      const std::uint64_t begin = begun_.at({planned.ticket, planned.choice});
+      const std::uint64_t begin = begun_.at(planned.ticket);
       said = says(static_cast<std::size_t>(row.position - begin));
     }
     if (sample == nullptr) {

@@ -15,7 +15,6 @@
 #include <mutex>
 #include <string>
 #include <thread>
-#include <utility>
 #include <vector>
 
 #include "api/service.h"
@@ -104,8 +103,8 @@ class ScriptedRunner final : public engine::StepRunner {
                 engine::StepResult& result);
   engine::TokenId says(std::size_t index) const;
 
-  std::map<std::pair<engine::Ticket, int>, std::uint64_t> begun_;  // position of the first token
-  std::size_t alternatives_ = 0;  // of this step, already given to rows
+  std::map<engine::Ticket, std::uint64_t> begun_;  // position of the first token
+  std::size_t alternatives_ = 0;                   // of this step, already given to rows
 };
 
 struct FixtureOptions {

@@ -151,7 +151,7 @@ TEST_F(Surge, BestOfComesInOrderOfLogprobPerToken) {
   sampling.n = 6;
   sampling.logprobs = 0;
   auto all = surge_->generate("The best of all is", sampling).outputs;
-  std::ranges::stable_sort(all, std::ranges::greater{}, &CompletionOutput::cumulative_logprob);
+  std::ranges::sort(all, std::ranges::greater{}, &CompletionOutput::cumulative_logprob);
   sampling.n = 2;
   sampling.best_of = 6;
   sampling.logprobs.reset();
