@@ -11,10 +11,6 @@
 namespace vsurge::apps {
 namespace {
 
-[[noreturn]] void usage(const std::string& message) {
-  throw Error(ErrorKind::kUsage, "usage", message);
-}
-
 template <class T>
 using Words = std::initializer_list<std::pair<std::string_view, T>>;
 
@@ -67,6 +63,10 @@ std::string name_of(const std::string& path) {
 }
 
 }  // namespace
+
+void usage(const std::string& message) {
+  throw Error(ErrorKind::kUsage, "usage", message);
+}
 
 void require(const base::Status& status) {
   if (!status) usage(status.error().message);

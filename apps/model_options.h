@@ -48,6 +48,8 @@ std::string model_path(const std::string& given, const Environment& environment)
 // Everything up to an engine that is ready to start. Prints the progress of loading to stderr.
 vSurge load_surge(const ModelOptions& options, const Environment& environment);
 
+// Throws vsurge::Error (kUsage).
+[[noreturn]] void usage(const std::string& message);
 // Throws vsurge::Error (kUsage) with the status's message.
 void require(const base::Status& status);
 

@@ -28,10 +28,6 @@ struct PlanOptions {
   bool json = false;
 };
 
-[[noreturn]] void usage(const std::string& message) {
-  throw Error(ErrorKind::kUsage, "usage", message);
-}
-
 // "500ms", "2s" or "500" (milliseconds).
 double milliseconds_of(std::string_view text) {
   double value = 0;

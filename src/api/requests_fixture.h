@@ -5,6 +5,7 @@
 
 #include <boost/json/parse.hpp>
 #include <ostream>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -70,5 +71,15 @@ struct Row {
   std::string_view code;  // empty: taken
   std::string_view param = {};
 };
+
+inline void expect_in_both(std::span<const Row> rows) {
+  for (const Endpoint endpoint : kEndpoints) {
+    for (const Row& row : rows) {
+      EXPECT_EQ(verdict(endpoint, row.members),
+                (Verdict{std::string(row.code), std::string(row.param)}))
+          << row.members;
+    }
+  }
+}
 
 }  // namespace vsurge::api::testing

@@ -12,21 +12,12 @@ namespace {
 namespace json = boost::json;
 using testing::chat;
 using testing::context;
+using testing::expect_in_both;
 using testing::kEndpoints;
 using testing::Row;
 using testing::Verdict;
 using testing::verdict;
 using testing::with;
-
-void expect_in_both(std::span<const Row> rows) {
-  for (const Endpoint endpoint : kEndpoints) {
-    for (const Row& row : rows) {
-      EXPECT_EQ(verdict(endpoint, row.members),
-                (Verdict{std::string(row.code), std::string(row.param)}))
-          << row.members;
-    }
-  }
-}
 
 TEST(SamplingFields, NumbersAtAndPastTheirEnds) {
   const Row rows[] = {

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "capacity/replica.h"
+#include "kernels/sample.h"
 
 namespace vsurge::capacity {
 namespace {
@@ -52,14 +53,6 @@ Percentiles percentiles_of(std::vector<double> values) {
     return values[std::min(place, values.size() - 1)];
   };
   return {at(0.5), at(0.9), at(0.99)};
-}
-
-// splitmix64 (Steele et al., 2014).
-std::uint64_t mix(std::uint64_t value) {
-  value += 0x9e3779b97f4a7c15ULL;
-  value = (value ^ (value >> 30)) * 0xbf58476d1ce4e5b9ULL;
-  value = (value ^ (value >> 27)) * 0x94d049bb133111ebULL;
-  return value ^ (value >> 31);
 }
 
 class Simulation {
@@ -136,7 +129,7 @@ engine::Request Simulation::request_of(std::size_t index) const {
     const auto block = static_cast<std::size_t>(i / trace_.block_tokens);
     const std::uint64_t salt =
         block < blocks.size() ? blocks[block] * 2 : static_cast<std::uint64_t>(index) * 2 + 1;
-    const std::uint64_t hash = mix((salt << 24) + static_cast<std::uint64_t>(i));
+    const std::uint64_t hash = kernels::random_bits(salt, static_cast<std::uint64_t>(i));
     request.prompt.push_back(static_cast<engine::TokenId>(
         hash % static_cast<std::uint64_t>(options_.engine.vocabulary)));
   }

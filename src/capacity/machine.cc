@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <boost/json/value.hpp>
 
+#include "base/mapped_file.h"
 #include "model/json_tree.h"
 
 namespace vsurge::capacity {
@@ -97,10 +98,6 @@ engine::StepCost Machine::cost_of(const ModelWork& work) const {
 
 base::Result<Machine> parse_machine(const std::string& name, std::string_view text) {
   constexpr std::size_t kDepthMax = 4;
-  constexpr std::size_t kBytesMax = 1 << 16;
-  if (text.size() > kBytesMax) {
-    return fail(ErrorCode::kUsage, "{}: expected at most {} bytes", name, kBytesMax);
-  }
   auto parsed = model::parse_json(name, text, kDepthMax);
   if (!parsed) return fail(ErrorCode::kUsage, "{}", parsed.error().message);
   if (!parsed->is_object()) return fail(ErrorCode::kUsage, "{}: expected a JSON object", name);
@@ -117,6 +114,13 @@ base::Result<Machine> parse_machine(const std::string& name, std::string_view te
     return fail(ErrorCode::kUsage, "{}: expected step, or read_gb_s and gop_s", name);
   }
   return machine;
+}
+
+base::Result<Machine> read_machine(const std::string& path) {
+  constexpr std::size_t kBytesMax = 1 << 16;
+  auto text = base::read_text_file(path, kBytesMax);
+  if (!text) return fail(ErrorCode::kEnvironment, "{}", text.error().message);
+  return parse_machine(path, *text);
 }
 
 std::string machine_json(const engine::StepCost& cost, double memory_bytes) {

@@ -34,6 +34,8 @@ struct Machine {
 // {"tokens_ns": [...], "row_ns": ..., "decode_key_ns": ..., "prompt_key_ns": ...}}. kUsage names
 // `name` and the member.
 base::Result<Machine> parse_machine(const std::string& name, std::string_view text);
+// The same of a file of at most 64 KiB; kEnvironment when it cannot be read.
+base::Result<Machine> read_machine(const std::string& path);
 // The second form.
 std::string machine_json(const engine::StepCost& cost, double memory_bytes);
 

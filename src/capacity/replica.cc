@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/sample.h"
+
 namespace vsurge::capacity {
 namespace {
 

@@ -5,11 +5,11 @@
 #include <charconv>
 #include <chrono>
 #include <cmath>
-#include <fstream>
 #include <limits>
 #include <optional>
 
 #include "base/escape.h"
+#include "base/mapped_file.h"
 #include "model/json_tree.h"
 
 namespace vsurge::capacity {
@@ -192,19 +192,9 @@ base::Result<Trace> parse_trace(std::string_view name, std::string_view text,
 }
 
 base::Result<Trace> read_trace(const std::string& path, const TraceLimits& limits) {
-  std::ifstream file(path, std::ios::binary | std::ios::ate);
-  if (!file) return fail(ErrorCode::kEnvironment, "{}: cannot be read", path);
-  const auto size = static_cast<std::int64_t>(file.tellg());
-  if (size < 0 || std::cmp_greater(size, limits.bytes)) {
-    return fail(ErrorCode::kUsage, "{}: expected a file of at most {} bytes, found {}", path,
-                limits.bytes, size);
-  }
-  std::string text(static_cast<std::size_t>(size), '\0');
-  file.seekg(0);
-  if (!file.read(text.data(), size)) {
-    return fail(ErrorCode::kEnvironment, "{}: cannot be read", path);
-  }
-  return parse_trace(path, text, limits);
+  auto text = base::read_text_file(path, limits.bytes);
+  if (!text) return fail(ErrorCode::kEnvironment, "{}", text.error().message);
+  return parse_trace(path, *text, limits);
 }
 
 }  // namespace vsurge::capacity

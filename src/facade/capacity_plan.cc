@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <fstream>
 #include <iterator>
 #include <map>
 #include <utility>
@@ -107,16 +106,14 @@ class Planner {
   }
 
   CapacityPlan plan() {
-    int most_that_fail = 0, fewest_that_hold = 0;
+    int fewest_that_hold = 0;
     for (const int replicas : options_.replicas) {
-      if (attains(replicas)) {
-        if (fewest_that_hold == 0 || replicas < fewest_that_hold) fewest_that_hold = replicas;
-      } else {
-        most_that_fail = std::max(most_that_fail, replicas);
-      }
+      if (!attains(replicas)) continue;
+      if (fewest_that_hold == 0 || replicas < fewest_that_hold) fewest_that_hold = replicas;
     }
-    // More are taken to serve better; between the two the fewest are looked for.
-    int low = std::min(most_that_fail, fewest_that_hold);
+    // More are taken to serve better: the fewest lie above the last that fail before these.
+    const auto holding = rows_.lower_bound(fewest_that_hold);
+    int low = holding == rows_.begin() ? 0 : std::prev(holding)->first;
     while (fewest_that_hold - low > 1) {
       const int middle = low + (fewest_that_hold - low) / 2;
       (attains(middle) ? fewest_that_hold : low) = middle;
@@ -181,16 +178,6 @@ base::Result<CapacityPlan> plan_here(vSurge& surge, const CapacityOptions& optio
   return plan_with(engine, options);
 }
 
-base::Result<std::string> text_of(const std::string& path) {
-  constexpr std::size_t kBytesMax = 1 << 20;
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return fail(ErrorCode::kEnvironment, "{}: cannot be read", path);
-  std::string text(kBytesMax, '\0');
-  file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  text.resize(static_cast<std::size_t>(file.gcount()));
-  return text;
-}
-
 // Of the checkpoint, by its headers.
 struct Shape {
   model::ModelInfo info;
@@ -231,8 +218,7 @@ base::Result<CapacityPlan> plan_there(const std::string& path, const std::string
                                       const SurgeOptions& surge, const CapacityOptions& options) {
   VSURGE_TRY(check(options));
   const facade::LoadPlan plan = VSURGE_TRY(facade::plan_load(pretrained));
-  const std::string text = VSURGE_TRY(text_of(machine_file));
-  const capacity::Machine machine = VSURGE_TRY(capacity::parse_machine(machine_file, text));
+  const capacity::Machine machine = VSURGE_TRY(capacity::read_machine(machine_file));
   const Shape shape = VSURGE_TRY(shape_of(path, plan));
   const int context = surge.max_length.value_or(plan.context_max.value_or(shape.info.context_max));
   if (context < 2 || context > shape.info.context_max) {
