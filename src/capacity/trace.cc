@@ -7,6 +7,7 @@
 #include <cmath>
 #include <limits>
 #include <optional>
+#include <utility>
 
 #include "base/escape.h"
 #include "base/mapped_file.h"
@@ -38,6 +39,7 @@ class Reader {
   base::Status add_csv(std::string_view line);
   base::Status add_json(std::string_view line);
   base::Status add(double time, std::int64_t prompt, std::int64_t answer);
+  void sort_by_arrival();
 
   const std::string_view name_;
   const TraceLimits& limits_;
@@ -157,6 +159,20 @@ base::Status Reader::add_json(std::string_view line) {
   return {};
 }
 
+// Those of the same time stay as the file has them. (Of std::stable_sort libstdc++ 12's is one that
+// clang takes for deprecated.)
+void Reader::sort_by_arrival() {
+  std::vector<std::pair<double, std::size_t>> order;
+  for (const TraceRequest& request : trace_.requests) {
+    order.emplace_back(request.arrival, order.size());
+  }
+  std::ranges::sort(order);
+  std::vector<TraceRequest> sorted;
+  sorted.reserve(order.size());
+  for (const auto& [arrival, place] : order) sorted.push_back(trace_.requests[place]);
+  trace_.requests = std::move(sorted);
+}
+
 base::Result<Trace> Reader::read(std::string_view text) {
   if (text.size() > limits_.bytes) {
     return fail(ErrorCode::kUsage, "{}: expected at most {} bytes, found {}", name_, limits_.bytes,
@@ -173,7 +189,7 @@ base::Result<Trace> Reader::read(std::string_view text) {
     VSURGE_TRY(is_json ? add_json(line) : add_csv(line));
   }
   if (trace_.requests.empty()) return bad("at least one request", "none");
-  std::ranges::stable_sort(trace_.requests, {}, &TraceRequest::arrival);
+  sort_by_arrival();
   const double first = trace_.requests.front().arrival;
   for (TraceRequest& request : trace_.requests) request.arrival -= first;
   if (trace_.duration() > limits_.seconds) {
