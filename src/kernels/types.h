@@ -58,7 +58,10 @@ enum class IsaLevel : uint8_t {
   kScalar,  // the specification
   kAvx2,    // AVX2, FMA, F16C
   kAvx512,  // AVX-512 F, BW, VL, DQ with VNNI and BF16
+  kAmx,     // AMX tiles of int8 and bfloat16
 };
+constexpr IsaLevel kIsaLevels[] = {IsaLevel::kScalar, IsaLevel::kAvx2, IsaLevel::kAvx512,
+                                   IsaLevel::kAmx};
 
 enum class Activation : uint8_t { kSilu, kGelu, kGeluTanh };
 

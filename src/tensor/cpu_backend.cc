@@ -349,9 +349,11 @@ base::Result<std::unique_ptr<Backend>> make_cpu_backend(const CpuBackendOptions&
     level = IsaLevel::kAvx2;
   } else if (options.isa == "avx512") {
     level = IsaLevel::kAvx512;
+  } else if (options.isa == "amx") {
+    level = IsaLevel::kAmx;
   } else if (!options.isa.empty()) {
-    return base::fail(base::ErrorCode::kUsage, "isa: expected scalar, avx2 or avx512, found '{}'",
-                      options.isa);
+    return base::fail(base::ErrorCode::kUsage,
+                      "isa: expected scalar, avx2, avx512 or amx, found '{}'", options.isa);
   }
   if (!kernels::supported(level)) {
     return base::fail(base::ErrorCode::kUsage, "isa: this CPU does not have {}", options.isa);

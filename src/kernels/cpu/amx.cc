@@ -1,0 +1,24 @@
+// AVX-512 as in avx512.cc, and AMX tiles for int8 and bfloat16.
+#define VSURGE_WIDE_REGISTERS
+#include "kernels/cpu/vec_avx512-inl.h"
+#include "kernels/kernels.h"
+// after the vector type
+#include "kernels/cpu/math-inl.h"
+
+namespace vsurge::kernels {
+namespace {
+
+KernelTable make_table() {
+  KernelTable table = *avx512_kernels();
+  table.name = "amx";
+  return table;
+}
+
+}  // namespace
+
+const KernelTable* amx_kernels() {
+  static const KernelTable table = make_table();
+  return &table;
+}
+
+}  // namespace vsurge::kernels
