@@ -316,6 +316,8 @@ std::string format_name(WeightFormat format) {
       return fmt::format("int4 g{}", format.group);
     case WeightKind::kI4Min:
       return fmt::format("int4 g{} with minimum", format.group);
+    case WeightKind::kNF4:
+      return fmt::format("nf4 g{}", format.group);
   }
   return "";
 }

@@ -15,6 +15,7 @@ kernels::PackedMatrix view_of(const Weight& w) {
   kernels::PackedMatrix m{};
   m.kind = w.format.kind;
   m.group = w.format.group;
+  m.rotated = w.format.rotated;
   m.rows = w.rows;
   m.cols = w.cols;
   m.values = reinterpret_cast<const std::uint8_t*>(w.values.data());
@@ -74,7 +75,7 @@ CpuBackend::ScratchSizes CpuBackend::scratch_sizes(const StepShape& shape) const
   const std::int64_t lines = std::max(kernels::kAttentionLinesMax, shape.heads);
   const std::int64_t attention = kernels::attend_scratch_floats(lines, shape.head_dim);
   ScratchSizes sizes{};
-  sizes.values = inputs * sizeof(float);
+  sizes.values = inputs * sizeof(float) + static_cast<std::size_t>(shape.tokens_max) * 2 * 64;
   sizes.groups = inputs / kGroupMin * kPlanesMax * 3 * sizeof(float);
   sizes.partials = static_cast<std::size_t>(partials) * sizeof(float);
   sizes.attention = threads * static_cast<std::size_t>(attention) * sizeof(float);
@@ -128,54 +129,53 @@ void CpuBackend::do_embed(const Weight& table, std::span<const std::int32_t> tok
   });
 }
 
-kernels::ActivationTiles CpuBackend::prepare(const Tensor& x, const Weight& w, int planes) {
+kernels::Activations CpuBackend::prepare(const Tensor& x, const Weight& w, const LinearSpec& spec) {
+  const bool integer = kernels::is_integer(w.format.kind);
+  const int planes = spec.precise && integer && !w.format.rotated ? 2 : 1;
   const std::int64_t rows = x.rows * planes;
-  const auto total = static_cast<std::size_t>(rows * x.cols);
-  const std::int64_t group = w.format.group;
   kernels::PrepareArgs args{};
   args.x = x.row<float>(0);
   args.x_stride = x.row_stride;
   args.kind = w.format.kind;
-  args.tiles.rows = rows;
-  args.tiles.planes = planes;
-  args.tiles.cols = x.cols;
-  args.tiles.group = w.format.group;
-  need(values_, total * static_cast<std::size_t>(kernels::activation_bytes(args.kind)));
-  args.tiles.values = reinterpret_cast<std::uint8_t*>(values_.data());
-  if (group != 0) {
-    const std::size_t groups = total / static_cast<std::size_t>(group);
+  args.rotated = w.format.rotated;
+  args.to.rows = rows;
+  args.to.planes = planes;
+  args.to.cols = w.cols;
+  args.to.group = w.format.group;
+  args.to.stride = kernels::activation_stride(args.kind, w.cols);
+  need(values_, static_cast<std::size_t>(rows * args.to.stride));
+  args.to.values = reinterpret_cast<std::uint8_t*>(values_.data());
+  if (integer) {
+    const auto groups = static_cast<std::size_t>(rows * (w.cols / w.format.group));
     need(groups_, groups * 3 * sizeof(float));
-    args.tiles.starts = reinterpret_cast<std::int32_t*>(groups_.data());
-    args.tiles.sums = reinterpret_cast<float*>(groups_.data()) + groups;
-    args.tiles.scales = args.tiles.sums + groups;
+    args.to.starts = reinterpret_cast<std::int32_t*>(groups_.data());
+    args.to.sums = reinterpret_cast<float*>(groups_.data()) + groups;
+    args.to.scales = args.to.sums + groups;
   }
-  // Rows of one tile share cache lines, so threads divide tiles and columns, never rows.
-  const std::int64_t tiles = kernels::tile_count(rows);
-  const std::int64_t strips = ceil_div(x.cols, kPrepareCols);
-  const bool serial = rows * x.cols <= kSerialValues;
-  pool_.parallel_for(tiles * strips, serial ? tiles * strips : 1,
+  const std::int64_t strips = ceil_div(w.cols, kPrepareCols);
+  const bool serial = x.rows * w.cols <= kSerialValues;
+  pool_.parallel_for(x.rows * strips, serial ? x.rows * strips : 1,
                      [&](std::int64_t begin, std::int64_t end, int) {
                        for (std::int64_t i = begin; i < end; ++i) {
                          kernels::PrepareArgs part = args;
-                         part.tile_begin = i / strips;
-                         part.tile_end = part.tile_begin + 1;
+                         part.row_begin = i / strips;
+                         part.row_end = part.row_begin + 1;
                          part.col_begin = i % strips * kPrepareCols;
-                         part.col_end = std::min(x.cols, part.col_begin + kPrepareCols);
+                         part.col_end = std::min(w.cols, part.col_begin + kPrepareCols);
                          kernels_.prepare(part);
                        }
                      });
-  return args.tiles;
+  return args.to;
 }
 
 void CpuBackend::do_linear(Tensor x, const Weight& w, Tensor out, const LinearSpec& spec) {
   kernels::LinearArgs args{};
   args.weights = view_of(w);
-  args.x = prepare(x, w, spec.precise && kernels::is_integer(w.format.kind) ? 2 : 1);
+  args.x = prepare(x, w, spec);
   args.out = out.row<float>(0);
   args.out_stride = out.row_stride;
   args.bias = spec.bias;
   args.accumulate = spec.accumulate;
-  args.tile_end = kernels::tile_count(args.x.rows);
   const std::int64_t panels = ceil_div(w.rows, kPanelRows);
   // Pairs of panels share their activations.
   std::int64_t grain = std::max<std::int64_t>(2, panels / (pool_.size() * 8) / 2 * 2);

@@ -37,7 +37,7 @@ class CpuBackend final : public Backend {
   };
   ScratchSizes scratch_sizes(const StepShape& shape) const;
   // Activations of x in the form that `w` multiplies, in the reserved scratch.
-  kernels::ActivationTiles prepare(const Tensor& x, const Weight& w, int planes);
+  kernels::Activations prepare(const Tensor& x, const Weight& w, const LinearSpec& spec);
   // Calls fn(begin, end) over rows, on all threads when there are enough of them.
   template <class F>
   void for_rows(std::int64_t rows, F&& fn);

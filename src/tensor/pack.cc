@@ -52,6 +52,7 @@ base::Result<Weight> pack_weight(base::ThreadPool& pool, const RowSource& source
       kernels::PanelRow to{};
       to.kind = format.kind;
       to.group = format.group;
+      to.rotated = format.rotated;
       to.cols = weight.cols;
       to.lane = static_cast<std::int32_t>(row % 16);
       to.panel = reinterpret_cast<std::uint8_t*>(weight.values.data()) + panel * panel_bytes;

@@ -3,6 +3,7 @@
 #include "kernels/cpu/vec_avx512-inl.h"
 #include "kernels/kernels.h"
 // after the vector type
+#include "kernels/cpu/linear_amx-inl.h"
 #include "kernels/cpu/math-inl.h"
 
 namespace vsurge::kernels {
@@ -11,6 +12,7 @@ namespace {
 KernelTable make_table() {
   KernelTable table = *avx512_kernels();
   table.name = "amx";
+  table.linear = linear_amx;
   return table;
 }
 

@@ -26,66 +26,60 @@ inline void write_outputs(const LinearArgs& a, Vf y, int64_t row, int64_t panel)
   vstore_n(out, y, n);
 }
 
-// y = fma(w[k], x[k], y) in ascending k, for R successive rows of a tile of h rows.
+// y = fma(w[k], x[k], y) in ascending k, for R rows from `row` on.
 template <int R>
-inline void f32_rows(const LinearArgs& a, int64_t panel, const float* x, int64_t h, int64_t row) {
+inline void f32_rows(const LinearArgs& a, int64_t panel, int64_t row) {
   const float* w = reinterpret_cast<const float*>(a.weights.values + panel * a.weights.cols * 64);
+  const float* x[R];
   Vf y[R];
-  for (int r = 0; r < R; ++r) y[r] = vset(0);
+  for (int r = 0; r < R; ++r) {
+    x[r] = reinterpret_cast<const float*>(a.x.values + (row + r) * a.x.stride);
+    y[r] = vset(0);
+  }
   for (int64_t k = 0; k < a.weights.cols; ++k) {
     const Vf u = vload(w + k * 16);
-    for (int r = 0; r < R; ++r) y[r] = vfma(u, vset(x[k * h + r]), y[r]);
+    for (int r = 0; r < R; ++r) y[r] = vfma(u, vset(x[r][k]), y[r]);
   }
   for (int r = 0; r < R; ++r) write_outputs(a, y[r], row + r, panel);
 }
 
 // Pairs of k, the odd one first: the order of vdpbf16ps.
 template <int R>
-inline void bf16_rows(const LinearArgs& a, int64_t panel, const uint16_t* x, int64_t h,
-                      int64_t row) {
+inline void bf16_rows(const LinearArgs& a, int64_t panel, int64_t row) {
   const uint16_t* w =
       reinterpret_cast<const uint16_t*>(a.weights.values + panel * a.weights.cols * 32);
+  const uint16_t* x[R];
   Vf y[R];
-  for (int r = 0; r < R; ++r) y[r] = vset(0);
+  for (int r = 0; r < R; ++r) {
+    x[r] = reinterpret_cast<const uint16_t*>(a.x.values + (row + r) * a.x.stride);
+    y[r] = vset(0);
+  }
   for (int64_t p = 0; p < a.weights.cols / 2; ++p) {
     Vf even, odd;
     vload_bf16_pairs(w + p * 32, even, odd);
     for (int r = 0; r < R; ++r) {
-      const uint16_t* xp = x + (p * h + r) * 2;
-      y[r] = vfma(odd, vset(bf16_to_float(xp[1])), y[r]);
-      y[r] = vfma(even, vset(bf16_to_float(xp[0])), y[r]);
+      y[r] = vfma(odd, vset(bf16_to_float(x[r][2 * p + 1])), y[r]);
+      y[r] = vfma(even, vset(bf16_to_float(x[r][2 * p])), y[r]);
     }
   }
   for (int r = 0; r < R; ++r) write_outputs(a, y[r], row + r, panel);
 }
 
 void linear_f32(const LinearArgs& a) {
-  const int64_t cols = a.weights.cols;
-  const float* values = reinterpret_cast<const float*>(a.x.values);
   for (int64_t panel = a.panel_begin; panel < a.panel_end; ++panel) {
-    for (int64_t tile = a.tile_begin; tile < a.tile_end; ++tile) {
-      const int64_t r0 = tile_first_row(a.x.rows, tile);
-      const int64_t h = tile_first_row(a.x.rows, tile + 1) - r0;
-      int64_t r = 0;
-      for (; r + 4 <= h; r += 4) f32_rows<4>(a, panel, values + r0 * cols + r, h, r0 + r);
-      for (; r + 2 <= h; r += 2) f32_rows<2>(a, panel, values + r0 * cols + r, h, r0 + r);
-      for (; r < h; ++r) f32_rows<1>(a, panel, values + r0 * cols + r, h, r0 + r);
-    }
+    int64_t r = 0;
+    for (; r + 4 <= a.x.rows; r += 4) f32_rows<4>(a, panel, r);
+    for (; r + 2 <= a.x.rows; r += 2) f32_rows<2>(a, panel, r);
+    for (; r < a.x.rows; ++r) f32_rows<1>(a, panel, r);
   }
 }
 
 [[maybe_unused]] void linear_bf16(const LinearArgs& a) {
-  const int64_t cols = a.weights.cols;
-  const uint16_t* values = reinterpret_cast<const uint16_t*>(a.x.values);
   for (int64_t panel = a.panel_begin; panel < a.panel_end; ++panel) {
-    for (int64_t tile = a.tile_begin; tile < a.tile_end; ++tile) {
-      const int64_t r0 = tile_first_row(a.x.rows, tile);
-      const int64_t h = tile_first_row(a.x.rows, tile + 1) - r0;
-      int64_t r = 0;
-      for (; r + 4 <= h; r += 4) bf16_rows<4>(a, panel, values + r0 * cols + r * 2, h, r0 + r);
-      for (; r + 2 <= h; r += 2) bf16_rows<2>(a, panel, values + r0 * cols + r * 2, h, r0 + r);
-      for (; r < h; ++r) bf16_rows<1>(a, panel, values + r0 * cols + r * 2, h, r0 + r);
-    }
+    int64_t r = 0;
+    for (; r + 4 <= a.x.rows; r += 4) bf16_rows<4>(a, panel, r);
+    for (; r + 2 <= a.x.rows; r += 2) bf16_rows<2>(a, panel, r);
+    for (; r < a.x.rows; ++r) bf16_rows<1>(a, panel, r);
   }
 }
 

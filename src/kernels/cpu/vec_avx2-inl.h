@@ -87,6 +87,20 @@ inline uint32_t vless(Vf a, Vf b) {
   const int hi = _mm256_movemask_ps(_mm256_cmp_ps(a.hi, b.hi, _CMP_LT_OQ));
   return static_cast<uint32_t>(lo) | static_cast<uint32_t>(hi) << 8;
 }
+template <int S>
+inline __m256 butterfly8(__m256 a) {
+  __m256 b;
+  if constexpr (S == 1) b = _mm256_permute_ps(a, 0xb1);
+  if constexpr (S == 2) b = _mm256_permute_ps(a, 0x4e);
+  if constexpr (S == 4) b = _mm256_permute2f128_ps(a, a, 1);
+  constexpr int kUpper = S == 1 ? 0xaa : S == 2 ? 0xcc : 0xf0;
+  return _mm256_blend_ps(_mm256_add_ps(a, b), _mm256_sub_ps(b, a), kUpper);
+}
+template <int S>
+inline Vf vbutterfly(Vf a) {
+  if constexpr (S == 8) return {_mm256_add_ps(a.lo, a.hi), _mm256_sub_ps(a.lo, a.hi)};
+  if constexpr (S != 8) return {butterfly8<S>(a.lo), butterfly8<S>(a.hi)};
+}
 inline float vreduce_add(Vf a) {
   const __m256 t = _mm256_add_ps(a.lo, a.hi);
   const __m128 u = _mm_add_ps(_mm256_castps256_ps128(t), _mm256_extractf128_ps(t, 1));

@@ -67,6 +67,16 @@ inline Vf vselect(uint32_t mask, Vf a, Vf b) {
 inline uint32_t vless(Vf a, Vf b) {
   return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ);
 }
+template <int S>
+inline Vf vbutterfly(Vf a) {
+  constexpr __mmask16 kUpper = S == 1 ? 0xaaaa : S == 2 ? 0xcccc : S == 4 ? 0xf0f0 : 0xff00;
+  Vf b;
+  if constexpr (S == 1) b = _mm512_permute_ps(a, 0xb1);
+  if constexpr (S == 2) b = _mm512_permute_ps(a, 0x4e);
+  if constexpr (S == 4) b = _mm512_shuffle_f32x4(a, a, 0xb1);
+  if constexpr (S == 8) b = _mm512_shuffle_f32x4(a, a, 0x4e);
+  return _mm512_mask_sub_ps(_mm512_add_ps(a, b), kUpper, b, a);
+}
 inline float vreduce_add(Vf a) {
   const __m256 t = _mm256_add_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps(a, 1));
   const __m128 u = _mm_add_ps(_mm256_castps256_ps128(t), _mm256_extractf128_ps(t, 1));

@@ -101,6 +101,13 @@ inline uint32_t vless(const Vf& a, const Vf& b) {
   VSURGE_LANES m |= static_cast<uint32_t>(a.v[i] < b.v[i]) << i;
   return m;
 }
+// Lanes i and i + S, bit S of i clear, become their sum and their difference.
+template <int S>
+inline Vf vbutterfly(const Vf& a) {
+  Vf r;
+  VSURGE_LANES r.v[i] = (i & S) == 0 ? a.v[i] + a.v[i ^ S] : a.v[i ^ S] - a.v[i];
+  return r;
+}
 // Halves are folded: lane i with i + 8, then i + 4, i + 2, i + 1.
 inline float vreduce_add(const Vf& a) {
   float t[8];
