@@ -109,7 +109,7 @@ void add_model_options(OptionSet& set, CLI::App& command, ModelOptions& options)
   set.add("--param-dtype", options.param_dtype, "stored weights: auto, bfloat16 or float32")
       ->capture_default_str();
   set.add("--quantization-method,--quantization", options.quantization_method,
-          "of weights while loading: none or a8bit (int8)")
+          "of weights while loading: none, 8bit (or a8bit), int4 or nf4")
       ->capture_default_str();
   set.add("--attn-mechanism", options.attn_mechanism, "auto or ragged_page_attention")
       ->capture_default_str();
@@ -158,6 +158,8 @@ PretrainedOptions pretrained_options(const ModelOptions& options) {
                                          {{"none", EasyDeLQuantizationMethods::NONE},
                                           {"a8bit", EasyDeLQuantizationMethods::A8BIT},
                                           {"8bit", EasyDeLQuantizationMethods::A8BIT},
+                                          {"int4", EasyDeLQuantizationMethods::INT4},
+                                          {"4bit", EasyDeLQuantizationMethods::INT4},
                                           {"nf4", EasyDeLQuantizationMethods::NF4}});
   result.precision = choose<Precision>("precision", options.precision,
                                        {{"default", Precision::DEFAULT},

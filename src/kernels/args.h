@@ -54,25 +54,27 @@ constexpr uint8_t kNf4Codes[16] = {1,   40,  61,  78,  92,  105, 116, 128,
                                    138, 148, 159, 171, 184, 199, 220, 255};
 
 // Activations as linear() reads them, row after row:
-//   values  [rows][stride bytes]: kF32 float; kBF16 bfloat16; else int8
-//   starts  [rows][cols / group]  -code_offset * sum of the group's values: where integer sums
-//   begin sums    [rows][cols / group]  sum of the group's values scales  [rows][cols / group]  max
-//   |x| / 127
-// With two planes a row of x is two rows here, high and low: x = scale * (256 high + low), scale =
-// max |x| / 32512, both int8. The high row's scale holds the 256; linear() adds the two results.
+//   values  [rows][planes][stride bytes]: kF32 float; kBF16 bfloat16; else int8
+//   starts  [rows][cols / group]  -code_offset * sum of the group's q: where integer sums begin
+//   sums    [rows][cols / group]  sum of the group's q
+//   scales  [rows][cols / group]  of x = scale * q
+// With one plane, int8: q is that value and the scale max |x| / 127. With two, int16 in effect:
+// q = 256 * first + second and the scale is max |x| / 32512; integer sums of both fit 32 bits.
 struct Activations {
-  int64_t rows;    // rows of x * planes
+  int64_t rows;
   int32_t planes;  // 1, or 2 (integer kinds only)
   int64_t cols;
   int32_t group;
-  int64_t stride;  // bytes, a multiple of 64; what lies behind the columns is not looked at
+  int64_t stride;  // of a plane, bytes, a multiple of 64; what is behind the columns is not read
   uint8_t* values;
   int32_t* starts;
   float* sums;
   float* scales;
 };
+// Rows a multiple of 1 KB apart would share few sets of the first cache.
 static constexpr int64_t activation_stride(WeightKind kind, int64_t cols) {
-  return (cols * activation_bytes(kind) + 63) / 64 * 64;
+  const int64_t lines = (cols * activation_bytes(kind) + 63) / 64;
+  return (lines % 16 == 0 ? lines + 1 : lines) * 64;
 }
 
 // What becomes of a row before it is rounded, in this order:
@@ -90,18 +92,19 @@ struct PrepareArgs {
   WeightKind kind;
   bool rotated;
   Activations to;
-  int64_t row_begin, row_end;  // of x
+  int64_t row_begin, row_end;
   int64_t col_begin, col_end;  // whole groups or pairs; all columns with a norm
 };
 
 struct LinearArgs {
   PackedMatrix weights;
   Activations x;
-  float* out;  // [rows of x / planes, N], rows out_stride apart
+  float* out;  // [rows, N], rows out_stride apart
   int64_t out_stride;
   const float* bias;  // [N] or nullptr
   bool accumulate;    // out += instead of out =
   int64_t panel_begin, panel_end;
+  int64_t panel_limit;  // one behind the last that the caller may take next: worth fetching
 };
 
 struct EmbedArgs {
@@ -141,10 +144,12 @@ struct GatedActivationArgs {
 //   values  f32  [kv_heads][page_size][head_dim]
 //           bf16 [kv_heads][page_size/2][head_dim][2]          two slots side by side
 // With int8, x = scale * q, q in -127..127, and one scale per token, head, and key or value:
-//   keys    int8 [kv_heads][page_size/16][head_dim][16]
-//   values  int8 [kv_heads][page_size][head_dim]
+//   keys    int8 [kv_heads][page_size/16][head_dim/4][16][4]
+//   values  int8 [kv_heads][page_size/4][head_dim][4]
 //   scales  f32  [kv_heads][page_size] of keys, then as many of values; max |x| / 127, and NaN
 //           where x is not finite
+// So keys and values are operands of the dot products of four int8 or two bfloat16, and of tiles,
+// as they lie. Slots behind a sequence's last key may hold anything.
 // Readers may load up to 64 bytes behind the last page.
 struct KvLayer {
   DType dtype;  // kF32, kBF16 or kI8
@@ -212,15 +217,19 @@ struct AttendArgs {
       partials;  // nullptr: all chunks are here, write `out`; else [chunks][lines][partial_floats]
   float* scratch;  // attend_scratch_floats()
 };
-// A partial is maximum, sum, then the accumulator; maximum = -infinity says that it is empty.
+// A partial is the accumulator, padded_head_dim() long, then maximum and sum; maximum = -infinity
+// says that it is empty.
 static constexpr int64_t padded_head_dim(int32_t head_dim) {
   return (head_dim + 15) / 16 * 16;
 }
 static constexpr int64_t partial_floats(int32_t head_dim) {
   return padded_head_dim(head_dim) + 16;
 }
+// Of lines of queries, probabilities, a partial and a merged one; of a block of scores; of values
+// that must be copied.
 static constexpr int64_t attend_scratch_floats(int64_t lines, int32_t head_dim) {
-  return lines * (kAttentionChunk + padded_head_dim(head_dim) + 2 * partial_floats(head_dim));
+  return lines * (kAttentionChunk + 2 * padded_head_dim(head_dim) + 2 * partial_floats(head_dim)) +
+         kAttentionChunk / 2 * (padded_head_dim(head_dim) + 80) + 2048 + lines / 16 * 64 + 64;
 }
 
 struct MergeArgs {

@@ -75,8 +75,9 @@ CpuBackend::ScratchSizes CpuBackend::scratch_sizes(const StepShape& shape) const
   const std::int64_t lines = std::max(kernels::kAttentionLinesMax, shape.heads);
   const std::int64_t attention = kernels::attend_scratch_floats(lines, shape.head_dim);
   ScratchSizes sizes{};
-  sizes.values = inputs * sizeof(float) + static_cast<std::size_t>(shape.tokens_max) * 2 * 64;
-  sizes.groups = inputs / kGroupMin * kPlanesMax * 3 * sizeof(float);
+  sizes.values =
+      inputs * sizeof(float) + static_cast<std::size_t>(shape.tokens_max) * kPlanesMax * 64;
+  sizes.groups = inputs / kGroupMin * 3 * sizeof(float);
   sizes.partials = static_cast<std::size_t>(partials) * sizeof(float);
   sizes.attention = threads * static_cast<std::size_t>(attention) * sizeof(float);
   sizes.sampling = threads * sizeof(std::uint64_t) *
@@ -131,22 +132,21 @@ void CpuBackend::do_embed(const Weight& table, std::span<const std::int32_t> tok
 
 kernels::Activations CpuBackend::prepare(const Tensor& x, const Weight& w, const LinearSpec& spec) {
   const bool integer = kernels::is_integer(w.format.kind);
-  const int planes = spec.precise && integer && !w.format.rotated ? 2 : 1;
-  const std::int64_t rows = x.rows * planes;
   kernels::PrepareArgs args{};
   args.x = x.row<float>(0);
   args.x_stride = x.row_stride;
   args.kind = w.format.kind;
   args.rotated = w.format.rotated;
-  args.to.rows = rows;
-  args.to.planes = planes;
+  args.to.rows = x.rows;
+
+  args.to.planes = spec.precise && integer ? 2 : 1;
   args.to.cols = w.cols;
   args.to.group = w.format.group;
   args.to.stride = kernels::activation_stride(args.kind, w.cols);
-  need(values_, static_cast<std::size_t>(rows * args.to.stride));
+  need(values_, static_cast<std::size_t>(x.rows * args.to.planes * args.to.stride));
   args.to.values = reinterpret_cast<std::uint8_t*>(values_.data());
   if (integer) {
-    const auto groups = static_cast<std::size_t>(rows * (w.cols / w.format.group));
+    const auto groups = static_cast<std::size_t>(x.rows * (w.cols / w.format.group));
     need(groups_, groups * 3 * sizeof(float));
     args.to.starts = reinterpret_cast<std::int32_t*>(groups_.data());
     args.to.sums = reinterpret_cast<float*>(groups_.data()) + groups;
@@ -184,6 +184,7 @@ void CpuBackend::do_linear(Tensor x, const Weight& w, Tensor out, const LinearSp
     kernels::LinearArgs part = args;
     part.panel_begin = begin;
     part.panel_end = end;
+    part.panel_limit = panels;
     kernels_.linear(part);
   });
 }

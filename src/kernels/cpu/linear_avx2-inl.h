@@ -59,29 +59,35 @@ inline void add_group(IntSums (&sums)[R], const uint8_t* w, const int8_t* x, int
   }
 }
 
-// R rows from `row` on.
-template <Codes C, int R>
+// R rows from `row` on, of P planes.
+template <Codes C, int R, int P>
 void int_rows(const LinearArgs& a, int64_t panel, int64_t row) {
   const PackedMatrix& m = a.weights;
   const int64_t groups = m.cols / m.group, quads = m.group / 4;
   const int64_t group_bytes = m.group * (C == Codes::kBytes ? 16 : 8);
   const uint8_t* w = m.values + panel * groups * group_bytes;
-  const int8_t* x = reinterpret_cast<const int8_t*>(a.x.values + row * a.x.stride);
+  const int8_t* x = reinterpret_cast<const int8_t*>(a.x.values + row * P * a.x.stride);
   Vf y[R];
   for (int i = 0; i < R; ++i) y[i] = vset(0);
   for (int64_t g = 0; g < groups; ++g) {
     const int64_t at = row * groups + g;
-    IntSums sums[R];
-    for (int i = 0; i < R; ++i) {
-      sums[i].lo = sums[i].hi = _mm256_set1_epi32(a.x.starts[at + i * groups]);
-    }
-    add_group<C, R>(sums, w, x, a.x.stride, quads);
+    IntSums sums[R * P] = {};
+    add_group<C, R * P>(sums, w, x, a.x.stride, quads);
     w += group_bytes;
     x += m.group;
     const int64_t entry = (panel * groups + g) * 16;
     const Vf scale = vload_half(m.scales + entry);
     for (int i = 0; i < R; ++i) {
-      Vf u = vmul({_mm256_cvtepi32_ps(sums[i].lo), _mm256_cvtepi32_ps(sums[i].hi)}, scale);
+      const __m256i start = _mm256_set1_epi32(a.x.starts[at + i * groups]);
+      __m256i lo = _mm256_add_epi32(sums[i * P].lo, P == 1 ? start : _mm256_setzero_si256());
+      __m256i hi = _mm256_add_epi32(sums[i * P].hi, P == 1 ? start : _mm256_setzero_si256());
+      if constexpr (P == 2) {
+        lo =
+            _mm256_add_epi32(_mm256_slli_epi32(lo, 8), _mm256_add_epi32(sums[i * 2 + 1].lo, start));
+        hi =
+            _mm256_add_epi32(_mm256_slli_epi32(hi, 8), _mm256_add_epi32(sums[i * 2 + 1].hi, start));
+      }
+      Vf u = vmul({_mm256_cvtepi32_ps(lo), _mm256_cvtepi32_ps(hi)}, scale);
       if (m.minima != nullptr) {
         u = vfma(vload_half(m.minima + entry), vset(a.x.sums[at + i * groups]), u);
       }
@@ -91,14 +97,22 @@ void int_rows(const LinearArgs& a, int64_t panel, int64_t row) {
   for (int i = 0; i < R; ++i) write_outputs(a, y[i], row + i, panel);
 }
 
-template <Codes C>
-void linear_codes(const LinearArgs& a) {
+template <Codes C, int P>
+void linear_planes(const LinearArgs& a) {
   for (int64_t panel = a.panel_begin; panel < a.panel_end; ++panel) {
     int64_t r = 0;
-    for (; r + 4 <= a.x.rows; r += 4) int_rows<C, 4>(a, panel, r);
-    for (; r + 2 <= a.x.rows; r += 2) int_rows<C, 2>(a, panel, r);
-    for (; r < a.x.rows; ++r) int_rows<C, 1>(a, panel, r);
+    if constexpr (P == 1) {
+      for (; r + 4 <= a.x.rows; r += 4) int_rows<C, 4, P>(a, panel, r);
+    }
+    for (; r + 2 <= a.x.rows; r += 2) int_rows<C, 2, P>(a, panel, r);
+    for (; r < a.x.rows; ++r) int_rows<C, 1, P>(a, panel, r);
   }
+}
+
+template <Codes C>
+void linear_codes(const LinearArgs& a) {
+  if (a.x.planes == 2) return linear_planes<C, 2>(a);
+  linear_planes<C, 1>(a);
 }
 
 void linear_int(const LinearArgs& a) {

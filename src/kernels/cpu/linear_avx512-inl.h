@@ -38,13 +38,7 @@ VSURGE_INLINE inline __m512i broadcast4(const uint8_t* p) {
   return _mm512_set1_epi32(v);
 }
 
-constexpr int kTileRows = 8;
-inline int64_t tile_count(int64_t rows) {
-  return (rows + kTileRows - 1) / kTileRows;
-}
-inline int64_t tile_first_row(int64_t rows, int64_t tile) {
-  return tile * rows / tile_count(rows);
-}
+constexpr int kTileRows = 8;  // times planes
 
 // How the bytes of a panel become codes.
 enum class Codes : uint8_t { kBytes, kNibbles, kNf4 };
@@ -65,12 +59,17 @@ VSURGE_INLINE inline void split_nibbles(__m512i bytes, __m512i& even, __m512i& o
 
 // Asks for the weights of the next panels a few cache lines at a time, between dot products: all at
 // once, or one beside each load, the requests do not overlap with the work.
+#ifdef VSURGE_FETCH_TO_SECOND_CACHE
+constexpr auto kFetchHint = _MM_HINT_T1;
+#else
+constexpr auto kFetchHint = _MM_HINT_T0;
+#endif
 struct Burst {
   const char* next;
-  int64_t lines;  // per step of 32 columns
+  int64_t lines;  // a step
 
   VSURGE_INLINE inline void step() {
-    for (int64_t i = 0; i < lines; ++i) _mm_prefetch(next + i * 64, _MM_HINT_T0);
+    for (int64_t i = 0; i < lines; ++i) _mm_prefetch(next + i * 64, kFetchHint);
     next += lines * 64;
   }
 };
@@ -83,7 +82,7 @@ struct Tile {
   const uint16_t* minima;
   int64_t scale_step;  // values from panel to panel
   const uint8_t* x;
-  int64_t x_stride;  // bytes from row to row
+  int64_t x_stride;  // bytes from plane to plane
   const int32_t* starts;
   const float* x_scales;
   const float* x_sums;
@@ -124,11 +123,11 @@ VSURGE_INLINE inline void dot_quads(__m512i (&acc)[R][V], const uint8_t* w, int6
   }
 }
 
-// y [R][V][16] = the tile's outputs. kQuads: quads in a group, 0 = t.quads.
-template <Codes C, bool kMinimum, int kQuads, int R, int V>
+// y [R][V][16] = the tile's outputs, R rows of P planes. kQuads: quads in a group, 0 = t.quads.
+template <Codes C, bool kMinimum, int kQuads, int P, int R, int V>
 void int_tile(const Tile& t, float* y) {
   // With more cells the float sums wait in L1 while the integer sums fill the registers.
-  constexpr bool kInMemory = R * V > 8;
+  constexpr bool kInMemory = R * P * V > 8;
   constexpr int64_t kQuadBytes = C == Codes::kBytes ? 64 : 32;
   __m512 sums[R][V];
   each<R>([&](auto r) VSURGE_INLINE {
@@ -143,13 +142,16 @@ void int_tile(const Tile& t, float* y) {
   const uint8_t *w = t.w, *x = t.x;
   Burst burst = t.burst;
   for (int64_t g = 0; g < groups; ++g) {
-    __m512i acc[R][V];
+    __m512i acc[R * P][V];
     each<R>([&](auto r) VSURGE_INLINE {
       const __m512i start = _mm512_set1_epi32(t.starts[r * groups + g]);
-      each<V>([&](auto v) VSURGE_INLINE { acc[r][v] = start; });
+      each<V>([&](auto v) VSURGE_INLINE {
+        acc[r * P + P - 1][v] = start;
+        if constexpr (P == 2) acc[r * P][v] = _mm512_setzero_si512();
+      });
     });
     for (int64_t q = 0; q < quads; q += 4) {
-      dot_quads<C, R, V>(acc, w, w_step, x, x_stride);
+      dot_quads<C, R * P, V>(acc, w, w_step, x, x_stride);
       w += 4 * kQuadBytes;
       x += 16;
       if (q % 8 == 0) burst.step();
@@ -163,7 +165,9 @@ void int_tile(const Tile& t, float* y) {
       const __m512 x_scale = _mm512_set1_ps(t.x_scales[r * groups + g]);
       const __m512 x_sum = _mm512_set1_ps(t.x_sums[r * groups + g]);
       each<V>([&](auto v) VSURGE_INLINE {
-        __m512 u = _mm512_mul_ps(_mm512_cvtepi32_ps(acc[r][v]), scale[v]);
+        __m512i sum = acc[r * P + P - 1][v];
+        if constexpr (P == 2) sum = _mm512_add_epi32(_mm512_slli_epi32(acc[r * P][v], 8), sum);
+        __m512 u = _mm512_mul_ps(_mm512_cvtepi32_ps(sum), scale[v]);
         if constexpr (kMinimum) u = _mm512_fmadd_ps(minimum[v], x_sum, u);
         float* at = y + (r * V + v) * 16;
         if constexpr (kInMemory) {
@@ -218,14 +222,14 @@ using TileFunction = void (*)(const Tile&, float*);
 struct TileTable {
   TileFunction one[kTileRows], two_32[kTileRows], two[kTileRows];
 };
-template <Codes C, bool kMinimum>
+template <Codes C, bool kMinimum, int P>
 constexpr TileTable int_table() {
   TileTable t{};
-  each<kTileRows>([&](auto i) {
+  each<kTileRows / P>([&](auto i) {
     constexpr int R = decltype(i){} + 1;
-    t.one[R - 1] = int_tile<C, kMinimum, 0, R, 1>;
-    t.two_32[R - 1] = int_tile<C, kMinimum, 8, R, 2>;
-    t.two[R - 1] = int_tile<C, kMinimum, 0, R, 2>;
+    t.one[R - 1] = int_tile<C, kMinimum, 0, P, R, 1>;
+    t.two_32[R - 1] = int_tile<C, kMinimum, 8, P, R, 2>;
+    t.two[R - 1] = int_tile<C, kMinimum, 0, P, R, 2>;
   });
   return t;
 }
@@ -239,24 +243,21 @@ constexpr TileTable bf16_table() {
   return t;
 }
 constexpr TileTable kBf16Tiles = bf16_table();
-constexpr TileTable kI8Tiles = int_table<Codes::kBytes, false>();
-constexpr TileTable kI8MinTiles = int_table<Codes::kBytes, true>();
-constexpr TileTable kI4Tiles = int_table<Codes::kNibbles, false>();
-constexpr TileTable kI4MinTiles = int_table<Codes::kNibbles, true>();
-constexpr TileTable kNf4Tiles = int_table<Codes::kNf4, false>();
+template <Codes C, bool kMinimum>
+constexpr TileTable kIntTiles[2] = {int_table<C, kMinimum, 1>(), int_table<C, kMinimum, 2>()};
 
-inline const TileTable& tiles_for(WeightKind kind) {
+inline const TileTable& tiles_for(WeightKind kind, int planes) {
   switch (kind) {
     case WeightKind::kI8:
-      return kI8Tiles;
+      return kIntTiles<Codes::kBytes, false>[planes - 1];
     case WeightKind::kI8Min:
-      return kI8MinTiles;
+      return kIntTiles<Codes::kBytes, true>[planes - 1];
     case WeightKind::kI4:
-      return kI4Tiles;
+      return kIntTiles<Codes::kNibbles, false>[planes - 1];
     case WeightKind::kI4Min:
-      return kI4MinTiles;
+      return kIntTiles<Codes::kNibbles, true>[planes - 1];
     case WeightKind::kNF4:
-      return kNf4Tiles;
+      return kIntTiles<Codes::kNf4, false>[planes - 1];
     default:
       return kBf16Tiles;
   }
@@ -268,7 +269,7 @@ inline Tile make_tile(const LinearArgs& a, int64_t r0, int64_t panel, int64_t by
   Tile t{};
   t.w = m.values + panel * bytes;
   t.w_step = bytes;
-  t.x = a.x.values + r0 * a.x.stride;
+  t.x = a.x.values + r0 * a.x.planes * a.x.stride;
   t.x_stride = a.x.stride;
   t.pairs = m.cols / 2;
   if (m.group == 0) return t;
@@ -295,21 +296,21 @@ inline void fetch_scales(const PackedMatrix& m, int64_t panel, int64_t panel_end
 
 void linear_dot(const LinearArgs& a) {
   const PackedMatrix& m = a.weights;
-  const TileTable& table = tiles_for(m.kind);
+  const TileTable& table = tiles_for(m.kind, a.x.planes);
   const int64_t bytes = panel_bytes(m.kind, m.cols);
-  const int64_t tiles = tile_count(a.x.rows);
+  const int64_t tiles = (a.x.rows * a.x.planes + kTileRows - 1) / kTileRows;
   const int64_t steps = (m.cols + 31) / 32 * tiles;
   alignas(64) float y[kTileRows * 2 * 16];
   for (int64_t panel = a.panel_begin; panel < a.panel_end;) {
     const int64_t count = a.panel_end - panel >= 2 ? 2 : 1;
     const int64_t next = panel + count;
-    const bool more = next < a.panel_end;
-    fetch_scales(m, next, a.panel_end, a.panel_end - next >= 2 ? 2 : 1);
+    const bool more = next < a.panel_limit;
+    fetch_scales(m, next, a.panel_limit, a.panel_limit - next >= 2 ? 2 : 1);
     const int64_t lines = more ? (2 * bytes / 64 + steps - 1) / steps : 0;
     const char* ahead = reinterpret_cast<const char*>(m.values + next * bytes);
     for (int64_t i = 0; i < tiles; ++i) {
-      const int64_t r0 = tile_first_row(a.x.rows, i);
-      const int64_t rows = tile_first_row(a.x.rows, i + 1) - r0;
+      const int64_t r0 = i * a.x.rows / tiles;
+      const int64_t rows = (i + 1) * a.x.rows / tiles - r0;
       Tile t = make_tile(a, r0, panel, bytes);
       const int64_t done = i * (steps / tiles) * lines * 64;
       t.burst = {ahead + done, done < 2 * bytes ? lines : 0};

@@ -6,23 +6,19 @@
 namespace vsurge::kernels {
 namespace {
 
-// Sixteen outputs of one row: [+ bias] [+ what is there], and only the columns that exist. The low
-// plane of a row comes after the high one and is added to it.
+// Sixteen outputs of one row: [+ bias] [+ what is there], and only the columns that exist.
 inline void write_outputs(const LinearArgs& a, Vf y, int64_t row, int64_t panel) {
   const int64_t n0 = panel * 16;
-  const bool low = a.x.planes == 2 && row % 2 != 0;
-  const float* bias = low ? nullptr : a.bias;
-  const bool accumulate = low || a.accumulate;
-  float* out = a.out + row / a.x.planes * a.out_stride + n0;
+  float* out = a.out + row * a.out_stride + n0;
   const int64_t n = a.weights.rows - n0;
   if (n >= 16) {
-    if (bias != nullptr) y = vadd(y, vload(bias + n0));
-    if (accumulate) y = vadd(y, vload(out));
+    if (a.bias != nullptr) y = vadd(y, vload(a.bias + n0));
+    if (a.accumulate) y = vadd(y, vload(out));
     vstore(out, y);
     return;
   }
-  if (bias != nullptr) y = vadd(y, vload_n(bias + n0, n));
-  if (accumulate) y = vadd(y, vload_n(out, n));
+  if (a.bias != nullptr) y = vadd(y, vload_n(a.bias + n0, n));
+  if (a.accumulate) y = vadd(y, vload_n(out, n));
   vstore_n(out, y, n);
 }
 

@@ -124,15 +124,12 @@ inline void prepare_float_row(const float* x, WeightKind kind, uint8_t* row, int
   for (int64_t k = k0; k < k1; ++k) out[k] = float_to_bf16(x[k]);
 }
 
-// Sixteen values as int8 at q; returns their sum. Plane -1 is the only one, 0 the high, 1 the low.
-inline uint32_t store_plane(int8_t* q, Vf scaled, int plane) {
-  if (plane >= 0) {
-    const Vf whole = vround(scaled);
-    // The half makes ties impossible, so that low lies in -128..127.
-    const Vf high = vround(vmul(vadd(whole, vset(0.5f)), vset(1.0f / 256)));
-    scaled = plane == 0 ? high : vfma(high, vset(-256.0f), whole);
-  }
-  return static_cast<uint32_t>(vstore_int8(q, scaled, 16));
+// Whole numbers as 256 * first + second.
+inline void store_two_planes(int8_t* first, int8_t* second, Vf whole) {
+  // The half makes ties impossible, so that the second lies in -128..127.
+  const Vf high = vround(vmul(vadd(whole, vset(0.5f)), vset(1.0f / 256)));
+  vstore_whole_int8(first, high);
+  vstore_whole_int8(second, vfma(high, vset(-256.0f), whole));
 }
 
 // H x for N vectors.
@@ -151,8 +148,8 @@ inline void hadamard(Vf (&v)[N]) {
   }
 }
 
-// One group of N vectors of one row: round(x * 127 / max |x|), or both planes of
-// round(x * 32512 / max |x|). `at` is the group's entry in starts, sums and scales.
+// One group of N vectors of one row: round(x * 127 / max |x|) in one plane, round(x * 32512 /
+// max |x|) in two.
 template <int N>
 inline void round_group(const float* x, const PrepareArgs& a, int64_t row, int64_t g) {
   const Activations& t = a.to;
@@ -164,18 +161,23 @@ inline void round_group(const float* x, const PrepareArgs& a, int64_t row, int64
   const float top = vreduce_max(m);
   const float steps = t.planes == 1 ? 127.0f : 32512.0f;
   const Vf inverse = vset(top == 0 ? 0.0f : steps / top);
-  const auto offset = static_cast<uint32_t>(code_offset(a.kind));
-  for (int64_t p = 0; p < t.planes; ++p) {
-    const int64_t r = row * t.planes + p;
-    int8_t* out = reinterpret_cast<int8_t*>(t.values + r * t.stride) + g * t.group;
-    const int plane = t.planes == 1 ? -1 : static_cast<int>(p);
-    uint32_t sum = 0;  // wraps when x is not finite; the scale says so then
-    for (int i = 0; i < N; ++i) sum += store_plane(out + i * 16, vmul(v[i], inverse), plane);
-    const int64_t at = r * (t.cols / t.group) + g;
-    t.starts[at] = static_cast<int32_t>(0u - offset * sum);
-    t.sums[at] = static_cast<float>(static_cast<int32_t>(sum));
-    t.scales[at] = plane == 0 ? top / steps * 256.0f : top / steps;
+  int8_t* q = reinterpret_cast<int8_t*>(t.values + row * t.planes * t.stride) + g * t.group;
+  Vf total = vset(0);
+  for (int i = 0; i < N; ++i) {
+    const Vf whole = vround(vmul(v[i], inverse));
+    total = vadd(total, whole);
+    if (t.planes == 1) {
+      vstore_whole_int8(q + i * 16, whole);
+    } else {
+      store_two_planes(q + i * 16, q + t.stride + i * 16, whole);
+    }
   }
+  const float sum = vreduce_add(total);  // exact: below 2^23
+  const bool finite = sum > -0x1p23f && sum < 0x1p23f;
+  const int64_t at = row * (t.cols / t.group) + g;
+  t.starts[at] = finite ? -code_offset(a.kind) * static_cast<int32_t>(sum) : 0;
+  t.sums[at] = sum;
+  t.scales[at] = finite ? top / steps : __builtin_nanf("");
 }
 
 template <int N>

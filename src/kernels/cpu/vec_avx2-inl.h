@@ -127,6 +127,14 @@ inline Vf vload_int8(const int8_t* p) {
   return {_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(q)),
           _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_srli_si128(q, 8)))};
 }
+inline void vload_int8_quads(const int8_t* p, Vf (&out)[4]) {
+  const auto widen = [](__m256i u, int left) {
+    return _mm256_cvtepi32_ps(_mm256_srai_epi32(_mm256_slli_epi32(u, left), 24));
+  };
+  const __m256i a = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+  const __m256i b = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p + 32));
+  for (int j = 0; j < 4; ++j) out[j] = {widen(a, 24 - 8 * j), widen(b, 24 - 8 * j)};
+}
 inline Vf vload_half(const uint16_t* p) {
   return {_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))),
           _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p + 8)))};
@@ -142,6 +150,13 @@ inline int32_t vstore_int8(int8_t* p, Vf a, int64_t n) {
     sum += static_cast<uint32_t>(q[i]);
   }
   return static_cast<int32_t>(sum);
+}
+inline void vstore_whole_int8(int8_t* p, Vf a) {
+  const __m256i words = _mm256_packs_epi32(_mm256_cvtps_epi32(a.lo), _mm256_cvtps_epi32(a.hi));
+  const __m256i ordered = _mm256_permute4x64_epi64(words, 0xd8);
+  _mm_storeu_si128(
+      reinterpret_cast<__m128i*>(p),
+      _mm_packs_epi16(_mm256_castsi256_si128(ordered), _mm256_extracti128_si256(ordered, 1)));
 }
 inline Vf vzero_below(Vf a, Vf limit) {
   return {_mm256_and_ps(a.lo, _mm256_cmp_ps(a.lo, limit.lo, _CMP_GE_OQ)),

@@ -98,6 +98,13 @@ inline Vf vload_int8(const int8_t* p) {
   return _mm512_cvtepi32_ps(
       _mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
 }
+inline void vload_int8_quads(const int8_t* p, Vf (&out)[4]) {
+  const __m512i u = _mm512_loadu_si512(p);
+  out[0] = _mm512_cvtepi32_ps(_mm512_srai_epi32(_mm512_slli_epi32(u, 24), 24));
+  out[1] = _mm512_cvtepi32_ps(_mm512_srai_epi32(_mm512_slli_epi32(u, 16), 24));
+  out[2] = _mm512_cvtepi32_ps(_mm512_srai_epi32(_mm512_slli_epi32(u, 8), 24));
+  out[3] = _mm512_cvtepi32_ps(_mm512_srai_epi32(u, 24));
+}
 inline Vf vload_half(const uint16_t* p) {
   return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
 }
@@ -105,6 +112,9 @@ inline int32_t vstore_int8(int8_t* p, Vf a, int64_t n) {
   const __m512i q = _mm512_maskz_cvtps_epi32(first_lanes(n), a);
   _mm_mask_storeu_epi8(p, first_lanes(n), _mm512_cvtepi32_epi8(q));
   return _mm512_reduce_add_epi32(q);
+}
+inline void vstore_whole_int8(int8_t* p, Vf a) {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(a)));
 }
 inline Vf vzero_below(Vf a, Vf limit) {
   return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(a, limit, _CMP_GE_OQ), a);

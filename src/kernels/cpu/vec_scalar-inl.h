@@ -135,6 +135,12 @@ inline Vf vload_int8(const int8_t* p) {
   VSURGE_LANES r.v[i] = static_cast<float>(p[i]);
   return r;
 }
+// 64 int8 as floats: lane i of out[j] is element 4i + j.
+inline void vload_int8_quads(const int8_t* p, Vf (&out)[4]) {
+  for (int j = 0; j < 4; ++j) {
+    VSURGE_LANES out[j].v[i] = static_cast<float>(p[4 * i + j]);
+  }
+}
 inline Vf vload_half(const uint16_t* p) {
   Vf r;
   VSURGE_LANES r.v[i] = half_to_float(p[i]);
@@ -151,6 +157,10 @@ inline int32_t vstore_int8(int8_t* p, const Vf& a, int64_t n) {
     sum = static_cast<int32_t>(static_cast<uint32_t>(sum) + static_cast<uint32_t>(q));
   }
   return sum;
+}
+// Whole numbers in -128..127 as int8; anything for others.
+inline void vstore_whole_int8(int8_t* p, const Vf& a) {
+  vstore_int8(p, a, 16);
 }
 // Lanes below the limit become zero.
 inline Vf vzero_below(const Vf& a, const Vf& limit) {
