@@ -196,7 +196,7 @@ struct RopeStoreArgs {
 // of operations whether one call does all chunks or several calls do some each and merge() the
 // rest.
 constexpr int kAttentionChunk = 256;
-constexpr int kAttentionLinesMax = 64;
+constexpr int kAttentionLinesMax = 128;
 
 struct AttendArgs {
   const float* q;  // [tokens, heads * head_dim]: the first query head of this KV head
@@ -225,11 +225,12 @@ static constexpr int64_t padded_head_dim(int32_t head_dim) {
 static constexpr int64_t partial_floats(int32_t head_dim) {
   return padded_head_dim(head_dim) + 16;
 }
-// Of lines of queries, probabilities, a partial and a merged one; of a block of scores; of values
-// that must be copied.
+// Of the larger of: scores, queries, a partial and a merged one of each line; the same of a group
+// of 32 lines, with the queries and merged ones of all, and values that must be copied.
 static constexpr int64_t attend_scratch_floats(int64_t lines, int32_t head_dim) {
-  return lines * (kAttentionChunk + 2 * padded_head_dim(head_dim) + 2 * partial_floats(head_dim)) +
-         kAttentionChunk / 2 * (padded_head_dim(head_dim) + 80) + 2048 + lines / 16 * 64 + 64;
+  const int64_t padded = padded_head_dim(head_dim), partial = partial_floats(head_dim);
+  return lines * (kAttentionChunk + padded + 2 * partial) + 32 * (2 * kAttentionChunk + partial) +
+         kAttentionChunk / 2 * padded + 4096;
 }
 
 struct MergeArgs {

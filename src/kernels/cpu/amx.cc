@@ -7,6 +7,8 @@
 // after the vector type
 #include "kernels/cpu/linear_amx-inl.h"
 #include "kernels/cpu/math-inl.h"
+// after math
+#include "kernels/cpu/attention_amx-inl.h"
 
 namespace vsurge::kernels {
 namespace {
@@ -15,6 +17,8 @@ KernelTable make_table() {
   KernelTable table = *avx512_kernels();
   table.name = "amx";
   table.linear = linear_amx;
+  table.attend = attend_dot<AmxDot>;
+  table.merge = merge;
   return table;
 }
 

@@ -37,8 +37,9 @@ inline void norm_and_rotate(const RopeStoreArgs& a, float* x, const float* norm,
   }
 }
 
-// One head of a token as int8, at q[d * stride]; its scale.
-inline void store_quantised(const float* x, int64_t dim, int8_t* q, int64_t stride, float* scale) {
+// One head of a token as int8, dimension d at q[d / 4 * quad + d % 4 * next]; its scale.
+inline void store_quantised(const float* x, int64_t dim, int8_t* q, int64_t quad, int64_t next,
+                            float* scale) {
   Vf most = vset(0), strange = vset(0);
   for (int64_t d = 0; d < dim; d += 16) {
     const Vf v = vload_n(x + d, dim - d < 16 ? dim - d : 16);
@@ -54,7 +55,7 @@ inline void store_quantised(const float* x, int64_t dim, int8_t* q, int64_t stri
   for (int64_t d = 0; d < dim; d += 16) {
     const int64_t n = dim - d < 16 ? dim - d : 16;
     vstore_int8(codes, vmul(vload_n(x + d, n), factor), n);
-    for (int64_t i = 0; i < n; ++i) q[(d + i) * stride] = codes[i];
+    for (int64_t i = 0; i < n; ++i) q[(d + i) / 4 * quad + i % 4 * next] = codes[i];
   }
 }
 
@@ -66,8 +67,10 @@ inline void store_int8_key_value(const KvLayer& kv, const float* key, const floa
   int8_t* values = keys + static_cast<int64_t>(kv.kv_heads) * kv.page_size * dim;
   float* key_scales = const_cast<float*>(kv_scales(kv, page, head, false));
   float* value_scales = const_cast<float*>(kv_scales(kv, page, head, true));
-  store_quantised(key, dim, keys + place / 16 * 16 * dim + place % 16, 16, key_scales + place);
-  store_quantised(value, dim, values + place * dim, 1, value_scales + place);
+  keys += place / 16 * 16 * dim + place % 16 * 4;
+  store_quantised(key, dim, keys, 64, 1, key_scales + place);
+  values += place / 4 * 4 * dim + place % 4;
+  store_quantised(value, dim, values, 16, 4, value_scales + place);
 }
 
 inline void store_key_value(const KvLayer& kv, const float* key, const float* value, int64_t head,
