@@ -163,7 +163,7 @@ TEST(Linear, EveryLevelAndBatchGivesTheBytesOfScalar) {
     const Weight weight = packed(scalar, source, c.format);
     std::vector<float> x = activations(random, kRowsMax, c.k);
     std::vector<float> want(static_cast<std::size_t>(kRowsMax * c.n));
-    const LinearSpec spec{nullptr, false, c.k % 3 == 0};  // some of them in 16 bits
+    const LinearSpec spec{.precise = c.k % 3 == 0};  // some of them in 16 bits
     for (const IsaLevel level : levels()) {
       if (level == IsaLevel::kAmx && c.format.kind == WeightKind::kBF16) {
         want = amx_products(x, unpacked(scalar, weight), c.k);
@@ -211,8 +211,8 @@ TEST(Linear, IsCloseToDoubleOnTheSameWeights) {
                          : c.format.group == 128              ? 2e-4
                                                               : 1e-4;
     EXPECT_LE(nmse(got, want), bound) << name_of(c.format) << " n " << c.n << " k " << c.k;
-    if (!kernels::is_integer(c.format.kind)) continue;
-    backend.linear(view(x, c.k), weight, view(got, c.n), {nullptr, false, true});
+    if (!kernels::is_integer(c.format.kind) || weight.coarse) continue;
+    backend.linear(view(x, c.k), weight, view(got, c.n), {.precise = true});
     EXPECT_LE(nmse(got, want), 5e-9) << name_of(c.format) << " n " << c.n << " k " << c.k;
   }
 }
@@ -263,11 +263,41 @@ TEST(Linear, AddsBiasAndWhatWasThere) {
         const std::vector<float> before = random.normals(rows * n);
         std::vector<float> plain(before.size()), got = before;
         backend.linear(view(x, k), weight, view(plain, n));
-        backend.linear(view(x, k), weight, view(got, n), {bias.data(), true, false});
+        backend.linear(view(x, k), weight, view(got, n), {.bias = bias.data(), .accumulate = true});
         for (std::size_t i = 0; i < plain.size(); ++i) {
           plain[i] = (plain[i] + bias[i % static_cast<std::size_t>(n)]) + before[i];
         }
         EXPECT_EQ(difference(got.data(), plain.data(), rows * n), "");
+      }
+    }
+  }
+}
+
+// A norm or a gate in front gives the bytes of the operation by itself.
+TEST(Linear, TakesItsNormOrGateAlong) {
+  Random random(8);
+  for (const WeightFormat format : {WeightFormat{WeightKind::kF32, 0},
+                                    {WeightKind::kBF16, 0},
+                                    {WeightKind::kI8Min, 128, true},
+                                    {WeightKind::kI4Min, 32}}) {
+    const std::int64_t n = 37, k = 640;
+    const TestSource source(n, k, format, random);
+    for (const IsaLevel level : levels()) {
+      CpuBackend backend(level, 3);
+      const Weight weight = packed(backend, source, format);
+      for (const std::int64_t rows : {1, 2, 5}) {
+        std::vector<float> x = random.normals(rows * k), gate_up = random.normals(rows * 2 * k);
+        const std::vector<float> norm = random.normals(k);
+        std::vector<float> made(x.size()), want(static_cast<std::size_t>(rows * n)), got = want;
+        backend.rms_norm(view(x, k), norm, 1e-5F, view(made, k));
+        backend.linear(view(made, k), weight, view(want, n));
+        backend.linear(view(x, k), weight, view(got, n), {.norm = norm, .norm_eps = 1e-5F});
+        EXPECT_EQ(difference(got.data(), want.data(), rows * n), "") << name_of(format);
+        backend.gated_activation(view(gate_up, 2 * k), kernels::Activation::kSilu, view(made, k));
+        backend.linear(view(made, k), weight, view(want, n));
+        backend.linear(view(gate_up, 2 * k), weight, view(got, n),
+                       {.gate = kernels::Activation::kSilu});
+        EXPECT_EQ(difference(got.data(), want.data(), rows * n), "") << name_of(format);
       }
     }
   }

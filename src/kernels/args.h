@@ -78,7 +78,7 @@ static constexpr int64_t activation_stride(WeightKind kind, int64_t cols) {
 }
 
 // What becomes of a row before it is rounded, in this order:
-//   gate: x is [2 cols], the row is act(first half) * second half
+//   gate: x is [2 cols], the row is act(first half) * second half; or
 //   norm: x / rms(x) * norm
 //   rotation: each group g becomes H g, H the Hadamard matrix of ones and minus ones
 struct PrepareArgs {
@@ -93,7 +93,7 @@ struct PrepareArgs {
   bool rotated;
   Activations to;
   int64_t row_begin, row_end;
-  int64_t col_begin, col_end;  // whole groups or pairs; all columns with a norm
+  int64_t col_begin, col_end;  // whole groups or pairs
 };
 
 struct LinearArgs {

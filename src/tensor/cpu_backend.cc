@@ -43,9 +43,9 @@ std::int64_t ceil_div(std::int64_t a, std::int64_t b) {
 
 // Below this many multiplications waking other threads costs more than it saves.
 constexpr std::int64_t kSerialWork = 1 << 16;
-constexpr std::int64_t kSerialValues = 1 << 13;
-// Columns of activations that one thread prepares at a time.
-constexpr std::int64_t kPrepareCols = 1024;
+constexpr std::int64_t kSerialValues = 1 << 9;
+// Columns of activations are divided between threads in whole groups.
+constexpr std::int64_t kStripUnit = 128;
 constexpr std::int64_t kGroupMin = 16;
 constexpr std::int64_t kPlanesMax = 2;
 // Split attention tiles of so many full-length sequences may be in flight at once.
@@ -77,6 +77,7 @@ CpuBackend::ScratchSizes CpuBackend::scratch_sizes(const StepShape& shape) const
   ScratchSizes sizes{};
   sizes.values =
       inputs * sizeof(float) + static_cast<std::size_t>(shape.tokens_max) * kPlanesMax * 64;
+  sizes.rows = static_cast<std::size_t>(shape.inputs_max) * threads * sizeof(float);
   sizes.groups = inputs / kGroupMin * 3 * sizeof(float);
   sizes.partials = static_cast<std::size_t>(partials) * sizeof(float);
   sizes.attention = threads * static_cast<std::size_t>(attention) * sizeof(float);
@@ -87,12 +88,13 @@ CpuBackend::ScratchSizes CpuBackend::scratch_sizes(const StepShape& shape) const
 
 std::size_t CpuBackend::do_scratch_bytes(const StepShape& shape) const {
   const ScratchSizes s = scratch_sizes(shape);
-  return s.values + s.groups + s.partials + s.attention + s.sampling;
+  return s.values + s.rows + s.groups + s.partials + s.attention + s.sampling;
 }
 
 base::Status CpuBackend::do_reserve(const StepShape& shape) {
   const ScratchSizes sizes = scratch_sizes(shape);
   values_ = VSURGE_TRY(Buffer::allocate(sizes.values));
+  rows_ = VSURGE_TRY(Buffer::allocate(sizes.rows));
   groups_ = VSURGE_TRY(Buffer::allocate(sizes.groups));
   partials_ = VSURGE_TRY(Buffer::allocate(sizes.partials));
   attention_ = VSURGE_TRY(Buffer::allocate(sizes.attention));
@@ -139,7 +141,7 @@ kernels::Activations CpuBackend::prepare(const Tensor& x, const Weight& w, const
   args.rotated = w.format.rotated;
   args.to.rows = x.rows;
 
-  args.to.planes = spec.precise && integer ? 2 : 1;
+  args.to.planes = spec.precise && integer && !w.coarse ? 2 : 1;
   args.to.cols = w.cols;
   args.to.group = w.format.group;
   args.to.stride = kernels::activation_stride(args.kind, w.cols);
@@ -152,16 +154,27 @@ kernels::Activations CpuBackend::prepare(const Tensor& x, const Weight& w, const
     args.to.sums = reinterpret_cast<float*>(groups_.data()) + groups;
     args.to.scales = args.to.sums + groups;
   }
-  const std::int64_t strips = ceil_div(w.cols, kPrepareCols);
+  args.norm = spec.norm.empty() ? nullptr : spec.norm.data();
+  args.norm_eps = spec.norm_eps;
+  args.gated = spec.gate.has_value();
+  args.gate = spec.gate.value_or(kernels::Activation::kSilu);
+  need(rows_, static_cast<std::size_t>(w.cols * pool_.size()) * sizeof(float));
+  // Fewer rows than threads are divided by columns.
+  const std::int64_t threads = pool_.size();
+  const std::int64_t share = x.rows >= threads ? w.cols : ceil_div(w.cols, threads);
+  const std::int64_t strip = ceil_div(share, kStripUnit) * kStripUnit;
+  const std::int64_t strips = ceil_div(w.cols, strip), units = x.rows * strips;
   const bool serial = x.rows * w.cols <= kSerialValues;
-  pool_.parallel_for(x.rows * strips, serial ? x.rows * strips : 1,
-                     [&](std::int64_t begin, std::int64_t end, int) {
+  const std::int64_t grain = std::max<std::int64_t>(1, units / (threads * 4));
+  pool_.parallel_for(units, serial ? units : grain,
+                     [&](std::int64_t begin, std::int64_t end, int worker) {
+                       kernels::PrepareArgs part = args;
+                       part.scratch = reinterpret_cast<float*>(rows_.data()) + worker * w.cols;
                        for (std::int64_t i = begin; i < end; ++i) {
-                         kernels::PrepareArgs part = args;
                          part.row_begin = i / strips;
                          part.row_end = part.row_begin + 1;
-                         part.col_begin = i % strips * kPrepareCols;
-                         part.col_end = std::min(w.cols, part.col_begin + kPrepareCols);
+                         part.col_begin = i % strips * strip;
+                         part.col_end = std::min(w.cols, part.col_begin + strip);
                          kernels_.prepare(part);
                        }
                      });

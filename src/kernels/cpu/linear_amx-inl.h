@@ -13,8 +13,8 @@ namespace vsurge::kernels {
 namespace {
 
 constexpr int kAmxRows = 32;  // of x, times planes, at a time
-// Fewer rows of integers do no better than with vpdpbusd.
-constexpr int64_t kAmxRowsMin = 2;
+// Fewer rows of integers (times planes) do better with vpdpbusd.
+constexpr int64_t kAmxBytesMin = 2, kAmxNibblesMin = 12;
 
 // The operand of ldtilecfg, palette 1. Tiles 0 to 3 are sums (row tile 0: 0, 1; row tile 1: 2, 3),
 // 4 and 5 rows of x, 6 and 7 panels.
@@ -453,7 +453,8 @@ void linear_tiles(const LinearArgs& a) {
 
 void linear_amx(const LinearArgs& a) {
   if (a.weights.kind == WeightKind::kF32) return linear_f32(a);
-  if (is_integer(a.weights.kind) && a.x.rows * a.x.planes < kAmxRowsMin) return linear_dot(a);
+  const int64_t least = has_nibbles(a.weights.kind) ? kAmxNibblesMin : kAmxBytesMin;
+  if (is_integer(a.weights.kind) && a.x.rows * a.x.planes < least) return linear_dot(a);
   linear_tiles(a);
 }
 

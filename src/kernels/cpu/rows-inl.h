@@ -22,18 +22,23 @@ inline float sum_of_squares(const float* x, int64_t n) {
   return vreduce_add(vadd(a, b));
 }
 
-// out = x / rms(x) * weight; out may be x.
-inline void norm_row(const float* x, const float* weight, float eps, int64_t n, float* out) {
+// out = x / rms(x) * weight for columns [begin, end), whole vectors or up to n; out may be x.
+inline void norm_columns(const float* x, const float* weight, float eps, int64_t n, float* out,
+                         int64_t begin, int64_t end) {
   const float mean = sum_of_squares(x, n) / static_cast<float>(n);
   const Vf scale = vset(1.0f / __builtin_sqrtf(mean + eps));
-  int64_t i = 0;
-  for (; i + 16 <= n; i += 16) {
+  int64_t i = begin;
+  for (; i + 16 <= end; i += 16) {
     vstore(out + i, vmul(vmul(vload(x + i), scale), vload(weight + i)));
   }
-  if (i < n) {
-    const Vf u = vmul(vmul(vload_n(x + i, n - i), scale), vload_n(weight + i, n - i));
-    vstore_n(out + i, u, n - i);
+  if (i < end) {
+    const Vf u = vmul(vmul(vload_n(x + i, end - i), scale), vload_n(weight + i, end - i));
+    vstore_n(out + i, u, end - i);
   }
+}
+
+inline void norm_row(const float* x, const float* weight, float eps, int64_t n, float* out) {
+  norm_columns(x, weight, eps, n, out, 0, n);
 }
 
 void rms_norm(const RmsNormArgs& a) {
@@ -200,7 +205,7 @@ inline void prepare_integer_row(const float* x, const PrepareArgs& a, int64_t ro
   }
 }
 
-// The row after its gate and norm, in the columns asked for.
+// The row after its gate or norm, in the columns asked for.
 inline const float* transformed_row(const PrepareArgs& a, int64_t row) {
   const float* x = a.x + row * a.x_stride;
   if (a.gated) {
@@ -213,10 +218,10 @@ inline const float* transformed_row(const PrepareArgs& a, int64_t row) {
     gate.col_begin = a.col_begin;
     gate.col_end = a.col_end;
     gated_activation(gate);
-    x = a.scratch;
+    return a.scratch;
   }
   if (a.norm == nullptr) return x;
-  norm_row(x, a.norm, a.norm_eps, a.to.cols, a.scratch);
+  norm_columns(x, a.norm, a.norm_eps, a.to.cols, a.scratch, a.col_begin, a.col_end);
   return a.scratch;
 }
 
