@@ -89,12 +89,12 @@ inline void store_key_value(const KvLayer& kv, const float* key, const float* va
     memcpy(values + place * dim * 4, value, static_cast<size_t>(dim) * 4);
     return;
   }
-  uint16_t* k = reinterpret_cast<uint16_t*>(keys);
+  uint16_t halves[2][kHeadDimMax];
+  for (int64_t d = 0; d < dim; ++d) halves[0][d] = float_to_bf16(key[d]);
+  for (int64_t d = 0; d < dim; ++d) halves[1][d] = float_to_bf16(value[d]);
+  for (int64_t d = 0; d < dim; d += 2) memcpy(keys + (d * 8 + lane) * 4, halves[0] + d, 4);
   uint16_t* v = reinterpret_cast<uint16_t*>(values) + place / 2 * dim * 2 + place % 2;
-  for (int64_t d = 0; d < dim; ++d) {
-    k[(d / 2 * 16 + lane) * 2 + d % 2] = float_to_bf16(key[d]);
-    v[d * 2] = float_to_bf16(value[d]);
-  }
+  for (int64_t d = 0; d < dim; ++d) v[d * 2] = halves[1][d];
 }
 
 void rope_store(const RopeStoreArgs& a) {

@@ -122,11 +122,6 @@ inline void vload_bf16_pairs(const uint16_t* p, Vf& even, Vf& odd) {
   odd = {_mm256_castsi256_ps(_mm256_and_si256(a, high)),
          _mm256_castsi256_ps(_mm256_and_si256(b, high))};
 }
-inline Vf vload_int8(const int8_t* p) {
-  const __m128i q = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
-  return {_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(q)),
-          _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_srli_si128(q, 8)))};
-}
 inline void vload_int8_quads(const int8_t* p, Vf (&out)[4]) {
   const auto widen = [](__m256i u, int left) {
     return _mm256_cvtepi32_ps(_mm256_srai_epi32(_mm256_slli_epi32(u, left), 24));

@@ -94,10 +94,6 @@ inline void vload_bf16_pairs(const uint16_t* p, Vf& even, Vf& odd) {
   even = _mm512_castsi512_ps(_mm512_slli_epi32(u, 16));
   odd = _mm512_castsi512_ps(_mm512_and_si512(u, _mm512_set1_epi32(static_cast<int>(0xffff0000u))));
 }
-inline Vf vload_int8(const int8_t* p) {
-  return _mm512_cvtepi32_ps(
-      _mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
-}
 inline void vload_int8_quads(const int8_t* p, Vf (&out)[4]) {
   const __m512i u = _mm512_loadu_si512(p);
   out[0] = _mm512_cvtepi32_ps(_mm512_srai_epi32(_mm512_slli_epi32(u, 24), 24));

@@ -129,12 +129,6 @@ inline void vload_bf16_pairs(const uint16_t* p, Vf& even, Vf& odd) {
     odd.v[i] = bf16_to_float(p[2 * i + 1]);
   }
 }
-// Sixteen int8 as floats.
-inline Vf vload_int8(const int8_t* p) {
-  Vf r;
-  VSURGE_LANES r.v[i] = static_cast<float>(p[i]);
-  return r;
-}
 // 64 int8 as floats: lane i of out[j] is element 4i + j.
 inline void vload_int8_quads(const int8_t* p, Vf (&out)[4]) {
   for (int j = 0; j < 4; ++j) {
