@@ -19,9 +19,9 @@ enum class Dtype { AUTO, FLOAT32, BFLOAT16, FLOAT16 };
 
 // How weights are quantised while loading. NONE: not at all (what the checkpoint has quantised
 // stays so under Dtype::AUTO, and where it is no wider than what is asked for). A8BIT: int8 with
-// scale and minimum for 128 values along the input; INT4: 4 bits with scale and minimum for 32; NF4:
-// sixteen quantiles of the normal distribution, a scale for 32. Norms and the embedding stay as they
-// are, the head has 8 bits.
+// scale and minimum for 128 values along the input; INT4: 4 bits with scale and minimum for 32;
+// NF4: sixteen quantiles of the normal distribution, a scale for 32. Norms and the embedding stay
+// as they are, the head has 8 bits.
 enum class EasyDeLQuantizationMethods { NONE, NF4, A8BIT, INT4 };
 
 // Training only; anything but NONE is refused.

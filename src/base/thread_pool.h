@@ -9,9 +9,9 @@ namespace vsurge::base {
 
 // Owned and called by one thread (the engine's), which is worker 0; threads - 1 others wait. They
 // spin for some tens of microseconds after a region and then sleep on a futex, so an idle pool
-// costs nothing. Each has a part of the region, whose chunks it takes in order, so that it reads memory
-// in order; then it takes chunks of the others: a worker whose core was taken by another process
-// delays a region by one chunk, not by its share.
+// costs nothing. Each has a part of the region, whose chunks it takes in order, so that it reads
+// memory in order; then it takes chunks of the others: a worker whose core was taken by another
+// process delays a region by one chunk, not by its share.
 class ThreadPool {
  public:
   // threads >= 1 counts the caller.
