@@ -109,7 +109,7 @@ void add_model_options(OptionSet& set, CLI::App& command, ModelOptions& options)
   set.add("--param-dtype", options.param_dtype, "stored weights: auto, bfloat16 or float32")
       ->capture_default_str();
   set.add("--quantization-method,--quantization", options.quantization_method,
-          "of weights while loading: none or a8bit (int8)")
+          "of weights while loading: none, 8bit (or a8bit), int4 or nf4")
       ->capture_default_str();
   set.add("--attn-mechanism", options.attn_mechanism, "auto or ragged_page_attention")
       ->capture_default_str();
@@ -128,7 +128,7 @@ void add_model_options(OptionSet& set, CLI::App& command, ModelOptions& options)
   set.add("--seed", options.surge.seed, "for requests that bring none")->capture_default_str();
   set.add("--threads", options.threads, "compute threads; 0 = every CPU that is allowed")
       ->capture_default_str();
-  set.add("--isa", options.isa, "force an instruction set level: scalar, avx2 or avx512");
+  set.add("--isa", options.isa, "force an instruction set level: scalar, avx2, avx512 or amx");
   set.add("--log-level", options.log_level, "trace, debug, info, warning, error, critical or off")
       ->capture_default_str();
   set.add("--log-format", options.log_format, "text or json")->capture_default_str();
@@ -158,6 +158,8 @@ PretrainedOptions pretrained_options(const ModelOptions& options) {
                                          {{"none", EasyDeLQuantizationMethods::NONE},
                                           {"a8bit", EasyDeLQuantizationMethods::A8BIT},
                                           {"8bit", EasyDeLQuantizationMethods::A8BIT},
+                                          {"int4", EasyDeLQuantizationMethods::INT4},
+                                          {"4bit", EasyDeLQuantizationMethods::INT4},
                                           {"nf4", EasyDeLQuantizationMethods::NF4}});
   result.precision = choose<Precision>("precision", options.precision,
                                        {{"default", Precision::DEFAULT},

@@ -159,10 +159,8 @@ TEST(DecoderMemory, RegionsThatAreUsedTogetherDoNotOverlap) {
     }
     EXPECT_LE(end, memory.data() + size);
   };
-  check({a.residual, a.normed, a.cosines, a.sines, a.ones, a.zeros, a.qkv, a.attended, a.last,
-         a.logits});
-  check({a.residual, a.normed, a.cosines, a.sines, a.ones, a.zeros, a.gate_up, a.gated, a.last,
-         a.logits});
+  check({a.residual, a.cosines, a.sines, a.ones, a.zeros, a.qkv, a.attended, a.last, a.logits});
+  check({a.residual, a.cosines, a.sines, a.ones, a.zeros, a.gate_up, a.last, a.logits});
 }
 
 }  // namespace

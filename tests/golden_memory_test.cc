@@ -185,9 +185,7 @@ TEST_P(StepMemory, AStepAllocatesNothing) {
   EXPECT_EQ(steps.sampled, 1 + 4 + 3 * 4);
 }
 
-INSTANTIATE_TEST_SUITE_P(Levels, StepMemory,
-                         testing::Values(kernels::IsaLevel::kScalar, kernels::IsaLevel::kAvx2,
-                                         kernels::IsaLevel::kAvx512));
+INSTANTIATE_TEST_SUITE_P(Levels, StepMemory, testing::ValuesIn(kernels::kIsaLevels));
 
 TEST(StepMemoryCounter, Works) {
   if (VSURGE_SANITIZED) GTEST_SKIP() << "the sanitizer owns the allocator";

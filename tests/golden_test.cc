@@ -45,8 +45,7 @@ std::vector<std::string> families() {
 
 std::vector<std::string> isa_levels() {
   std::vector<std::string> names;
-  for (const auto level :
-       {kernels::IsaLevel::kScalar, kernels::IsaLevel::kAvx2, kernels::IsaLevel::kAvx512}) {
+  for (const auto level : kernels::kIsaLevels) {
     if (kernels::supported(level)) names.emplace_back(kernels::table(level).name);
   }
   return names;

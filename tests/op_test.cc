@@ -1,6 +1,8 @@
 // Every operation but attention, at every level: against a reference in double, against the scalar
 // level byte by byte, and the same row alone, among others, and on any number of threads.
 #include <algorithm>
+#include <bit>
+#include <cmath>
 #include <limits>
 #include <numeric>
 
@@ -18,7 +20,9 @@ class TestSource final : public RowSource {
  public:
   TestSource(std::int64_t rows, std::int64_t cols, WeightFormat native, Random& random)
       : rows_(rows), cols_(cols), native_(native), floats_(random.normals(rows * cols)) {
-    if (!kernels::is_integer(native.kind)) return;
+    // These are made from floats alone.
+    if (native.rotated || native.kind == WeightKind::kNF4) native_ = {WeightKind::kF32, 0};
+    if (!kernels::is_integer(native_.kind)) return;
     const std::int64_t groups = rows * cols / native.group;
     for (std::int64_t g = 0; g < groups; ++g) {
       // Powers of two times small numbers: exact in fp16.
@@ -69,8 +73,9 @@ struct Case {
 };
 
 std::string name_of(WeightFormat f) {
-  static const char* const names[] = {"F32", "BF16", "I8", "I8Min", "I4", "I4Min"};
-  return fmt::format("{}g{}", names[static_cast<int>(f.kind)], f.group);
+  static const char* const names[] = {"F32", "BF16", "I8", "I8Min", "I4", "I4Min", "NF4"};
+  return fmt::format("{}g{}{}", names[static_cast<int>(f.kind)], f.group,
+                     f.rotated ? " rotated" : "");
 }
 
 std::vector<Case> cases() {
@@ -80,9 +85,10 @@ std::vector<Case> cases() {
     out.push_back({{WeightKind::kBF16, 0}, n, k});
   }
   for (const int group : {16, 32, 64, 128}) {
-    for (const auto kind :
-         {WeightKind::kI8, WeightKind::kI8Min, WeightKind::kI4, WeightKind::kI4Min}) {
+    for (const auto kind : {WeightKind::kI8, WeightKind::kI8Min, WeightKind::kI4,
+                            WeightKind::kI4Min, WeightKind::kNF4}) {
       out.push_back({{kind, group}, 5, group});
+      out.push_back({{kind, group, true}, 18, 2 * group});
       out.push_back({{kind, group}, 33, 3 * group});
       out.push_back({{kind, group}, 80, 1152});
       if (group == 32) out.push_back({{kind, group}, 112, 4096});
@@ -109,6 +115,46 @@ std::vector<float> activations(Random& random, std::int64_t rows, std::int64_t k
 
 constexpr std::int64_t kRowsMax = 70;
 
+float as_bf16(float x) {
+  return std::bit_cast<float>(
+      (std::bit_cast<std::uint32_t>(x) + 0x7fffU + (std::bit_cast<std::uint32_t>(x) >> 16 & 1U)) &
+      0xffff0000U);
+}
+
+// x [rows, k] times w [n, k], both rounded to bfloat16, as tdpbf16ps has it (Intel SDM, volume 2B):
+// of each 32 columns the even and the odd ones add up apart.
+std::vector<float> amx_products(const std::vector<float>& x, const std::vector<float>& w,
+                                std::int64_t k) {
+  std::vector<float> out;
+  const auto value = [k](const std::vector<float>& m, std::int64_t row, std::int64_t col) {
+    return as_bf16(m[static_cast<std::size_t>(row * k + col)]);
+  };
+  for (std::int64_t r = 0; r < std::ssize(x) / k; ++r) {
+    for (std::int64_t n = 0; n < std::ssize(w) / k; ++n) {
+      float y = 0;
+      for (std::int64_t block = 0; block < k; block += 32) {
+        float even = 0, odd = 0;
+        for (std::int64_t i = block; i < std::min(k, block + 32); i += 2) {
+          even = std::fma(value(x, r, i), value(w, n, i), even);
+          odd = std::fma(value(x, r, i + 1), value(w, n, i + 1), odd);
+        }
+        y += even + odd;
+      }
+      out.push_back(y);
+    }
+  }
+  return out;
+}
+
+// The matrix as it was packed.
+std::vector<float> unpacked(Backend& backend, const Weight& weight) {
+  std::vector<std::int32_t> all(static_cast<std::size_t>(weight.rows));
+  std::iota(all.begin(), all.end(), 0);
+  std::vector<float> w(static_cast<std::size_t>(weight.rows * weight.cols));
+  backend.embed(weight, all, view(w, weight.cols));
+  return w;
+}
+
 TEST(Linear, EveryLevelAndBatchGivesTheBytesOfScalar) {
   Random random(1);
   CpuBackend scalar(IsaLevel::kScalar, 1);
@@ -117,9 +163,13 @@ TEST(Linear, EveryLevelAndBatchGivesTheBytesOfScalar) {
     const Weight weight = packed(scalar, source, c.format);
     std::vector<float> x = activations(random, kRowsMax, c.k);
     std::vector<float> want(static_cast<std::size_t>(kRowsMax * c.n));
-    const LinearSpec spec{nullptr, false, c.k % 3 == 0};  // some of them in 16 bits
-    scalar.linear(view(x, c.k), weight, view(want, c.n), spec);
+    const LinearSpec spec{.precise = c.k % 3 == 0};  // some of them in 16 bits
     for (const IsaLevel level : levels()) {
+      if (level == IsaLevel::kAmx && c.format.kind == WeightKind::kBF16) {
+        want = amx_products(x, unpacked(scalar, weight), c.k);
+      } else {
+        scalar.linear(view(x, c.k), weight, view(want, c.n), spec);
+      }
       CpuBackend one(level, 1), three(level, 3);
       for (std::int64_t rows = 1; rows <= kRowsMax; rows += rows < 18 ? 1 : 13) {
         // The batch starts at another row each time: place does not matter.
@@ -138,7 +188,7 @@ TEST(Linear, EveryLevelAndBatchGivesTheBytesOfScalar) {
 TEST(Linear, IsCloseToDoubleOnTheSameWeights) {
   Random random(2);
   for (const Case& c : cases()) {
-    if (c.k < 64) continue;
+    if (c.k < 64 || c.format.rotated) continue;
     CpuBackend backend(kernels::best_level(), 2);
     const TestSource source(c.n, c.k, c.format, random);
     const Weight weight = packed(backend, source, c.format);
@@ -146,11 +196,7 @@ TEST(Linear, IsCloseToDoubleOnTheSameWeights) {
     std::vector<float> x = random.normals(rows * c.k);
     std::vector<float> got(static_cast<std::size_t>(rows * c.n));
     backend.linear(view(x, c.k), weight, view(got, c.n));
-    // Embedding gives the packed weights back.
-    std::vector<std::int32_t> all(static_cast<std::size_t>(c.n));
-    std::iota(all.begin(), all.end(), 0);
-    std::vector<float> w(static_cast<std::size_t>(c.n * c.k));
-    backend.embed(weight, all, view(w, c.k));
+    const std::vector<float> w = unpacked(backend, weight);
     std::vector<double> want(got.size());
     for (std::size_t i = 0; i < want.size(); ++i) {
       const std::int64_t r = static_cast<std::int64_t>(i) / c.n;
@@ -165,9 +211,39 @@ TEST(Linear, IsCloseToDoubleOnTheSameWeights) {
                          : c.format.group == 128              ? 2e-4
                                                               : 1e-4;
     EXPECT_LE(nmse(got, want), bound) << name_of(c.format) << " n " << c.n << " k " << c.k;
-    if (!kernels::is_integer(c.format.kind)) continue;
-    backend.linear(view(x, c.k), weight, view(got, c.n), {nullptr, false, true});
+    if (!kernels::is_integer(c.format.kind) || weight.coarse) continue;
+    backend.linear(view(x, c.k), weight, view(got, c.n), {.precise = true});
     EXPECT_LE(nmse(got, want), 5e-9) << name_of(c.format) << " n " << c.n << " k " << c.k;
+  }
+}
+
+// A rotated matrix is near the floats that it was made of, and nearer than one that is not where
+// columns of x and w stand out.
+TEST(Linear, RotationSparesWhatLiesBesideOutliers) {
+  Random random(7);
+  CpuBackend backend(kernels::best_level(), 2);
+  for (const int group : {16, 32, 64, 128}) {
+    const std::int64_t n = 48, k = 1152, rows = 21;
+    std::vector<float> x = random.normals(rows * k);
+    for (std::int64_t i = 5; i < rows * k; i += k / 3) x[static_cast<std::size_t>(i)] *= 40;
+    const TestSource source(n, k, {WeightKind::kF32, 0}, random);
+    std::vector<double> want(static_cast<std::size_t>(rows * n));
+    for (std::int64_t i = 0; i < rows * n; ++i) {
+      for (std::int64_t c = 0; c < k; ++c) {
+        want[static_cast<std::size_t>(i)] +=
+            static_cast<double>(x[static_cast<std::size_t>(i / n * k + c)]) *
+            static_cast<double>(source.value(i % n, c));
+      }
+    }
+    const auto error = [&](WeightFormat format) {
+      const Weight weight = packed(backend, source, format);
+      std::vector<float> got(want.size());
+      backend.linear(view(x, k), weight, view(got, n));
+      return nmse(got, want);
+    };
+    const double rotated = error({WeightKind::kI8, group, true});
+    EXPECT_LE(rotated, 1e-4) << group;
+    EXPECT_LE(rotated, error({WeightKind::kI8, group}) / 2) << group;
   }
 }
 
@@ -187,11 +263,41 @@ TEST(Linear, AddsBiasAndWhatWasThere) {
         const std::vector<float> before = random.normals(rows * n);
         std::vector<float> plain(before.size()), got = before;
         backend.linear(view(x, k), weight, view(plain, n));
-        backend.linear(view(x, k), weight, view(got, n), {bias.data(), true, false});
+        backend.linear(view(x, k), weight, view(got, n), {.bias = bias.data(), .accumulate = true});
         for (std::size_t i = 0; i < plain.size(); ++i) {
           plain[i] = (plain[i] + bias[i % static_cast<std::size_t>(n)]) + before[i];
         }
         EXPECT_EQ(difference(got.data(), plain.data(), rows * n), "");
+      }
+    }
+  }
+}
+
+// A norm or a gate in front gives the bytes of the operation by itself.
+TEST(Linear, TakesItsNormOrGateAlong) {
+  Random random(8);
+  for (const WeightFormat format : {WeightFormat{WeightKind::kF32, 0},
+                                    {WeightKind::kBF16, 0},
+                                    {WeightKind::kI8Min, 128, true},
+                                    {WeightKind::kI4Min, 32}}) {
+    const std::int64_t n = 37, k = 640;
+    const TestSource source(n, k, format, random);
+    for (const IsaLevel level : levels()) {
+      CpuBackend backend(level, 3);
+      const Weight weight = packed(backend, source, format);
+      for (const std::int64_t rows : {1, 2, 5}) {
+        std::vector<float> x = random.normals(rows * k), gate_up = random.normals(rows * 2 * k);
+        const std::vector<float> norm = random.normals(k);
+        std::vector<float> made(x.size()), want(static_cast<std::size_t>(rows * n)), got = want;
+        backend.rms_norm(view(x, k), norm, 1e-5F, view(made, k));
+        backend.linear(view(made, k), weight, view(want, n));
+        backend.linear(view(x, k), weight, view(got, n), {.norm = norm, .norm_eps = 1e-5F});
+        EXPECT_EQ(difference(got.data(), want.data(), rows * n), "") << name_of(format);
+        backend.gated_activation(view(gate_up, 2 * k), kernels::Activation::kSilu, view(made, k));
+        backend.linear(view(made, k), weight, view(want, n));
+        backend.linear(view(gate_up, 2 * k), weight, view(got, n),
+                       {.gate = kernels::Activation::kSilu});
+        EXPECT_EQ(difference(got.data(), want.data(), rows * n), "") << name_of(format);
       }
     }
   }
@@ -223,6 +329,7 @@ TEST(Pack, KeepsCodesExactly) {
   Random random(5);
   CpuBackend backend(kernels::best_level(), 2);
   for (const Case& c : cases()) {
+    if (c.format.rotated || c.format.kind == WeightKind::kNF4) continue;  // made by rounding
     const TestSource source(c.n, c.k, c.format, random);
     const Weight weight = packed(backend, source, c.format);
     for (std::int32_t row = 0; row < c.n; row += 3) {

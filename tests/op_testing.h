@@ -44,8 +44,7 @@ class Random {
 
 inline std::vector<kernels::IsaLevel> levels() {
   std::vector<kernels::IsaLevel> out;
-  for (const auto level :
-       {kernels::IsaLevel::kScalar, kernels::IsaLevel::kAvx2, kernels::IsaLevel::kAvx512}) {
+  for (const auto level : kernels::kIsaLevels) {
     if (kernels::supported(level)) out.push_back(level);
   }
   return out;

@@ -1,6 +1,6 @@
 // vsurge_logits: logits of given token ids, for measuring programs (tools/bench/quality.py).
 //
-// usage: vsurge_logits MODEL [--weights auto|f32|bf16|i8|i4] [--kv bf16|f32|i8] [--isa LEVEL]
+// usage: vsurge_logits MODEL [--weights auto|f32|bf16|i8|i4|nf4] [--kv bf16|f32|i8] [--isa LEVEL]
 //                            [--threads N] [--context N] [--chunk N]
 // First writes the vocabulary's size. Then reads texts until the input ends: their length, then
 // their ids; and writes logits [length, vocabulary] of each. Numbers are little-endian int32 and
@@ -30,6 +30,7 @@ model::WeightChoice weights_of(std::string_view name) {
   if (name == "bf16") return model::WeightChoice::kBF16;
   if (name == "i8") return model::WeightChoice::kI8;
   if (name == "i4") return model::WeightChoice::kI4;
+  if (name == "nf4") return model::WeightChoice::kNF4;
   fail_usage("unknown --weights");
 }
 

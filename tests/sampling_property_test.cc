@@ -205,7 +205,7 @@ void run_round(std::uint64_t seed) {
   kernels::SampleResult first{};
   std::array<kernels::TopLogprob, engine::kTopLogprobsMax> top;
   std::array<kernels::TopLogprob, engine::kTopLogprobsMax> first_top;
-  for (const IsaLevel level : {IsaLevel::kScalar, IsaLevel::kAvx2, IsaLevel::kAvx512}) {
+  for (const IsaLevel level : kernels::kIsaLevels) {
     if (!kernels::supported(level)) continue;
     std::vector<float> copy = logits;
     row.top = level == IsaLevel::kScalar ? first_top.data() : top.data();
@@ -253,7 +253,7 @@ TEST(SamplingProperties, NotFiniteEndsItWhateverIsAsked) {
     const std::vector<std::uint32_t> none((static_cast<std::size_t>(vocabulary) + 31) / 32, 0);
     if (dice.one_in(2)) row.allowed_tokens = none.data();
     std::vector<std::uint64_t> scratch(kernels::sample_scratch(vocabulary));
-    for (const IsaLevel level : {IsaLevel::kScalar, IsaLevel::kAvx2, IsaLevel::kAvx512}) {
+    for (const IsaLevel level : kernels::kIsaLevels) {
       if (!kernels::supported(level)) continue;
       std::vector<float> copy = logits;
       const auto result =

@@ -18,8 +18,11 @@ namespace vsurge {
 enum class Dtype { AUTO, FLOAT32, BFLOAT16, FLOAT16 };
 
 // How weights are quantised while loading. NONE: not at all (what the checkpoint has quantised
-// stays so under Dtype::AUTO). A8BIT: int8 in groups along the input.
-enum class EasyDeLQuantizationMethods { NONE, NF4, A8BIT };
+// stays so under Dtype::AUTO, and where it is no wider than what is asked for). A8BIT: int8 with
+// scale and minimum for 128 values along the input; INT4: 4 bits with scale and minimum for 32;
+// NF4: sixteen quantiles of the normal distribution, a scale for 32. Norms and the embedding stay
+// as they are, the head has 8 bits.
+enum class EasyDeLQuantizationMethods { NONE, NF4, A8BIT, INT4 };
 
 // Training only; anything but NONE is refused.
 enum class EasyDeLGradientCheckPointers { NONE, EVERYTHING_SAVEABLE, NOTHING_SAVEABLE };
@@ -79,7 +82,7 @@ struct PretrainedOptions {
 
   // --- beyond the original
   int threads = 0;       // compute threads; 0 = every CPU this process may use
-  std::string isa = {};  // scalar, avx2, avx512; empty = the best here
+  std::string isa = {};  // scalar, avx2, avx512, amx; empty = the best here
   // Called while loading, with bytes done and in all. Absent: a progress bar on a terminal, log
   // lines otherwise, when verbose.
   std::function<void(std::int64_t done, std::int64_t total)> progress = {};

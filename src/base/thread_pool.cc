@@ -59,22 +59,41 @@ struct ThreadPool::State {
   std::atomic<bool> stopping{false};
   alignas(64) std::atomic<std::uint32_t> gate{kClosed};
   std::atomic<bool> caller_sleeps{false};
-  alignas(64) std::atomic<std::int64_t> next{0};
+  // What is left of a worker's part of the region. Who has done its own part takes from others.
+  struct alignas(64) Part {
+    std::atomic<std::int64_t> next{0};
+    std::int64_t end = 0;
+  };
+  std::vector<Part> parts;
   // The region; written by the caller while the gate is closed and nobody is inside.
-  alignas(64) std::int64_t count = 0;
-  std::int64_t grain = 1;
+  alignas(64) std::int64_t grain = 1;
   Region region = nullptr;
   void* context = nullptr;
 
   int size = 1;
   std::vector<std::thread> threads;
 
-  void run_chunks(int worker) {
+  // Parts are whole chunks, one behind the other.
+  void divide(std::int64_t count) {
+    const std::int64_t chunks = (count + grain - 1) / grain;
+    for (std::int64_t i = 0; i < size; ++i) {
+      Part& part = parts[static_cast<std::size_t>(i)];
+      part.next.store(i * chunks / size * grain, std::memory_order_relaxed);
+      part.end = std::min(count, (i + 1) * chunks / size * grain);
+    }
+  }
+
+  void run_part(Part& part, int worker) {
     for (;;) {
-      const std::int64_t begin = next.fetch_add(grain, std::memory_order_relaxed);
-      if (begin >= count) return;
-      const std::int64_t left = count - begin;
-      region(context, begin, begin + (left < grain ? left : grain), worker);
+      const std::int64_t begin = part.next.fetch_add(grain, std::memory_order_relaxed);
+      if (begin >= part.end) return;
+      region(context, begin, std::min(part.end, begin + grain), worker);
+    }
+  }
+
+  void run_chunks(int worker) {
+    for (int i = 0; i < size; ++i) {
+      run_part(parts[static_cast<std::size_t>((worker + i) % size)], worker);
     }
   }
 
@@ -120,6 +139,7 @@ struct ThreadPool::State {
 ThreadPool::ThreadPool(int threads) : state_(std::make_unique<State>()) {
   CHECK(threads >= 1);
   state_->size = threads;
+  state_->parts = std::vector<State::Part>(static_cast<std::size_t>(threads));
   state_->threads.reserve(static_cast<std::size_t>(threads - 1));
   for (int i = 1; i < threads; ++i) {
     try {
@@ -151,11 +171,10 @@ void ThreadPool::run(std::int64_t count, std::int64_t grain, Region region, void
     return;
   }
   State& s = *state_;
-  s.count = count;
   s.grain = grain;
   s.region = region;
   s.context = context;
-  s.next.store(0, std::memory_order_relaxed);
+  s.divide(count);
   s.gate.fetch_and(~State::kClosed);
   s.wake();
   s.run_chunks(0);

@@ -9,7 +9,8 @@ namespace vsurge::base {
 
 // Owned and called by one thread (the engine's), which is worker 0; threads - 1 others wait. They
 // spin for some tens of microseconds after a region and then sleep on a futex, so an idle pool
-// costs nothing. Chunks are handed out dynamically: a worker whose core was taken by another
+// costs nothing. Each has a part of the region, whose chunks it takes in order, so that it reads
+// memory in order; then it takes chunks of the others: a worker whose core was taken by another
 // process delays a region by one chunk, not by its share.
 class ThreadPool {
  public:

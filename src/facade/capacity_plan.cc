@@ -188,7 +188,10 @@ struct Shape {
 base::Result<Shape> shape_of(const std::string& path, const facade::LoadPlan& plan) {
   const auto checkpoint = VSURGE_TRY(model::open_checkpoint(path));
   const model::DecoderSpec spec = VSURGE_TRY(model::read_spec(*checkpoint));
-  constexpr double kInt8Bytes = 1.0 + 2.0 / 32;  // with a scale of half precision for 32
+  constexpr double kInt8Bytes = 1.0 + 4.0 / 128;  // scale and minimum of half precision for 128
+  constexpr double kInt4Bytes = 0.5 + 4.0 / 32;   // for 32
+  const bool int4 =
+      plan.weights == model::WeightChoice::kI4 || plan.weights == model::WeightChoice::kNF4;
   Shape shape;
   double parameters = 0;
   for (const model::TensorInfo& tensor : checkpoint->tensors()) {
@@ -196,6 +199,7 @@ base::Result<Shape> shape_of(const std::string& path, const facade::LoadPlan& pl
     parameters += values;
     double bytes = model::packed_bytes(tensor);
     if (plan.weights == model::WeightChoice::kI8) bytes = std::min(bytes, values * kInt8Bytes);
+    if (int4) bytes = std::min(bytes, values * kInt4Bytes);
     if (plan.weights == model::WeightChoice::kF32) bytes = 4 * values;
     shape.weight_bytes += bytes;
   }

@@ -59,7 +59,8 @@ base::Status check_partition(const PartitionAxis& axis) {
 }
 
 base::Status check_config(const EasyDeLBaseConfigDict& config) {
-  if (config.kv_cache_quantization_method == EasyDeLQuantizationMethods::NF4) {
+  if (config.kv_cache_quantization_method == EasyDeLQuantizationMethods::NF4 ||
+      config.kv_cache_quantization_method == EasyDeLQuantizationMethods::INT4) {
     return fail(ErrorCode::kUsage, "kv_cache_quantization_method: expected NONE or A8BIT");
   }
   if (config.gradient_checkpointing != EasyDeLGradientCheckPointers::NONE) {
@@ -111,9 +112,9 @@ base::Result<model::WeightChoice> weights_of(const PretrainedOptions& options) {
     case EasyDeLQuantizationMethods::A8BIT:
       return model::WeightChoice::kI8;
     case EasyDeLQuantizationMethods::NF4:
-      return fail(ErrorCode::kUsage,
-                  "quantization_method: NF4 has no kernels; expected NONE or A8BIT (4-bit GGUF "
-                  "checkpoints are served as they are)");
+      return model::WeightChoice::kNF4;
+    case EasyDeLQuantizationMethods::INT4:
+      return model::WeightChoice::kI4;
     case EasyDeLQuantizationMethods::NONE:
       break;
   }

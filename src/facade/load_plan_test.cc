@@ -62,7 +62,9 @@ TEST(LoadPlan, TypesOfWeightsAndCache) {
   options.quantization_method = EasyDeLQuantizationMethods::A8BIT;
   EXPECT_EQ(plan_load(options)->weights, WeightChoice::kI8);
   options.quantization_method = EasyDeLQuantizationMethods::NF4;
-  EXPECT_NE(error_of(options).find("NF4"), std::string::npos);
+  EXPECT_EQ(plan_load(options)->weights, WeightChoice::kNF4);
+  options.quantization_method = EasyDeLQuantizationMethods::INT4;
+  EXPECT_EQ(plan_load(options)->weights, WeightChoice::kI4);
 }
 
 TEST(LoadPlan, ConfigKwargsWorkOrAreRefused) {

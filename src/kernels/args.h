@@ -6,20 +6,11 @@
 
 namespace vsurge::kernels {
 
-// Activations are prepared for linear() in tiles of at most this many rows; the tiles of a batch
-// differ by one row at most.
-constexpr int kTileRows = 8;
-static constexpr int64_t tile_count(int64_t rows) {
-  return (rows + kTileRows - 1) / kTileRows;
-}
-static constexpr int64_t tile_first_row(int64_t rows, int64_t tile) {
-  return tile * rows / tile_count(rows);
-}
-
 // A packed weight matrix (types.h).
 struct PackedMatrix {
   WeightKind kind;
   int32_t group;
+  bool rotated;
   int64_t rows;  // N; panels = ceil(N / 16)
   int64_t cols;  // K; even for kBF16, a multiple of `group` for the integer kinds
   const uint8_t* values;
@@ -37,6 +28,7 @@ static constexpr int64_t panel_bytes(WeightKind kind, int64_t cols) {
       return cols * 16;
     case WeightKind::kI4:
     case WeightKind::kI4Min:
+    case WeightKind::kNF4:
       return cols * 8;
   }
   return 0;
@@ -46,46 +38,73 @@ static constexpr int64_t activation_bytes(WeightKind kind) {
 }
 // What weight codes are stored above their value: w = scale * (code - offset).
 static constexpr int32_t code_offset(WeightKind kind) {
-  return kind == WeightKind::kI8 ? 128 : kind == WeightKind::kI4 ? 8 : 0;
+  switch (kind) {
+    case WeightKind::kI8:
+    case WeightKind::kNF4:
+      return 128;
+    case WeightKind::kI4:
+      return 8;
+    default:
+      return 0;
+  }
 }
+// Sixteen quantiles of the normal distribution (bitsandbytes' NF4, arXiv 2305.14314, appendix E)
+// times 127, rounded, plus 128: what a code of kNF4 stands for.
+constexpr uint8_t kNf4Codes[16] = {1,   40,  61,  78,  92,  105, 116, 128,
+                                   138, 148, 159, 171, 184, 199, 220, 255};
 
-// Activations as linear() reads them. A tile of h rows whose first row is r0 starts at
-// r0 * cols values and r0 * (cols / group) group entries. Within it:
-//   values  kF32 [K][h] float; kBF16 [K/2][h][2] bfloat16; else [K/4][h][4] int8
-//   starts  [K/group][h]  -code_offset * sum of the group's values: where integer sums begin
-//   sums    [K/group][h]  sum of the group's values
-//   scales  [K/group][h]  max |x| / 127
-// With two planes a row of x is two rows here, high and low: x = scale * (256 high + low), scale =
-// max |x| / 32512, both int8. The high row's scale holds the 256; linear() adds the two results.
-struct ActivationTiles {
-  int64_t rows;    // rows of x * planes
+// Activations as linear() reads them, row after row:
+//   values  [rows][planes][stride bytes]: kF32 float; kBF16 bfloat16; else int8
+//   starts  [rows][cols / group]  -code_offset * sum of the group's q: where integer sums begin
+//   sums    [rows][cols / group]  sum of the group's q
+//   scales  [rows][cols / group]  of x = scale * q
+// With one plane, int8: q is that value and the scale max |x| / 127. With two, int16 in effect:
+// q = 256 * first + second and the scale is max |x| / 32512; integer sums of both fit 32 bits.
+struct Activations {
+  int64_t rows;
   int32_t planes;  // 1, or 2 (integer kinds only)
   int64_t cols;
   int32_t group;
+  int64_t stride;  // of a plane, bytes, a multiple of 64; what is behind the columns is not read
   uint8_t* values;
   int32_t* starts;
   float* sums;
   float* scales;
 };
+// Rows a multiple of 1 KB apart would share few sets of the first cache.
+static constexpr int64_t activation_stride(WeightKind kind, int64_t cols) {
+  const int64_t lines = (cols * activation_bytes(kind) + 63) / 64;
+  return (lines % 16 == 0 ? lines + 1 : lines) * 64;
+}
 
+// What becomes of a row before it is rounded, in this order:
+//   gate: x is [2 cols], the row is act(first half) * second half; or
+//   norm: x / rms(x) * norm
+//   rotation: each group g becomes H g, H the Hadamard matrix of ones and minus ones
 struct PrepareArgs {
-  const float* x;  // [rows, cols], rows x_stride apart
+  const float* x;  // [rows, cols], or [rows, 2 cols] with a gate; rows x_stride apart
   int64_t x_stride;
+  bool gated;
+  Activation gate;
+  const float* norm;  // [cols] or nullptr
+  float norm_eps;
+  float* scratch;  // [cols], with a norm or a gate
   WeightKind kind;
-  ActivationTiles tiles;
-  int64_t tile_begin, tile_end;
-  int64_t col_begin, col_end;  // whole groups, pairs or single columns
+  bool rotated;
+  Activations to;
+  int64_t row_begin, row_end;
+  int64_t col_begin, col_end;  // whole groups or pairs
 };
 
 struct LinearArgs {
   PackedMatrix weights;
-  ActivationTiles x;
-  float* out;  // [rows of x / planes, N], rows out_stride apart
+  Activations x;
+  float* out;  // [rows, N], rows out_stride apart
   int64_t out_stride;
   const float* bias;  // [N] or nullptr
   bool accumulate;    // out += instead of out =
   int64_t panel_begin, panel_end;
-  int64_t tile_begin, tile_end;
+  int64_t panel_limit;  // one behind the last that the caller may take next: worth fetching
 };
 
 struct EmbedArgs {
@@ -125,10 +144,12 @@ struct GatedActivationArgs {
 //   values  f32  [kv_heads][page_size][head_dim]
 //           bf16 [kv_heads][page_size/2][head_dim][2]          two slots side by side
 // With int8, x = scale * q, q in -127..127, and one scale per token, head, and key or value:
-//   keys    int8 [kv_heads][page_size/16][head_dim][16]
-//   values  int8 [kv_heads][page_size][head_dim]
+//   keys    int8 [kv_heads][page_size/16][head_dim/4][16][4]
+//   values  int8 [kv_heads][page_size/4][head_dim][4]
 //   scales  f32  [kv_heads][page_size] of keys, then as many of values; max |x| / 127, and NaN
 //           where x is not finite
+// So keys and values are operands of the dot products of four int8 or two bfloat16, and of tiles,
+// as they lie. Slots behind a sequence's last key may hold anything.
 // Readers may load up to 64 bytes behind the last page.
 struct KvLayer {
   DType dtype;  // kF32, kBF16 or kI8
@@ -175,7 +196,7 @@ struct RopeStoreArgs {
 // of operations whether one call does all chunks or several calls do some each and merge() the
 // rest.
 constexpr int kAttentionChunk = 256;
-constexpr int kAttentionLinesMax = 64;
+constexpr int kAttentionLinesMax = 128;
 
 struct AttendArgs {
   const float* q;  // [tokens, heads * head_dim]: the first query head of this KV head
@@ -196,15 +217,20 @@ struct AttendArgs {
       partials;  // nullptr: all chunks are here, write `out`; else [chunks][lines][partial_floats]
   float* scratch;  // attend_scratch_floats()
 };
-// A partial is maximum, sum, then the accumulator; maximum = -infinity says that it is empty.
+// A partial is the accumulator, padded_head_dim() long, then maximum and sum; maximum = -infinity
+// says that it is empty.
 static constexpr int64_t padded_head_dim(int32_t head_dim) {
   return (head_dim + 15) / 16 * 16;
 }
 static constexpr int64_t partial_floats(int32_t head_dim) {
   return padded_head_dim(head_dim) + 16;
 }
+// Of the larger of: scores, queries, a partial and a merged one of each line; the same of a group
+// of 32 lines, with the queries and merged ones of all, and values that must be copied.
 static constexpr int64_t attend_scratch_floats(int64_t lines, int32_t head_dim) {
-  return lines * (kAttentionChunk + padded_head_dim(head_dim) + 2 * partial_floats(head_dim));
+  const int64_t padded = padded_head_dim(head_dim), partial = partial_floats(head_dim);
+  return lines * (kAttentionChunk + padded + 2 * partial) + 32 * (2 * kAttentionChunk + partial) +
+         kAttentionChunk / 2 * padded + 4096;
 }
 
 struct MergeArgs {

@@ -8,7 +8,7 @@ namespace vsurge::kernels {
 
 // Every function may be called from many threads at once on disjoint ranges.
 struct KernelTable {
-  const char* name;  // "scalar", "avx2", "avx512"
+  const char* name;  // "scalar", "avx2", "avx512", "amx"
   void (*prepare)(const PrepareArgs& args);
   void (*linear)(const LinearArgs& args);
   void (*embed)(const EmbedArgs& args);
@@ -24,6 +24,7 @@ struct KernelTable {
 const KernelTable* scalar_kernels();
 const KernelTable* avx2_kernels();
 const KernelTable* avx512_kernels();
+const KernelTable* amx_kernels();
 
 bool supported(IsaLevel level);
 IsaLevel best_level();

@@ -8,6 +8,7 @@ namespace vsurge::kernels {
 namespace {
 
 constexpr float kHalfMax = 65504.0f;
+constexpr int kGroupMax = 128;
 
 float clamp(float x, float low, float high) {  // low for NaN
   if (x >= high) return high;
@@ -24,6 +25,14 @@ void store_code(const PanelRow& to, int64_t k, int32_t code) {
   byte = static_cast<uint8_t>(byte | code << (k / 4 % 2 * 4));
 }
 
+// Round to nearest even of |x| < 2^22; anything for others. (The library's call is slow without
+// SSE 4.1, and this file is for every x86-64.)
+float round_small(float x) {
+  constexpr float kMagic = 12582912.0f;  // 1.5 * 2^23
+  const volatile float shifted = x + kMagic;
+  return shifted - kMagic;
+}
+
 // The scale and minimum that a group of floats gets, before they are rounded to half.
 void choose_scale(WeightKind kind, const float* x, int32_t n, float& scale, float& minimum) {
   float low = x[0], high = x[0];
@@ -31,10 +40,12 @@ void choose_scale(WeightKind kind, const float* x, int32_t n, float& scale, floa
     if (x[i] < low) low = x[i];
     if (x[i] > high) high = x[i];
   }
+  const float top = -low > high ? -low : high;
   minimum = 0;
   switch (kind) {
     case WeightKind::kI8:
-      scale = (-low > high ? -low : high) / 127;
+    case WeightKind::kNF4:
+      scale = top / 127;
       break;
     case WeightKind::kI4:
       scale = (-low > high ? low : high) / -8;
@@ -52,6 +63,17 @@ void choose_scale(WeightKind kind, const float* x, int32_t n, float& scale, floa
   minimum = clamp(minimum, -kHalfMax, kHalfMax);
 }
 
+// The code of kNF4 next to x, in units of the scale.
+int32_t nearest_nf4(float x) {
+  int32_t code = 0;
+  for (int32_t i = 0; i < 15; ++i) {
+    const float between =
+        (static_cast<float>(kNf4Codes[i]) + static_cast<float>(kNf4Codes[i + 1])) / 2;
+    code += x > between - 128 ? 1 : 0;
+  }
+  return code;
+}
+
 void pack_group(const PanelRow& to, int64_t g, const float* x) {
   float scale, minimum;
   choose_scale(to.kind, x, to.group, scale, minimum);
@@ -66,10 +88,29 @@ void pack_group(const PanelRow& to, int64_t g, const float* x) {
   const float lowest = to.kind == WeightKind::kI8 ? 1.0f : 0.0f;
   const float highest =
       to.kind == WeightKind::kI8 || to.kind == WeightKind::kI8Min ? 255.0f : 15.0f;
+  const float inverse = scale == 0 ? 0.0f : 1.0f / scale;
   for (int32_t i = 0; i < to.group; ++i) {
-    const float q = scale == 0 ? 0.0f : nearbyintf((x[i] - minimum) / scale);
-    store_code(to, g * to.group + i, static_cast<int32_t>(clamp(q + offset, lowest, highest)));
+    const float q = (x[i] - minimum) * inverse;
+    const int32_t code = to.kind == WeightKind::kNF4
+                             ? nearest_nf4(q)
+                             : static_cast<int32_t>(clamp(
+                                   round_small(clamp(q + offset, -1.0f, 256.0f)), lowest, highest));
+    store_code(to, g * to.group + i, code);
   }
+}
+
+// H x / n, in place.
+void rotate(float* x, int32_t n) {
+  for (int32_t step = 1; step < n; step *= 2) {
+    for (int32_t block = 0; block < n; block += 2 * step) {
+      for (int32_t i = block; i < block + step; ++i) {
+        const float sum = x[i] + x[i + step];
+        x[i + step] = x[i] - x[i + step];
+        x[i] = sum;
+      }
+    }
+  }
+  for (int32_t i = 0; i < n; ++i) x[i] /= static_cast<float>(n);
 }
 
 }  // namespace
@@ -86,7 +127,12 @@ void pack_floats(const PanelRow& to, const float* row) {
     }
     return;
   }
-  for (int64_t g = 0; g < to.cols / to.group; ++g) pack_group(to, g, row + g * to.group);
+  for (int64_t g = 0; g < to.cols / to.group; ++g) {
+    float group[kGroupMax];
+    memcpy(group, row + g * to.group, static_cast<size_t>(to.group) * 4);
+    if (to.rotated) rotate(group, to.group);
+    pack_group(to, g, group);
+  }
 }
 
 void pack_codes(const PanelRow& to, const int16_t* codes, const float* scales,

@@ -9,6 +9,7 @@ namespace vsurge::kernels {
 struct PanelRow {
   WeightKind kind;
   int32_t group;
+  bool rotated;
   int64_t cols;
   int32_t lane;
   uint8_t* panel;    // panel_bytes(kind, cols), zeroed
@@ -18,10 +19,12 @@ struct PanelRow {
 
 // Float kinds: stores or rounds to bfloat16. Integer kinds: rounds to nearest in groups; kI8 and
 // kI4 around zero (kI4 as Q4_0: the value of largest magnitude becomes code 0 = -8), *Min between
-// the group's least and greatest value (as Q4_1). Not finite values give some finite code.
+// the group's least and greatest value (as Q4_1), kNF4 to the nearest quantile. Not finite values
+// give some finite code.
 void pack_floats(const PanelRow& to, const float* row);
 
-// Integer kinds only: codes as RowSource::read_codes gives them (kI8 signed, others unsigned).
+// Integer kinds but kNF4, not rotated: codes as RowSource::read_codes gives them (kI8 signed,
+// others unsigned).
 void pack_codes(const PanelRow& to, const int16_t* codes, const float* scales, const float* minima);
 
 }  // namespace vsurge::kernels

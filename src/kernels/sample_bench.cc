@@ -136,7 +136,7 @@ int main(int count, char** arguments) {
   using vsurge::kernels::IsaLevel;
   benchmark::RegisterBenchmark("read_row", vsurge::kernels::read_row)
       ->Unit(benchmark::kMicrosecond);
-  for (const IsaLevel level : {IsaLevel::kScalar, IsaLevel::kAvx2, IsaLevel::kAvx512}) {
+  for (const IsaLevel level : kIsaLevels) {
     if (vsurge::kernels::supported(level)) vsurge::kernels::add_level(level);
   }
   benchmark::Initialize(&count, arguments);

@@ -25,7 +25,7 @@ SampleRow drawing(float temperature) {
 
 std::vector<IsaLevel> levels() {
   std::vector<IsaLevel> result;
-  for (const IsaLevel level : {IsaLevel::kScalar, IsaLevel::kAvx2, IsaLevel::kAvx512}) {
+  for (const IsaLevel level : kIsaLevels) {
     if (supported(level)) result.push_back(level);
   }
   return result;

@@ -36,12 +36,17 @@ enum class WeightKind : uint8_t {
   kI8Min,  // w = scale * q + minimum, q in 0..255; bytes q, same layout
   kI4,     // w = scale * (q - 8), q in 0..15; [N/16][K/8][16][4], low nibble = even quad of K
   kI4Min,  // w = scale * q + minimum, q in 0..15; same layout
+  kNF4,    // w = scale * (kNf4Codes[q] - 128), q in 0..15; same layout
 };
 constexpr int kPanelRows = 16;
 
 struct WeightFormat {
   WeightKind kind = WeightKind::kBF16;
   int group = 0;  // 16, 32, 64, 128 or 0; divides K
+  // Each group of a row of W is kept as H g / group, H the Hadamard matrix of that order, and meets
+  // H x: the same product, but outliers are spread over their group, of W and of x, so that both
+  // round better (as in QuaRot, arXiv 2404.00456, there with larger blocks). Integer kinds only.
+  bool rotated = false;
 
   friend bool operator==(const WeightFormat&, const WeightFormat&) = default;
 };
@@ -53,12 +58,20 @@ constexpr bool has_minimum(WeightKind kind) {
   return kind == WeightKind::kI8Min || kind == WeightKind::kI4Min;
 }
 
+// Two codes to a byte.
+constexpr bool has_nibbles(WeightKind kind) {
+  return kind >= WeightKind::kI4;
+}
+
 // Instruction set levels; each includes the ones before it.
 enum class IsaLevel : uint8_t {
   kScalar,  // the specification
   kAvx2,    // AVX2, FMA, F16C
   kAvx512,  // AVX-512 F, BW, VL, DQ with VNNI and BF16
+  kAmx,     // AMX tiles of int8 and bfloat16
 };
+constexpr IsaLevel kIsaLevels[] = {IsaLevel::kScalar, IsaLevel::kAvx2, IsaLevel::kAvx512,
+                                   IsaLevel::kAmx};
 
 enum class Activation : uint8_t { kSilu, kGelu, kGeluTanh };
 

@@ -156,8 +156,11 @@ void Decoder::rotation_angles(std::span<const std::int32_t> positions, const Act
 void Decoder::attend(int layer, const Batch& batch, const Activations& a) {
   const LayerWeights& w = weights_.layers[static_cast<std::size_t>(layer)];
   const std::int64_t query_width = std::int64_t{spec_.heads} * spec_.head_dim;
-  backend_.rms_norm(a.residual, w.attention_norm, spec_.norm_eps, a.normed);
-  backend_.linear(a.normed, w.qkv, a.qkv, {.bias = data_or_null(w.qkv_bias), .precise = true});
+  backend_.linear(a.residual, w.qkv, a.qkv,
+                  {.bias = data_or_null(w.qkv_bias),
+                   .precise = true,
+                   .norm = w.attention_norm,
+                   .norm_eps = spec_.norm_eps});
   rotate_and_store(layer, batch, a);
   backend_.attention(a.qkv.columns(0, query_width), kv_,
                      {.layer = layer,
@@ -184,19 +187,23 @@ void Decoder::rotate_and_store(int layer, const Batch& batch, const Activations&
 // residual += Down(act(gate) * up), [gate, up] = GateUp norm(residual)
 void Decoder::feed_forward(int layer, const Activations& a) {
   const LayerWeights& w = weights_.layers[static_cast<std::size_t>(layer)];
-  backend_.rms_norm(a.residual, w.mlp_norm, spec_.norm_eps, a.normed);
-  backend_.linear(a.normed, w.gate_up, a.gate_up,
-                  {.bias = data_or_null(w.gate_up_bias), .precise = true});
-  backend_.gated_activation(a.gate_up, spec_.activation, a.gated);
-  backend_.linear(a.gated, w.down, a.residual,
-                  {.bias = data_or_null(w.down_bias), .accumulate = true, .precise = true});
+  backend_.linear(a.residual, w.gate_up, a.gate_up,
+                  {.bias = data_or_null(w.gate_up_bias),
+                   .precise = true,
+                   .norm = w.mlp_norm,
+                   .norm_eps = spec_.norm_eps});
+  backend_.linear(a.gate_up, w.down, a.residual,
+                  {.bias = data_or_null(w.down_bias),
+                   .accumulate = true,
+                   .precise = true,
+                   .gate = spec_.activation});
 }
 
 // logits = Head norm(residual), of the wanted rows alone
 Tensor Decoder::read_out(std::span<const std::int32_t> rows, const Activations& a) {
   backend_.gather_rows(a.residual, rows, a.last);
-  backend_.rms_norm(a.last, weights_.final_norm, spec_.norm_eps, a.last);
-  backend_.linear(a.last, weights_.output(), a.logits, {.precise = true});
+  backend_.linear(a.last, weights_.output(), a.logits,
+                  {.precise = true, .norm = weights_.final_norm, .norm_eps = spec_.norm_eps});
   return a.logits;
 }
 

@@ -35,7 +35,6 @@ Activations place(const DecoderSpec& spec, const StepLimits& limits, Arena& aren
   const std::int64_t key = std::int64_t{spec.kv_heads} * spec.head_dim;
   Activations a;
   a.residual = arena.matrix(tokens, spec.hidden);
-  a.normed = arena.matrix(tokens, spec.hidden);
   a.cosines = arena.matrix(tokens, spec.rope.rotary_dim / 2);
   a.sines = arena.matrix(tokens, spec.rope.rotary_dim / 2);
   a.ones = arena.matrix(tokens, 1);
@@ -46,7 +45,6 @@ Activations place(const DecoderSpec& spec, const StepLimits& limits, Arena& aren
   const std::size_t attention_end = arena.used();
   arena.rewind(shared);
   a.gate_up = arena.matrix(tokens, 2 * std::int64_t{spec.intermediate});
-  a.gated = arena.matrix(tokens, spec.intermediate);
   arena.rewind(std::max(arena.used(), attention_end));
   a.last = arena.matrix(rows, spec.hidden);
   a.logits = arena.matrix(rows, spec.vocabulary);
@@ -57,7 +55,6 @@ Activations place(const DecoderSpec& spec, const StepLimits& limits, Arena& aren
 
 Activations Activations::head(std::int64_t tokens, std::int64_t logit_rows) const {
   return {.residual = residual.head(tokens),
-          .normed = normed.head(tokens),
           .cosines = cosines.head(tokens),
           .sines = sines.head(tokens),
           .ones = ones.head(tokens),
@@ -65,7 +62,6 @@ Activations Activations::head(std::int64_t tokens, std::int64_t logit_rows) cons
           .qkv = qkv.head(tokens),
           .attended = attended.head(tokens),
           .gate_up = gate_up.head(tokens),
-          .gated = gated.head(tokens),
           .last = last.head(logit_rows),
           .logits = logits.head(logit_rows)};
 }

@@ -13,7 +13,6 @@ namespace vsurge::model {
 // needs share memory.
 struct Activations {
   tensor::Tensor residual;  // [tokens, hidden]
-  tensor::Tensor normed;    // [tokens, hidden]
   tensor::Tensor cosines;   // [tokens, rotary_dim / 2]
   tensor::Tensor sines;     // [tokens, rotary_dim / 2]
   tensor::Tensor ones;      // [tokens, 1]: cosines and sines of no rotation
@@ -21,7 +20,6 @@ struct Activations {
   tensor::Tensor qkv;       // [tokens, (heads + 2 kv_heads) head_dim]
   tensor::Tensor attended;  // [tokens, heads head_dim]
   tensor::Tensor gate_up;   // [tokens, 2 intermediate]
-  tensor::Tensor gated;     // [tokens, intermediate]
   tensor::Tensor last;      // [logit_rows, hidden]
   tensor::Tensor logits;    // [logit_rows, vocabulary]
 

@@ -20,32 +20,40 @@ using kernels::WeightKind;
 
 enum class Part : std::uint8_t { kLayers, kEmbedding, kHead };
 
+// The widest group that divides the columns, or 0.
+int widest_group(std::int64_t cols, int most) {
+  for (int group = most; group >= 32; group /= 2) {
+    if (cols % group == 0) return group;
+  }
+  return 0;
+}
+
 // What a matrix is kept in. Integer formats of the checkpoint stay as they are wherever they are at
-// most as wide as what was asked for; groups that do not divide the columns give bfloat16.
+// most as wide as what was asked for; columns that no group divides give bfloat16. Groups were
+// chosen by `./dev bench quality` (docs/PERFORMANCE.md).
 WeightFormat chosen_format(const tensor::RowSource& source, WeightChoice choice, Part part) {
-  constexpr int kGroup = 32;
   constexpr WeightFormat kBFloat{WeightKind::kBF16, 0};
   const WeightFormat native = source.native();
-  const bool divides = source.cols() % kGroup == 0;
-  switch (choice) {
-    case WeightChoice::kF32:
-      return {WeightKind::kF32, 0};
-    case WeightChoice::kBF16:
-      return kBFloat;
-    case WeightChoice::kAuto:
-      return kernels::is_integer(native.kind) ? native : kBFloat;
-    case WeightChoice::kI8:
-      if (kernels::is_integer(native.kind)) return native;
-      return divides ? WeightFormat{WeightKind::kI8, kGroup} : kBFloat;
-    case WeightChoice::kI4:
-      if (native.kind == WeightKind::kI4 || native.kind == WeightKind::kI4Min) return native;
-      // Embedding and head cost quality most: 8 bits.
-      if (part != Part::kLayers) {
-        return chosen_format(source, WeightChoice::kI8, part);
-      }
-      return divides ? WeightFormat{WeightKind::kI4Min, kGroup} : kBFloat;
+  const bool integer = kernels::is_integer(native.kind);
+  const auto rounded = [&](WeightKind kind, int most) {
+    const int group = widest_group(source.cols(), most);
+    return group == 0 ? kBFloat : WeightFormat{kind, group, true};
+  };
+  if (choice == WeightChoice::kF32) return {WeightKind::kF32, 0};
+  if (choice == WeightChoice::kBF16) return kBFloat;
+  // Rows of the embedding are read one at a time: rounding them would save no time.
+  if (choice == WeightChoice::kAuto || part == Part::kEmbedding) return integer ? native : kBFloat;
+  const bool narrow = native.kind == WeightKind::kI4 || native.kind == WeightKind::kI4Min;
+  // The head costs quality most: 8 bits.
+  if (choice == WeightChoice::kI8 || part == Part::kHead) {
+    return integer ? native : rounded(WeightKind::kI8Min, 128);
   }
-  return kBFloat;
+  if (narrow) return native;
+  // Four bits lose more than activations of eight do: no rotation, so that weights which lie on a
+  // grid of four bits stay where they are.
+  const int group = widest_group(source.cols(), 32);
+  if (group == 0) return kBFloat;
+  return {choice == WeightChoice::kNF4 ? WeightKind::kNF4 : WeightKind::kI4Min, group};
 }
 
 // "*" in front stands for any text.
@@ -82,6 +90,9 @@ class Loader {
   base::Status check_names() const;
   base::Status load_layer(std::size_t index, LayerWeights& layer);
   Result<const TensorInfo*> take(const std::string& name, const std::vector<std::int64_t>& shape);
+  // The rows of a stack, one source for all.
+  Result<RowSourcePtr> rows(const Stack& stack);
+  Result<WeightFormat> format_of(const Stack& stack);
   Result<tensor::Weight> matrix(const Stack& stack);
   Result<std::vector<float>> vector(const std::string& name, std::int64_t size);
   Result<std::vector<float>> biases(const Stack& stack);
@@ -99,6 +110,7 @@ class Loader {
   std::int64_t bytes_total_ = 0;
   std::int64_t parameters_ = 0;
   std::set<const TensorInfo*> taken_;
+  std::set<const TensorInfo*> done_;
 };
 
 Result<const TensorInfo*> Loader::take(const std::string& name,
@@ -119,6 +131,7 @@ Result<const TensorInfo*> Loader::take(const std::string& name,
 void Loader::done(const std::vector<const TensorInfo*>& tensors) {
   for (const TensorInfo* tensor : tensors) {
     checkpoint_.release(*tensor);
+    if (!done_.insert(tensor).second) continue;
     bytes_done_ += static_cast<std::int64_t>(tensor->size);
     parameters_ += tensor->elements();
   }
@@ -136,23 +149,33 @@ bool Loader::interleaved(const Stack& stack, std::size_t i) const {
   return stack.attention && spec_.qk_rows_interleaved && stack.names.size() == 3 && i < 2;
 }
 
-Result<tensor::Weight> Loader::matrix(const Stack& stack) {
-  std::vector<const TensorInfo*> tensors;
+Result<RowSourcePtr> Loader::rows(const Stack& stack) {
   std::vector<RowSourcePtr> sources;
   for (std::size_t i = 0; i < stack.names.size(); ++i) {
     const std::int64_t rows = rows_of(stack, i);
-    tensors.push_back(VSURGE_TRY(take(stack.names[i] + ".weight", {rows, stack.cols})));
-    auto source = tensor_rows(tensors[i]->type, checkpoint_.bytes(*tensors[i]), rows, stack.cols);
+    const TensorInfo* tensor = VSURGE_TRY(take(stack.names[i] + ".weight", {rows, stack.cols}));
+    auto source = tensor_rows(tensor->type, checkpoint_.bytes(*tensor), rows, stack.cols);
     if (interleaved(stack, i)) source = halves_apart(std::move(source), spec_.head_dim);
     sources.push_back(std::move(source));
   }
-  const RowSourcePtr source = stacked(std::move(sources));
+  return stacked(std::move(sources));
+}
+
+Result<WeightFormat> Loader::format_of(const Stack& stack) {
+  const RowSourcePtr source = VSURGE_TRY(rows(stack));
+  return chosen_format(*source, options_.weights, stack.part);
+}
+
+Result<tensor::Weight> Loader::matrix(const Stack& stack) {
+  const RowSourcePtr source = VSURGE_TRY(rows(stack));
   const WeightFormat format = chosen_format(*source, options_.weights, stack.part);
   auto weight = backend_.pack(*source, format);
   if (!weight) {
     return fail(weight.error().code, "{}: tensor {}.weight: {}", checkpoint_.path().string(),
                 stack.names[0], weight.error().message);
   }
+  std::vector<const TensorInfo*> tensors;
+  for (const std::string& name : stack.names) tensors.push_back(checkpoint_.find(name + ".weight"));
   done(tensors);
   return weight;
 }
@@ -282,11 +305,13 @@ Result<DecoderWeights> Loader::load() {
                         .cols = spec_.hidden,
                         .part = Part::kEmbedding};
   weights.embedding = VSURGE_TRY(matrix(embedding));
+  Stack head = embedding;
+  head.part = Part::kHead;
   if (!spec_.tied_head) {
-    Stack head = embedding;
     head.names = {spec_.names.head};
-    head.part = Part::kHead;
     weights.head = VSURGE_TRY(matrix(head));
+  } else if (VSURGE_TRY(format_of(head)) != weights.embedding.format) {
+    weights.head = VSURGE_TRY(matrix(head));  // the same tensor in a format of its own
   }
   weights.final_norm = VSURGE_TRY(vector(spec_.names.final_norm + ".weight", spec_.hidden));
   for (std::size_t i = 0; i < spec_.layers.size(); ++i) {
@@ -316,6 +341,8 @@ std::string format_name(WeightFormat format) {
       return fmt::format("int4 g{}", format.group);
     case WeightKind::kI4Min:
       return fmt::format("int4 g{} with minimum", format.group);
+    case WeightKind::kNF4:
+      return fmt::format("nf4 g{}", format.group);
   }
   return "";
 }

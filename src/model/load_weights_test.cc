@@ -4,6 +4,7 @@
 #include <fstream>
 #include <random>
 #include <string>
+#include <tuple>
 
 #include "base/test_data.h"
 #include "model/load_rows.h"
@@ -151,13 +152,20 @@ TEST(LoadWeights, KeepsWeightsAsAsked) {
   const auto format = [&](WeightChoice choice) {
     const auto weights = load_folder(tiny_tensors(), config, choice);
     EXPECT_TRUE(weights) << weights.error().message;
-    return std::pair(weights->layers[0].down.format, weights->embedding.format);
+    // A tied head has a matrix of its own where it is kept in another format.
+    EXPECT_EQ(weights->head.rows > 0, weights->output().format != weights->embedding.format);
+    return std::tuple(weights->layers[0].down.format, weights->embedding.format,
+                      weights->output().format);
   };
-  constexpr WeightFormat kI8{WeightKind::kI8, 32}, kI4{WeightKind::kI4Min, 32};
+  constexpr WeightFormat kI4{WeightKind::kI4Min, 32}, kNF4{WeightKind::kNF4, 32};
   constexpr WeightFormat kBF16{WeightKind::kBF16, 0};
-  EXPECT_EQ(format(WeightChoice::kBF16), std::pair(kBF16, kBF16));
-  EXPECT_EQ(format(WeightChoice::kI8), std::pair(kI8, kI8));
-  EXPECT_EQ(format(WeightChoice::kI4), std::pair(kI4, kI8));
+  const auto rotated = [](std::int64_t cols) {
+    return WeightFormat{WeightKind::kI8Min, cols % 64 == 0 ? 64 : 32, true};
+  };
+  EXPECT_EQ(format(WeightChoice::kBF16), std::tuple(kBF16, kBF16, kBF16));
+  EXPECT_EQ(format(WeightChoice::kI8), std::tuple(rotated(kIntermediate), kBF16, rotated(kHidden)));
+  EXPECT_EQ(format(WeightChoice::kI4), std::tuple(kI4, kBF16, rotated(kHidden)));
+  EXPECT_EQ(format(WeightChoice::kNF4), std::tuple(kNF4, kBF16, rotated(kHidden)));
 }
 
 TEST(LoadWeights, MissingTensorIsNamed) {

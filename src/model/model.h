@@ -41,7 +41,7 @@ struct ModelInfo {
 
 // How the weights are kept: as the checkpoint has them (integers stay integers, floats become
 // bfloat16), or in one given format.
-enum class WeightChoice : std::uint8_t { kAuto, kF32, kBF16, kI8, kI4 };
+enum class WeightChoice : std::uint8_t { kAuto, kF32, kBF16, kI8, kI4, kNF4 };
 
 struct LoadOptions {
   WeightChoice weights = WeightChoice::kAuto;

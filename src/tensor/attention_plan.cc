@@ -9,7 +9,7 @@ namespace vsurge::tensor {
 namespace {
 
 // Units per thread that make dynamic division even.
-constexpr int kUnitsPerThread = 4;
+constexpr int kUnitsPerThread = 8;
 
 }  // namespace
 

@@ -133,7 +133,8 @@ void Backend::embed(const Weight& table, std::span<const std::int32_t> tokens, T
 void Backend::linear(Tensor x, const Weight& w, Tensor out, const LinearSpec& spec) {
   check_floats(x);
   check_floats(out);
-  CHECK(x.cols == w.cols && out.cols == w.rows && x.rows == out.rows,
+  CHECK(spec.norm.empty() || (!spec.gate && std::cmp_equal(spec.norm.size(), w.cols)));
+  CHECK(x.cols == (spec.gate ? 2 : 1) * w.cols && out.cols == w.rows && x.rows == out.rows,
         "x [{}, {}], w [{}, {}], out [{}, {}]", x.rows, x.cols, w.rows, w.cols, out.rows, out.cols);
   if (x.rows > 0) do_linear(x, w, out, spec);
 }

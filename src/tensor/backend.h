@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -67,13 +68,19 @@ struct RopeSpec {
   int rotary_dim = 0;        // of head_dim; the rest passes unchanged
 };
 
-// out = x W^T [+ bias] [added to what out holds]
+// out = f(x) W^T [+ bias] [added to what out holds]; f is one of
+//   nothing    x [tokens, K]
+//   norm       x [tokens, K]: x / rms(x) * norm, as rms_norm() has it
+//   gate       x [tokens, 2 K], gate first: act(gate) * up, as gated_activation() has it
 struct LinearSpec {
   const float* bias = nullptr;  // [rows of W]
   bool accumulate = false;
   // Integer weights: activations in 16 bits instead of 8, at twice the multiplications (hardly
   // slower for few rows, which wait for memory). No effect on float weights.
   bool precise = false;
+  std::span<const float> norm = {};  // [K]
+  float norm_eps = 0;
+  std::optional<kernels::Activation> gate = {};
 };
 
 class Backend {
@@ -109,7 +116,7 @@ class Backend {
   // --- one step; all activations are float, [tokens, width]
   // out [tokens, K] = rows of `table` [vocabulary, K]
   void embed(const Weight& table, std::span<const std::int32_t> tokens, Tensor out);
-  // x [tokens, K], out [tokens, N]
+  // x as LinearSpec says, out [tokens, N]
   void linear(Tensor x, const Weight& w, Tensor out, const LinearSpec& spec = {});
   // out = x / rms(x) * weight, rms over the row in float; weight [cols]
   void rms_norm(Tensor x, std::span<const float> weight, float eps, Tensor out);
@@ -153,7 +160,8 @@ class Backend {
 
 struct CpuBackendOptions {
   int threads = 0;  // 0 = all that the process may use
-  // Empty = the best this CPU has; else scalar, avx2 or avx512 (kUsage when unknown or absent).
+  // Empty = the best this CPU has; else scalar, avx2, avx512 or amx (kUsage when unknown or
+  // absent).
   std::string isa;
 };
 base::Result<std::unique_ptr<Backend>> make_cpu_backend(const CpuBackendOptions& options);

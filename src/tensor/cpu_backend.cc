@@ -15,6 +15,7 @@ kernels::PackedMatrix view_of(const Weight& w) {
   kernels::PackedMatrix m{};
   m.kind = w.format.kind;
   m.group = w.format.group;
+  m.rotated = w.format.rotated;
   m.rows = w.rows;
   m.cols = w.cols;
   m.values = reinterpret_cast<const std::uint8_t*>(w.values.data());
@@ -42,9 +43,9 @@ std::int64_t ceil_div(std::int64_t a, std::int64_t b) {
 
 // Below this many multiplications waking other threads costs more than it saves.
 constexpr std::int64_t kSerialWork = 1 << 16;
-constexpr std::int64_t kSerialValues = 1 << 13;
-// Columns of activations that one thread prepares at a time.
-constexpr std::int64_t kPrepareCols = 1024;
+constexpr std::int64_t kSerialValues = 1 << 9;
+// Columns of activations are divided between threads in whole groups.
+constexpr std::int64_t kStripUnit = 128;
 constexpr std::int64_t kGroupMin = 16;
 constexpr std::int64_t kPlanesMax = 2;
 // Split attention tiles of so many full-length sequences may be in flight at once.
@@ -74,8 +75,10 @@ CpuBackend::ScratchSizes CpuBackend::scratch_sizes(const StepShape& shape) const
   const std::int64_t lines = std::max(kernels::kAttentionLinesMax, shape.heads);
   const std::int64_t attention = kernels::attend_scratch_floats(lines, shape.head_dim);
   ScratchSizes sizes{};
-  sizes.values = inputs * sizeof(float);
-  sizes.groups = inputs / kGroupMin * kPlanesMax * 3 * sizeof(float);
+  sizes.values =
+      inputs * sizeof(float) + static_cast<std::size_t>(shape.tokens_max) * kPlanesMax * 64;
+  sizes.rows = static_cast<std::size_t>(shape.inputs_max) * threads * sizeof(float);
+  sizes.groups = inputs / kGroupMin * 3 * sizeof(float);
   sizes.partials = static_cast<std::size_t>(partials) * sizeof(float);
   sizes.attention = threads * static_cast<std::size_t>(attention) * sizeof(float);
   sizes.sampling = threads * sizeof(std::uint64_t) *
@@ -85,12 +88,13 @@ CpuBackend::ScratchSizes CpuBackend::scratch_sizes(const StepShape& shape) const
 
 std::size_t CpuBackend::do_scratch_bytes(const StepShape& shape) const {
   const ScratchSizes s = scratch_sizes(shape);
-  return s.values + s.groups + s.partials + s.attention + s.sampling;
+  return s.values + s.rows + s.groups + s.partials + s.attention + s.sampling;
 }
 
 base::Status CpuBackend::do_reserve(const StepShape& shape) {
   const ScratchSizes sizes = scratch_sizes(shape);
   values_ = VSURGE_TRY(Buffer::allocate(sizes.values));
+  rows_ = VSURGE_TRY(Buffer::allocate(sizes.rows));
   groups_ = VSURGE_TRY(Buffer::allocate(sizes.groups));
   partials_ = VSURGE_TRY(Buffer::allocate(sizes.partials));
   attention_ = VSURGE_TRY(Buffer::allocate(sizes.attention));
@@ -128,54 +132,63 @@ void CpuBackend::do_embed(const Weight& table, std::span<const std::int32_t> tok
   });
 }
 
-kernels::ActivationTiles CpuBackend::prepare(const Tensor& x, const Weight& w, int planes) {
-  const std::int64_t rows = x.rows * planes;
-  const auto total = static_cast<std::size_t>(rows * x.cols);
-  const std::int64_t group = w.format.group;
+kernels::Activations CpuBackend::prepare(const Tensor& x, const Weight& w, const LinearSpec& spec) {
+  const bool integer = kernels::is_integer(w.format.kind);
   kernels::PrepareArgs args{};
   args.x = x.row<float>(0);
   args.x_stride = x.row_stride;
   args.kind = w.format.kind;
-  args.tiles.rows = rows;
-  args.tiles.planes = planes;
-  args.tiles.cols = x.cols;
-  args.tiles.group = w.format.group;
-  need(values_, total * static_cast<std::size_t>(kernels::activation_bytes(args.kind)));
-  args.tiles.values = reinterpret_cast<std::uint8_t*>(values_.data());
-  if (group != 0) {
-    const std::size_t groups = total / static_cast<std::size_t>(group);
+  args.rotated = w.format.rotated;
+  args.to.rows = x.rows;
+
+  args.to.planes = spec.precise && integer && !w.coarse ? 2 : 1;
+  args.to.cols = w.cols;
+  args.to.group = w.format.group;
+  args.to.stride = kernels::activation_stride(args.kind, w.cols);
+  need(values_, static_cast<std::size_t>(x.rows * args.to.planes * args.to.stride));
+  args.to.values = reinterpret_cast<std::uint8_t*>(values_.data());
+  if (integer) {
+    const auto groups = static_cast<std::size_t>(x.rows * (w.cols / w.format.group));
     need(groups_, groups * 3 * sizeof(float));
-    args.tiles.starts = reinterpret_cast<std::int32_t*>(groups_.data());
-    args.tiles.sums = reinterpret_cast<float*>(groups_.data()) + groups;
-    args.tiles.scales = args.tiles.sums + groups;
+    args.to.starts = reinterpret_cast<std::int32_t*>(groups_.data());
+    args.to.sums = reinterpret_cast<float*>(groups_.data()) + groups;
+    args.to.scales = args.to.sums + groups;
   }
-  // Rows of one tile share cache lines, so threads divide tiles and columns, never rows.
-  const std::int64_t tiles = kernels::tile_count(rows);
-  const std::int64_t strips = ceil_div(x.cols, kPrepareCols);
-  const bool serial = rows * x.cols <= kSerialValues;
-  pool_.parallel_for(tiles * strips, serial ? tiles * strips : 1,
-                     [&](std::int64_t begin, std::int64_t end, int) {
+  args.norm = spec.norm.empty() ? nullptr : spec.norm.data();
+  args.norm_eps = spec.norm_eps;
+  args.gated = spec.gate.has_value();
+  args.gate = spec.gate.value_or(kernels::Activation::kSilu);
+  need(rows_, static_cast<std::size_t>(w.cols * pool_.size()) * sizeof(float));
+  // Fewer rows than threads are divided by columns.
+  const std::int64_t threads = pool_.size();
+  const std::int64_t share = x.rows >= threads ? w.cols : ceil_div(w.cols, threads);
+  const std::int64_t strip = ceil_div(share, kStripUnit) * kStripUnit;
+  const std::int64_t strips = ceil_div(w.cols, strip), units = x.rows * strips;
+  const bool serial = x.rows * w.cols <= kSerialValues;
+  const std::int64_t grain = std::max<std::int64_t>(1, units / (threads * 4));
+  pool_.parallel_for(units, serial ? units : grain,
+                     [&](std::int64_t begin, std::int64_t end, int worker) {
+                       kernels::PrepareArgs part = args;
+                       part.scratch = reinterpret_cast<float*>(rows_.data()) + worker * w.cols;
                        for (std::int64_t i = begin; i < end; ++i) {
-                         kernels::PrepareArgs part = args;
-                         part.tile_begin = i / strips;
-                         part.tile_end = part.tile_begin + 1;
-                         part.col_begin = i % strips * kPrepareCols;
-                         part.col_end = std::min(x.cols, part.col_begin + kPrepareCols);
+                         part.row_begin = i / strips;
+                         part.row_end = part.row_begin + 1;
+                         part.col_begin = i % strips * strip;
+                         part.col_end = std::min(w.cols, part.col_begin + strip);
                          kernels_.prepare(part);
                        }
                      });
-  return args.tiles;
+  return args.to;
 }
 
 void CpuBackend::do_linear(Tensor x, const Weight& w, Tensor out, const LinearSpec& spec) {
   kernels::LinearArgs args{};
   args.weights = view_of(w);
-  args.x = prepare(x, w, spec.precise && kernels::is_integer(w.format.kind) ? 2 : 1);
+  args.x = prepare(x, w, spec);
   args.out = out.row<float>(0);
   args.out_stride = out.row_stride;
   args.bias = spec.bias;
   args.accumulate = spec.accumulate;
-  args.tile_end = kernels::tile_count(args.x.rows);
   const std::int64_t panels = ceil_div(w.rows, kPanelRows);
   // Pairs of panels share their activations.
   std::int64_t grain = std::max<std::int64_t>(2, panels / (pool_.size() * 8) / 2 * 2);
@@ -184,6 +197,7 @@ void CpuBackend::do_linear(Tensor x, const Weight& w, Tensor out, const LinearSp
     kernels::LinearArgs part = args;
     part.panel_begin = begin;
     part.panel_end = end;
+    part.panel_limit = panels;
     kernels_.linear(part);
   });
 }
@@ -349,9 +363,11 @@ base::Result<std::unique_ptr<Backend>> make_cpu_backend(const CpuBackendOptions&
     level = IsaLevel::kAvx2;
   } else if (options.isa == "avx512") {
     level = IsaLevel::kAvx512;
+  } else if (options.isa == "amx") {
+    level = IsaLevel::kAmx;
   } else if (!options.isa.empty()) {
-    return base::fail(base::ErrorCode::kUsage, "isa: expected scalar, avx2 or avx512, found '{}'",
-                      options.isa);
+    return base::fail(base::ErrorCode::kUsage,
+                      "isa: expected scalar, avx2, avx512 or amx, found '{}'", options.isa);
   }
   if (!kernels::supported(level)) {
     return base::fail(base::ErrorCode::kUsage, "isa: this CPU does not have {}", options.isa);

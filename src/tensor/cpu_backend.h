@@ -33,11 +33,11 @@ class CpuBackend final : public Backend {
 
   // Bytes of each scratch buffer for a step.
   struct ScratchSizes {
-    std::size_t values, groups, partials, attention, sampling;
+    std::size_t values, rows, groups, partials, attention, sampling;
   };
   ScratchSizes scratch_sizes(const StepShape& shape) const;
   // Activations of x in the form that `w` multiplies, in the reserved scratch.
-  kernels::ActivationTiles prepare(const Tensor& x, const Weight& w, int planes);
+  kernels::Activations prepare(const Tensor& x, const Weight& w, const LinearSpec& spec);
   // Calls fn(begin, end) over rows, on all threads when there are enough of them.
   template <class F>
   void for_rows(std::int64_t rows, F&& fn);
@@ -47,6 +47,7 @@ class CpuBackend final : public Backend {
   base::ThreadPool pool_;
   AttentionPlan plan_;
   Buffer values_;     // prepared activations
+  Buffer rows_;       // of each worker, a row after its norm or gate
   Buffer groups_;     // their starts, sums and scales
   Buffer partials_;   // of split attention tiles
   Buffer attention_;  // scratch of each worker

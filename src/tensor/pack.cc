@@ -35,6 +35,7 @@ base::Result<Weight> pack_weight(base::ThreadPool& pool, const RowSource& source
     weight.minima = VSURGE_TRY(Buffer::allocate(group_bytes));
   }
   const bool exact = integer && format == source.native();
+  weight.coarse = !exact && kernels::has_nibbles(format.kind);
   std::vector<RowMemory> memory(static_cast<std::size_t>(pool.size()));
   for (RowMemory& m : memory) {
     if (exact) {
@@ -52,6 +53,7 @@ base::Result<Weight> pack_weight(base::ThreadPool& pool, const RowSource& source
       kernels::PanelRow to{};
       to.kind = format.kind;
       to.group = format.group;
+      to.rotated = format.rotated;
       to.cols = weight.cols;
       to.lane = static_cast<std::int32_t>(row % 16);
       to.panel = reinterpret_cast<std::uint8_t*>(weight.values.data()) + panel * panel_bytes;

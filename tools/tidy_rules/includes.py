@@ -53,9 +53,10 @@ TEST_LIBRARIES = {"gtest", "gmock", "rapidcheck", "rapidcheck.h", "benchmark", "
 
 # Kernels: C headers, intrinsics, and of C++ only what holds no code that a linker could merge
 # between ISA levels.
+# The last two: to ask the system for the state of AMX tiles.
 KERNEL_HEADERS = {"cmath", "cstddef", "cstdint", "cstdlib", "cstring", "cfloat", "climits",
                   "cassert", "bit", "type_traits", "cpuid.h", "immintrin.h", "math.h", "stddef.h",
-                  "stdint.h", "string.h", "float.h", "limits.h"}
+                  "stdint.h", "string.h", "float.h", "limits.h", "sys/syscall.h", "unistd.h"}
 
 # POSIX and Linux headers that are not C's.
 SYSTEM = re.compile(r"(sys|linux|arpa|netinet|net)/|(unistd|fcntl|sched|signal|pthread|poll|termios"

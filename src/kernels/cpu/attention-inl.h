@@ -74,22 +74,24 @@ inline void score_keys(const AttendTile& t, const float* q, int64_t line, int64_
   for (int l = 0; l < L; ++l) {
     for (int b = 0; b < B; ++b) s[l][b] = vset(0);
   }
-  for (int64_t d = 0; d < t.dim; d += 2) {
-    Vf even[B], odd[B];
+  constexpr int kStep = T == DType::kI8 ? 4 : 2;  // dimensions that lie together
+  for (int64_t d = 0; d < t.dim; d += kStep) {
+    Vf k[B][kStep];
     for (int b = 0; b < B; ++b) {
       if constexpr (T == DType::kF32) {
-        even[b] = vload(reinterpret_cast<const float*>(keys[b]) + d * 16);
-        odd[b] = vload(reinterpret_cast<const float*>(keys[b]) + d * 16 + 16);
+        k[b][0] = vload(reinterpret_cast<const float*>(keys[b]) + d * 16);
+        k[b][1] = vload(reinterpret_cast<const float*>(keys[b]) + d * 16 + 16);
       } else if constexpr (T == DType::kI8) {
-        even[b] = vload_int8(reinterpret_cast<const int8_t*>(keys[b]) + d * 16);
-        odd[b] = vload_int8(reinterpret_cast<const int8_t*>(keys[b]) + d * 16 + 16);
+        vload_int8_quads(reinterpret_cast<const int8_t*>(keys[b]) + d * 16, k[b]);
       } else {
-        vload_bf16_pairs(reinterpret_cast<const uint16_t*>(keys[b]) + d * 16, even[b], odd[b]);
+        vload_bf16_pairs(reinterpret_cast<const uint16_t*>(keys[b]) + d * 16, k[b][0], k[b][1]);
       }
     }
     for (int l = 0; l < L; ++l) {
-      const Vf x = vset(q[d * L + l]), y = vset(q[(d + 1) * L + l]);
-      for (int b = 0; b < B; ++b) s[l][b] = vfma(y, odd[b], vfma(x, even[b], s[l][b]));
+      for (int i = 0; i < kStep; ++i) {
+        const Vf x = vset(q[(d + i) * L + l]);
+        for (int b = 0; b < B; ++b) s[l][b] = vfma(x, k[b][i], s[l][b]);
+      }
     }
   }
   const int64_t place = block * 16 % kAttentionChunk;
@@ -178,8 +180,8 @@ inline void softmax_line(const AttendTile& t, int64_t line) {
       vstore(at, e);
     }
   }
-  partial[0] = maximum;
-  partial[1] = vreduce_add(sum);
+  partial[t.padded] = maximum;
+  partial[t.padded + 1] = vreduce_add(sum);
 }
 
 // accumulator += p[key] * value[key] for L lines and V vectors of dimensions, over one block.
@@ -199,12 +201,16 @@ inline void add_block(const AttendTile& t, const float* p, const uint8_t* values
     return;
   }
   if (t.args->kv.dtype == DType::kI8) {
-    const int8_t* v = reinterpret_cast<const int8_t*>(values) + d;
-    for (int64_t key = 0; key < keys; ++key) {
+    const int8_t* v = reinterpret_cast<const int8_t*>(values) + d * 4;
+    for (int64_t key = 0; key < keys; key += 4) {
+      const int64_t n = keys - key < 4 ? keys - key : 4;
       for (int i = 0; i < V; ++i) {
-        const Vf x = vload_int8(v + key * t.dim + i * 16);
-        for (int l = 0; l < L; ++l) {
-          acc[l][i] = vfma(vset(p[l * kAttentionChunk + key]), x, acc[l][i]);
+        Vf x[4];
+        vload_int8_quads(v + key * t.dim + i * 64, x);
+        for (int64_t j = 0; j < n; ++j) {
+          for (int l = 0; l < L; ++l) {
+            acc[l][i] = vfma(vset(p[l * kAttentionChunk + key + j]), x[j], acc[l][i]);
+          }
         }
       }
     }
@@ -239,7 +245,7 @@ inline void values_strip(const AttendTile& t, int64_t line, int64_t d) {
   const int64_t stride = partial_floats(t.args->kv.head_dim);
   for (int l = 0; l < L; ++l) {
     for (int i = 0; i < V; ++i) {
-      vstore(t.partial + (line + l) * stride + 2 + d + i * 16, acc[l][i]);
+      vstore(t.partial + (line + l) * stride + d + i * 16, acc[l][i]);
     }
   }
 }
@@ -262,31 +268,35 @@ void values_tile(const AttendTile& t) {
 
 // merged = merged and chunk, chunk the later one. An empty merged takes the chunk as it is.
 inline void merge_partial(float* merged, const float* chunk, int64_t padded) {
-  if (chunk[0] == kEmpty) return;
-  if (merged[0] == kEmpty) {
-    for (int64_t i = 0; i < padded + 2; ++i) merged[i] = chunk[i];
+  const float before = merged[padded], maximum = chunk[padded];
+  if (maximum == kEmpty) return;
+  if (before == kEmpty) {
+    for (int64_t i = 0; i < padded; i += 16) vstore(merged + i, vload(chunk + i));
+    merged[padded] = maximum;
+    merged[padded + 1] = chunk[padded + 1];
     return;
   }
-  const float top = merged[0] > chunk[0] ? merged[0] : chunk[0];
+  const float top = before > maximum ? before : maximum;
   float weights[16];
   vstore_n(weights, vset(0), 16);
-  weights[0] = merged[0] - top;
-  weights[1] = chunk[0] - top;
+  weights[0] = before - top;
+  weights[1] = maximum - top;
   vstore(weights, vexp(vload(weights)));
   const Vf x = vset(weights[0]), y = vset(weights[1]);
-  merged[0] = top;
-  merged[1] = merged[1] * weights[0] + chunk[1] * weights[1];
-  for (int64_t i = 2; i < padded + 2; i += 16) {
+  merged[padded] = top;
+  merged[padded + 1] = merged[padded + 1] * weights[0] + chunk[padded + 1] * weights[1];
+  for (int64_t i = 0; i < padded; i += 16) {
     vstore(merged + i, vfma(vload(chunk + i), y, vmul(vload(merged + i), x)));
   }
 }
 
-inline void finish_line(const float* merged, int64_t dim, float* out) {
+inline void finish_line(const float* merged, int64_t dim, int64_t padded, float* out) {
   // No score above -inf, or only NaN: the lines hold nothing. The row must not look like an answer.
-  const Vf inverse = vset(merged[0] == kEmpty ? __builtin_nanf("") : 1.0f / merged[1]);
+  const Vf inverse =
+      vset(merged[padded] == kEmpty ? __builtin_nanf("") : 1.0f / merged[padded + 1]);
   for (int64_t i = 0; i < dim; i += 16) {
     // + 0 makes a negative zero positive: adding p = 0 terms may have done so for some tiles only
-    const Vf y = vadd(vmul(vload(merged + 2 + i), inverse), vset(0));
+    const Vf y = vadd(vmul(vload(merged + i), inverse), vset(0));
     if (dim - i >= 16) {
       vstore(out + i, y);
     } else {
@@ -335,11 +345,11 @@ void attend(const AttendArgs& a) {
   float* spare = t.q + t.lines * t.padded;
   t.merged = spare + t.lines * stride;
   gather_queries(t);
-  for (int64_t line = 0; line < t.lines; ++line) t.merged[line * stride] = kEmpty;
+  for (int64_t line = 0; line < t.lines; ++line) t.merged[line * stride + t.padded] = kEmpty;
   for (int64_t chunk = a.chunk_begin; chunk < a.chunk_end; ++chunk) {
     t.partial = a.partials != nullptr ? a.partials + chunk * t.lines * stride : spare;
     if (!enter_chunk(t, chunk)) {
-      for (int64_t line = 0; line < t.lines; ++line) t.partial[line * stride] = kEmpty;
+      for (int64_t line = 0; line < t.lines; ++line) t.partial[line * stride + t.padded] = kEmpty;
       continue;
     }
     if (a.kv.dtype == DType::kF32) {
@@ -359,7 +369,7 @@ void attend(const AttendArgs& a) {
   if (a.partials != nullptr) return;
   for (int64_t line = 0; line < t.lines; ++line) {
     float* out = a.out + line / a.heads_per_kv * a.out_stride + line % a.heads_per_kv * t.dim;
-    finish_line(t.merged + line * stride, t.dim, out);
+    finish_line(t.merged + line * stride, t.dim, t.padded, out);
   }
 }
 
@@ -367,12 +377,12 @@ void merge(const MergeArgs& a) {
   const int64_t lines = static_cast<int64_t>(a.tokens) * a.heads_per_kv;
   const int64_t stride = partial_floats(a.head_dim), padded = padded_head_dim(a.head_dim);
   for (int64_t line = 0; line < lines; ++line) {
-    a.scratch[0] = kEmpty;
+    a.scratch[padded] = kEmpty;
     for (int64_t chunk = 0; chunk < a.chunks; ++chunk) {
       merge_partial(a.scratch, a.partials + (chunk * lines + line) * stride, padded);
     }
     float* out = a.out + line / a.heads_per_kv * a.out_stride + line % a.heads_per_kv * a.head_dim;
-    finish_line(a.scratch, a.head_dim, out);
+    finish_line(a.scratch, a.head_dim, padded, out);
   }
 }
 

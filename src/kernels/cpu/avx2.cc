@@ -15,9 +15,7 @@ namespace {
 void linear(const LinearArgs& a) {
   if (a.weights.kind == WeightKind::kF32) return linear_f32(a);
   if (a.weights.kind == WeightKind::kBF16) return linear_bf16(a);
-  const bool nibbles = a.weights.kind == WeightKind::kI4 || a.weights.kind == WeightKind::kI4Min;
-  if (nibbles) return linear_bytes<true>(a);
-  linear_bytes<false>(a);
+  linear_int(a);
 }
 
 constexpr KernelTable kTable{"avx2",           prepare,    linear, embed, rms_norm,

@@ -5,7 +5,7 @@
 // after the vector type
 #include "kernels/cpu/math-inl.h"
 // after math
-#include "kernels/cpu/attention-inl.h"
+#include "kernels/cpu/attention_avx512-inl.h"
 #include "kernels/cpu/linear_avx512-inl.h"
 #include "kernels/cpu/rope-inl.h"
 #include "kernels/cpu/sample-inl.h"
@@ -18,8 +18,9 @@ void linear(const LinearArgs& a) {
   linear_dot(a);
 }
 
-constexpr KernelTable kTable{"avx512",         prepare,    linear, embed, rms_norm,
-                             gated_activation, rope_store, attend, merge, sample};
+constexpr KernelTable kTable{
+    "avx512", prepare, linear, embed, rms_norm, gated_activation, rope_store, attend_dot<Avx512Dot>,
+    merge,    sample};
 
 }  // namespace
 

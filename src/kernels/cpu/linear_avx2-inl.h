@@ -27,71 +27,98 @@ inline __m256i broadcast_quad(const int8_t* p) {
   return _mm256_set1_epi32(v);
 }
 
-template <bool kNibbles, int R>
-inline void add_group(IntSums (&sums)[R], const uint8_t* w, const int8_t* x, int64_t h,
+// How the bytes of a panel become codes.
+enum class Codes : uint8_t { kBytes, kNibbles, kNf4 };
+
+template <Codes C>
+inline __m256i codes_of(__m256i bytes, bool odd_quad) {
+  if constexpr (C == Codes::kBytes) return bytes;
+  const __m256i shifted = odd_quad ? _mm256_srli_epi16(bytes, 4) : bytes;
+  const __m256i nibbles = _mm256_and_si256(shifted, _mm256_set1_epi8(15));
+  if constexpr (C == Codes::kNibbles) return nibbles;
+  const __m128i table = _mm_loadu_si128(reinterpret_cast<const __m128i*>(kNf4Codes));
+  return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(table), nibbles);
+}
+
+template <Codes C, int R>
+inline void add_group(IntSums (&sums)[R], const uint8_t* w, const int8_t* x, int64_t stride,
                       int64_t quads) {
-  const __m256i low = _mm256_set1_epi8(15);
   for (int64_t q = 0; q < quads; ++q) {
     __m256i a = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(w));
     __m256i b = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(w + 32));
-    if constexpr (kNibbles) {
-      const int shift = q % 2 != 0 ? 4 : 0;
-      a = _mm256_and_si256(_mm256_srli_epi16(a, shift), low);
-      b = _mm256_and_si256(_mm256_srli_epi16(b, shift), low);
-    }
-    if (!kNibbles || q % 2 != 0) w += 64;
+    a = codes_of<C>(a, q % 2 != 0);
+    b = codes_of<C>(b, q % 2 != 0);
+    if (C == Codes::kBytes || q % 2 != 0) w += 64;
 #pragma GCC unroll 4
     for (int r = 0; r < R; ++r) {
-      const __m256i xq = broadcast_quad(x + (q * h + r) * 4);
-      sums[r].lo = _mm256_add_epi32(sums[r].lo, kNibbles ? dot_quad(a, xq) : dot_byte_quad(a, xq));
-      sums[r].hi = _mm256_add_epi32(sums[r].hi, kNibbles ? dot_quad(b, xq) : dot_byte_quad(b, xq));
+      const __m256i xq = broadcast_quad(x + r * stride + q * 4);
+      constexpr bool kSmall = C == Codes::kNibbles;
+      sums[r].lo = _mm256_add_epi32(sums[r].lo, kSmall ? dot_quad(a, xq) : dot_byte_quad(a, xq));
+      sums[r].hi = _mm256_add_epi32(sums[r].hi, kSmall ? dot_quad(b, xq) : dot_byte_quad(b, xq));
     }
   }
 }
 
-// R rows from row r0 + r of a tile of h rows that starts at row r0.
-template <bool kNibbles, int R>
-void int_rows(const LinearArgs& a, int64_t panel, int64_t r0, int64_t h, int64_t r) {
+// R rows from `row` on, of P planes.
+template <Codes C, int R, int P>
+void int_rows(const LinearArgs& a, int64_t panel, int64_t row) {
   const PackedMatrix& m = a.weights;
   const int64_t groups = m.cols / m.group, quads = m.group / 4;
-  const uint8_t* w = m.values + panel * m.cols * (kNibbles ? 8 : 16);
-  const int8_t* x = reinterpret_cast<const int8_t*>(a.x.values) + r0 * m.cols + r * 4;
+  const int64_t group_bytes = m.group * (C == Codes::kBytes ? 16 : 8);
+  const uint8_t* w = m.values + panel * groups * group_bytes;
+  const int8_t* x = reinterpret_cast<const int8_t*>(a.x.values + row * P * a.x.stride);
   Vf y[R];
   for (int i = 0; i < R; ++i) y[i] = vset(0);
   for (int64_t g = 0; g < groups; ++g) {
-    const int64_t at = r0 * groups + g * h + r;
-    IntSums sums[R];
-    for (int i = 0; i < R; ++i) {
-      sums[i].lo = sums[i].hi = _mm256_set1_epi32(a.x.starts[at + i]);
-    }
-    add_group<kNibbles, R>(sums, w, x, h, quads);
-    w += m.group * (kNibbles ? 8 : 16);
-    x += m.group * h;
+    const int64_t at = row * groups + g;
+    IntSums sums[R * P] = {};
+    add_group<C, R * P>(sums, w, x, a.x.stride, quads);
+    w += group_bytes;
+    x += m.group;
     const int64_t entry = (panel * groups + g) * 16;
     const Vf scale = vload_half(m.scales + entry);
     for (int i = 0; i < R; ++i) {
-      Vf u = vmul({_mm256_cvtepi32_ps(sums[i].lo), _mm256_cvtepi32_ps(sums[i].hi)}, scale);
-      if (m.minima != nullptr) {
-        u = vfma(vload_half(m.minima + entry), vset(a.x.sums[at + i]), u);
+      const __m256i start = _mm256_set1_epi32(a.x.starts[at + i * groups]);
+      __m256i lo = _mm256_add_epi32(sums[i * P].lo, P == 1 ? start : _mm256_setzero_si256());
+      __m256i hi = _mm256_add_epi32(sums[i * P].hi, P == 1 ? start : _mm256_setzero_si256());
+      if constexpr (P == 2) {
+        lo =
+            _mm256_add_epi32(_mm256_slli_epi32(lo, 8), _mm256_add_epi32(sums[i * 2 + 1].lo, start));
+        hi =
+            _mm256_add_epi32(_mm256_slli_epi32(hi, 8), _mm256_add_epi32(sums[i * 2 + 1].hi, start));
       }
-      y[i] = vfma(u, vset(a.x.scales[at + i]), y[i]);
+      Vf u = vmul({_mm256_cvtepi32_ps(lo), _mm256_cvtepi32_ps(hi)}, scale);
+      if (m.minima != nullptr) {
+        u = vfma(vload_half(m.minima + entry), vset(a.x.sums[at + i * groups]), u);
+      }
+      y[i] = vfma(u, vset(a.x.scales[at + i * groups]), y[i]);
     }
   }
-  for (int i = 0; i < R; ++i) write_outputs(a, y[i], r0 + r + i, panel);
+  for (int i = 0; i < R; ++i) write_outputs(a, y[i], row + i, panel);
 }
 
-template <bool kNibbles>
-void linear_bytes(const LinearArgs& a) {
+template <Codes C, int P>
+void linear_planes(const LinearArgs& a) {
   for (int64_t panel = a.panel_begin; panel < a.panel_end; ++panel) {
-    for (int64_t tile = a.tile_begin; tile < a.tile_end; ++tile) {
-      const int64_t r0 = tile_first_row(a.x.rows, tile);
-      const int64_t h = tile_first_row(a.x.rows, tile + 1) - r0;
-      int64_t r = 0;
-      for (; r + 4 <= h; r += 4) int_rows<kNibbles, 4>(a, panel, r0, h, r);
-      for (; r + 2 <= h; r += 2) int_rows<kNibbles, 2>(a, panel, r0, h, r);
-      for (; r < h; ++r) int_rows<kNibbles, 1>(a, panel, r0, h, r);
+    int64_t r = 0;
+    if constexpr (P == 1) {
+      for (; r + 4 <= a.x.rows; r += 4) int_rows<C, 4, P>(a, panel, r);
     }
+    for (; r + 2 <= a.x.rows; r += 2) int_rows<C, 2, P>(a, panel, r);
+    for (; r < a.x.rows; ++r) int_rows<C, 1, P>(a, panel, r);
   }
+}
+
+template <Codes C>
+void linear_codes(const LinearArgs& a) {
+  if (a.x.planes == 2) return linear_planes<C, 2>(a);
+  linear_planes<C, 1>(a);
+}
+
+void linear_int(const LinearArgs& a) {
+  if (a.weights.kind == WeightKind::kNF4) return linear_codes<Codes::kNf4>(a);
+  if (has_nibbles(a.weights.kind)) return linear_codes<Codes::kNibbles>(a);
+  linear_codes<Codes::kBytes>(a);
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
-// linear() with vpdpbusd and vdpbf16ps: register tiles of up to eight rows by two panels.
+// linear() with vpdpbusd and vdpbf16ps: register tiles of up to eight rows by two panels. The rows
+// of a batch are divided into tiles that differ by one row at most.
 //
 // The weights are the unsigned operand and the activations the signed one, so the offset of the
 // stored codes costs nothing: integer sums start from -offset * sum(x) instead of zero.
@@ -37,14 +38,38 @@ VSURGE_INLINE inline __m512i broadcast4(const uint8_t* p) {
   return _mm512_set1_epi32(v);
 }
 
+constexpr int kTileRows = 8;  // times planes
+
+// How the bytes of a panel become codes.
+enum class Codes : uint8_t { kBytes, kNibbles, kNf4 };
+VSURGE_INLINE inline __m512i nf4_table() {
+  return _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(kNf4Codes)));
+}
+// The codes of two quads of columns that lie in 64 bytes.
+template <Codes C>
+VSURGE_INLINE inline void split_nibbles(__m512i bytes, __m512i& even, __m512i& odd) {
+  const __m512i low = _mm512_set1_epi8(15);
+  even = _mm512_and_si512(bytes, low);
+  odd = _mm512_and_si512(_mm512_srli_epi16(bytes, 4), low);
+  if constexpr (C == Codes::kNf4) {
+    even = _mm512_shuffle_epi8(nf4_table(), even);
+    odd = _mm512_shuffle_epi8(nf4_table(), odd);
+  }
+}
+
 // Asks for the weights of the next panels a few cache lines at a time, between dot products: all at
 // once, or one beside each load, the requests do not overlap with the work.
+#ifdef VSURGE_FETCH_TO_SECOND_CACHE
+constexpr auto kFetchHint = _MM_HINT_T1;
+#else
+constexpr auto kFetchHint = _MM_HINT_T0;
+#endif
 struct Burst {
   const char* next;
-  int64_t lines;  // per step of 32 columns
+  int64_t lines;  // a step
 
   VSURGE_INLINE inline void step() {
-    for (int64_t i = 0; i < lines; ++i) _mm_prefetch(next + i * 64, _MM_HINT_T0);
+    for (int64_t i = 0; i < lines; ++i) _mm_prefetch(next + i * 64, kFetchHint);
     next += lines * 64;
   }
 };
@@ -57,6 +82,7 @@ struct Tile {
   const uint16_t* minima;
   int64_t scale_step;  // values from panel to panel
   const uint8_t* x;
+  int64_t x_stride;  // bytes from plane to plane
   const int32_t* starts;
   const float* x_scales;
   const float* x_sums;
@@ -67,45 +93,42 @@ struct Tile {
 };
 
 // Four quads of columns: acc += codes * x.
-template <bool kNibbles, int R, int V>
+template <Codes C, int R, int V>
 VSURGE_INLINE inline void dot_quads(__m512i (&acc)[R][V], const uint8_t* w, int64_t w_step,
-                                    const uint8_t* x) {
-  if constexpr (kNibbles) {
-    const __m512i low = _mm512_set1_epi8(15);
-    each<2>([&](auto j) VSURGE_INLINE {
-      __m512i even[V], odd[V];
-      each<V>([&](auto v) VSURGE_INLINE {
-        const __m512i b = _mm512_loadu_si512(w + v * w_step + j * 64);
-        even[v] = _mm512_and_si512(b, low);
-        odd[v] = _mm512_and_si512(_mm512_srli_epi16(b, 4), low);
-      });
-      each<R>([&](auto r) VSURGE_INLINE {
-        const __m512i b = broadcast4(x + (j * 2 * R + r) * 4);
-        each<V>([&](auto v) VSURGE_INLINE { dot(acc[r][v], even[v], b); });
-      });
-      each<R>([&](auto r) VSURGE_INLINE {
-        const __m512i b = broadcast4(x + (j * 2 * R + R + r) * 4);
-        each<V>([&](auto v) VSURGE_INLINE { dot(acc[r][v], odd[v], b); });
-      });
-    });
-  } else {
+                                    const uint8_t* x, int64_t x_stride) {
+  if constexpr (C == Codes::kBytes) {
     each<4>([&](auto j) VSURGE_INLINE {
       __m512i b[V];
       each<V>([&](auto v) VSURGE_INLINE { b[v] = _mm512_loadu_si512(w + v * w_step + j * 64); });
       each<R>([&](auto r) VSURGE_INLINE {
-        const __m512i xb = broadcast4(x + (j * R + r) * 4);
+        const __m512i xb = broadcast4(x + r * x_stride + j * 4);
         each<V>([&](auto v) VSURGE_INLINE { dot(acc[r][v], b[v], xb); });
+      });
+    });
+  } else {
+    each<2>([&](auto j) VSURGE_INLINE {
+      __m512i even[V], odd[V];
+      each<V>([&](auto v) VSURGE_INLINE {
+        split_nibbles<C>(_mm512_loadu_si512(w + v * w_step + j * 64), even[v], odd[v]);
+      });
+      each<R>([&](auto r) VSURGE_INLINE {
+        const __m512i b = broadcast4(x + r * x_stride + j * 8);
+        each<V>([&](auto v) VSURGE_INLINE { dot(acc[r][v], even[v], b); });
+      });
+      each<R>([&](auto r) VSURGE_INLINE {
+        const __m512i b = broadcast4(x + r * x_stride + j * 8 + 4);
+        each<V>([&](auto v) VSURGE_INLINE { dot(acc[r][v], odd[v], b); });
       });
     });
   }
 }
 
-// y [R][V][16] = the tile's outputs. kQuads: quads in a group, 0 = t.quads.
-template <bool kNibbles, bool kMinimum, int kQuads, int R, int V>
+// y [R][V][16] = the tile's outputs, R rows of P planes. kQuads: quads in a group, 0 = t.quads.
+template <Codes C, bool kMinimum, int kQuads, int P, int R, int V>
 void int_tile(const Tile& t, float* y) {
   // With more cells the float sums wait in L1 while the integer sums fill the registers.
-  constexpr bool kInMemory = R * V > 8;
-  constexpr int64_t kQuadBytes = kNibbles ? 32 : 64;
+  constexpr bool kInMemory = R * P * V > 8;
+  constexpr int64_t kQuadBytes = C == Codes::kBytes ? 64 : 32;
   __m512 sums[R][V];
   each<R>([&](auto r) VSURGE_INLINE {
     each<V>([&](auto v) VSURGE_INLINE {
@@ -114,19 +137,23 @@ void int_tile(const Tile& t, float* y) {
     });
   });
   const int64_t quads = kQuads != 0 ? kQuads : t.quads;
-  const int64_t w_step = t.w_step, scale_step = t.scale_step;
+  const int64_t w_step = t.w_step, scale_step = t.scale_step, x_stride = t.x_stride;
+  const int64_t groups = t.groups;
   const uint8_t *w = t.w, *x = t.x;
   Burst burst = t.burst;
-  for (int64_t g = 0; g < t.groups; ++g) {
-    __m512i acc[R][V];
+  for (int64_t g = 0; g < groups; ++g) {
+    __m512i acc[R * P][V];
     each<R>([&](auto r) VSURGE_INLINE {
-      const __m512i start = _mm512_set1_epi32(t.starts[g * R + r]);
-      each<V>([&](auto v) VSURGE_INLINE { acc[r][v] = start; });
+      const __m512i start = _mm512_set1_epi32(t.starts[r * groups + g]);
+      each<V>([&](auto v) VSURGE_INLINE {
+        acc[r * P + P - 1][v] = start;
+        if constexpr (P == 2) acc[r * P][v] = _mm512_setzero_si512();
+      });
     });
     for (int64_t q = 0; q < quads; q += 4) {
-      dot_quads<kNibbles, R, V>(acc, w, w_step, x);
+      dot_quads<C, R * P, V>(acc, w, w_step, x, x_stride);
       w += 4 * kQuadBytes;
-      x += 16 * R;
+      x += 16;
       if (q % 8 == 0) burst.step();
     }
     __m512 scale[V], minimum[V];
@@ -135,10 +162,12 @@ void int_tile(const Tile& t, float* y) {
       if constexpr (kMinimum) minimum[v] = vload_half(t.minima + v * scale_step + g * 16);
     });
     each<R>([&](auto r) VSURGE_INLINE {
-      const __m512 x_scale = _mm512_set1_ps(t.x_scales[g * R + r]);
-      const __m512 x_sum = _mm512_set1_ps(t.x_sums[g * R + r]);
+      const __m512 x_scale = _mm512_set1_ps(t.x_scales[r * groups + g]);
+      const __m512 x_sum = _mm512_set1_ps(t.x_sums[r * groups + g]);
       each<V>([&](auto v) VSURGE_INLINE {
-        __m512 u = _mm512_mul_ps(_mm512_cvtepi32_ps(acc[r][v]), scale[v]);
+        __m512i sum = acc[r * P + P - 1][v];
+        if constexpr (P == 2) sum = _mm512_add_epi32(_mm512_slli_epi32(acc[r * P][v], 8), sum);
+        __m512 u = _mm512_mul_ps(_mm512_cvtepi32_ps(sum), scale[v]);
         if constexpr (kMinimum) u = _mm512_fmadd_ps(minimum[v], x_sum, u);
         float* at = y + (r * V + v) * 16;
         if constexpr (kInMemory) {
@@ -164,14 +193,14 @@ void bf16_tile(const Tile& t, float* y) {
   each<R>([&](auto r) VSURGE_INLINE {
     each<V>([&](auto v) VSURGE_INLINE { sums[r][v] = _mm512_setzero_ps(); });
   });
-  const int64_t w_step = t.w_step;
+  const int64_t w_step = t.w_step, x_stride = t.x_stride;
   const uint8_t *w = t.w, *x = t.x;
   Burst burst = t.burst;
   const auto pair = [&](int64_t j) VSURGE_INLINE {
     __m512i b[V];
     each<V>([&](auto v) VSURGE_INLINE { b[v] = _mm512_loadu_si512(w + v * w_step + j * 64); });
     each<R>([&](auto r) VSURGE_INLINE {
-      const __m512i xb = broadcast4(x + (j * R + r) * 4);
+      const __m512i xb = broadcast4(x + r * x_stride + j * 4);
       each<V>([&](auto v) VSURGE_INLINE { dot(sums[r][v], b[v], xb); });
     });
   };
@@ -179,7 +208,7 @@ void bf16_tile(const Tile& t, float* y) {
   for (; left >= 8; left -= 8) {
     each<8>([&](auto j) VSURGE_INLINE { pair(j); });
     w += 8 * 64;
-    x += 8 * 4 * R;
+    x += 8 * 4;
     if (left % 16 >= 8) burst.step();
   }
   for (int64_t j = 0; j < left; ++j) pair(j);
@@ -193,14 +222,14 @@ using TileFunction = void (*)(const Tile&, float*);
 struct TileTable {
   TileFunction one[kTileRows], two_32[kTileRows], two[kTileRows];
 };
-template <bool kNibbles, bool kMinimum>
+template <Codes C, bool kMinimum, int P>
 constexpr TileTable int_table() {
   TileTable t{};
-  each<kTileRows>([&](auto i) {
+  each<kTileRows / P>([&](auto i) {
     constexpr int R = decltype(i){} + 1;
-    t.one[R - 1] = int_tile<kNibbles, kMinimum, 0, R, 1>;
-    t.two_32[R - 1] = int_tile<kNibbles, kMinimum, 8, R, 2>;
-    t.two[R - 1] = int_tile<kNibbles, kMinimum, 0, R, 2>;
+    t.one[R - 1] = int_tile<C, kMinimum, 0, P, R, 1>;
+    t.two_32[R - 1] = int_tile<C, kMinimum, 8, P, R, 2>;
+    t.two[R - 1] = int_tile<C, kMinimum, 0, P, R, 2>;
   });
   return t;
 }
@@ -214,32 +243,34 @@ constexpr TileTable bf16_table() {
   return t;
 }
 constexpr TileTable kBf16Tiles = bf16_table();
-constexpr TileTable kI8Tiles = int_table<false, false>(), kI8MinTiles = int_table<false, true>();
-constexpr TileTable kI4Tiles = int_table<true, false>(), kI4MinTiles = int_table<true, true>();
+template <Codes C, bool kMinimum>
+constexpr TileTable kIntTiles[2] = {int_table<C, kMinimum, 1>(), int_table<C, kMinimum, 2>()};
 
-inline const TileTable& tiles_for(WeightKind kind) {
+inline const TileTable& tiles_for(WeightKind kind, int planes) {
   switch (kind) {
     case WeightKind::kI8:
-      return kI8Tiles;
+      return kIntTiles<Codes::kBytes, false>[planes - 1];
     case WeightKind::kI8Min:
-      return kI8MinTiles;
+      return kIntTiles<Codes::kBytes, true>[planes - 1];
     case WeightKind::kI4:
-      return kI4Tiles;
+      return kIntTiles<Codes::kNibbles, false>[planes - 1];
     case WeightKind::kI4Min:
-      return kI4MinTiles;
+      return kIntTiles<Codes::kNibbles, true>[planes - 1];
+    case WeightKind::kNF4:
+      return kIntTiles<Codes::kNf4, false>[planes - 1];
     default:
       return kBf16Tiles;
   }
 }
 
-// The inputs of tile `index` and the panels from `panel` on.
-inline Tile make_tile(const LinearArgs& a, int64_t index, int64_t panel, int64_t bytes) {
+// The inputs of the rows from r0 on and the panels from `panel` on.
+inline Tile make_tile(const LinearArgs& a, int64_t r0, int64_t panel, int64_t bytes) {
   const PackedMatrix& m = a.weights;
-  const int64_t r0 = tile_first_row(a.x.rows, index);
   Tile t{};
   t.w = m.values + panel * bytes;
   t.w_step = bytes;
-  t.x = a.x.values + r0 * m.cols * activation_bytes(m.kind);
+  t.x = a.x.values + r0 * a.x.planes * a.x.stride;
+  t.x_stride = a.x.stride;
   t.pairs = m.cols / 2;
   if (m.group == 0) return t;
   t.groups = m.cols / m.group;
@@ -265,23 +296,23 @@ inline void fetch_scales(const PackedMatrix& m, int64_t panel, int64_t panel_end
 
 void linear_dot(const LinearArgs& a) {
   const PackedMatrix& m = a.weights;
-  const TileTable& table = tiles_for(m.kind);
+  const TileTable& table = tiles_for(m.kind, a.x.planes);
   const int64_t bytes = panel_bytes(m.kind, m.cols);
-  const int64_t tiles = a.tile_end - a.tile_begin;
+  const int64_t tiles = (a.x.rows * a.x.planes + kTileRows - 1) / kTileRows;
   const int64_t steps = (m.cols + 31) / 32 * tiles;
   alignas(64) float y[kTileRows * 2 * 16];
   for (int64_t panel = a.panel_begin; panel < a.panel_end;) {
     const int64_t count = a.panel_end - panel >= 2 ? 2 : 1;
     const int64_t next = panel + count;
-    const bool more = next < a.panel_end;
-    fetch_scales(m, next, a.panel_end, a.panel_end - next >= 2 ? 2 : 1);
+    const bool more = next < a.panel_limit;
+    fetch_scales(m, next, a.panel_limit, a.panel_limit - next >= 2 ? 2 : 1);
     const int64_t lines = more ? (2 * bytes / 64 + steps - 1) / steps : 0;
     const char* ahead = reinterpret_cast<const char*>(m.values + next * bytes);
-    for (int64_t i = a.tile_begin; i < a.tile_end; ++i) {
-      const int64_t r0 = tile_first_row(a.x.rows, i);
-      const int64_t rows = tile_first_row(a.x.rows, i + 1) - r0;
-      Tile t = make_tile(a, i, panel, bytes);
-      const int64_t done = (i - a.tile_begin) * (steps / tiles) * lines * 64;
+    for (int64_t i = 0; i < tiles; ++i) {
+      const int64_t r0 = i * a.x.rows / tiles;
+      const int64_t rows = (i + 1) * a.x.rows / tiles - r0;
+      Tile t = make_tile(a, r0, panel, bytes);
+      const int64_t done = i * (steps / tiles) * lines * 64;
       t.burst = {ahead + done, done < 2 * bytes ? lines : 0};
       const TileFunction* choice =
           count == 1 ? table.one : (m.group == 32 ? table.two_32 : table.two);

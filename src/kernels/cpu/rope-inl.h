@@ -37,8 +37,9 @@ inline void norm_and_rotate(const RopeStoreArgs& a, float* x, const float* norm,
   }
 }
 
-// One head of a token as int8, at q[d * stride]; its scale.
-inline void store_quantised(const float* x, int64_t dim, int8_t* q, int64_t stride, float* scale) {
+// One head of a token as int8, dimension d at q[d / 4 * quad + d % 4 * next]; its scale.
+inline void store_quantised(const float* x, int64_t dim, int8_t* q, int64_t quad, int64_t next,
+                            float* scale) {
   Vf most = vset(0), strange = vset(0);
   for (int64_t d = 0; d < dim; d += 16) {
     const Vf v = vload_n(x + d, dim - d < 16 ? dim - d : 16);
@@ -54,7 +55,7 @@ inline void store_quantised(const float* x, int64_t dim, int8_t* q, int64_t stri
   for (int64_t d = 0; d < dim; d += 16) {
     const int64_t n = dim - d < 16 ? dim - d : 16;
     vstore_int8(codes, vmul(vload_n(x + d, n), factor), n);
-    for (int64_t i = 0; i < n; ++i) q[(d + i) * stride] = codes[i];
+    for (int64_t i = 0; i < n; ++i) q[(d + i) / 4 * quad + i % 4 * next] = codes[i];
   }
 }
 
@@ -66,8 +67,10 @@ inline void store_int8_key_value(const KvLayer& kv, const float* key, const floa
   int8_t* values = keys + static_cast<int64_t>(kv.kv_heads) * kv.page_size * dim;
   float* key_scales = const_cast<float*>(kv_scales(kv, page, head, false));
   float* value_scales = const_cast<float*>(kv_scales(kv, page, head, true));
-  store_quantised(key, dim, keys + place / 16 * 16 * dim + place % 16, 16, key_scales + place);
-  store_quantised(value, dim, values + place * dim, 1, value_scales + place);
+  keys += place / 16 * 16 * dim + place % 16 * 4;
+  store_quantised(key, dim, keys, 64, 1, key_scales + place);
+  values += place / 4 * 4 * dim + place % 4;
+  store_quantised(value, dim, values, 16, 4, value_scales + place);
 }
 
 inline void store_key_value(const KvLayer& kv, const float* key, const float* value, int64_t head,
@@ -86,12 +89,12 @@ inline void store_key_value(const KvLayer& kv, const float* key, const float* va
     memcpy(values + place * dim * 4, value, static_cast<size_t>(dim) * 4);
     return;
   }
-  uint16_t* k = reinterpret_cast<uint16_t*>(keys);
+  uint16_t halves[2][kHeadDimMax];
+  for (int64_t d = 0; d < dim; ++d) halves[0][d] = float_to_bf16(key[d]);
+  for (int64_t d = 0; d < dim; ++d) halves[1][d] = float_to_bf16(value[d]);
+  for (int64_t d = 0; d < dim; d += 2) memcpy(keys + (d * 8 + lane) * 4, halves[0] + d, 4);
   uint16_t* v = reinterpret_cast<uint16_t*>(values) + place / 2 * dim * 2 + place % 2;
-  for (int64_t d = 0; d < dim; ++d) {
-    k[(d / 2 * 16 + lane) * 2 + d % 2] = float_to_bf16(key[d]);
-    v[d * 2] = float_to_bf16(value[d]);
-  }
+  for (int64_t d = 0; d < dim; ++d) v[d * 2] = halves[1][d];
 }
 
 void rope_store(const RopeStoreArgs& a) {

@@ -22,18 +22,23 @@ inline float sum_of_squares(const float* x, int64_t n) {
   return vreduce_add(vadd(a, b));
 }
 
-// out = x / rms(x) * weight; out may be x.
-inline void norm_row(const float* x, const float* weight, float eps, int64_t n, float* out) {
+// out = x / rms(x) * weight for columns [begin, end), whole vectors or up to n; out may be x.
+inline void norm_columns(const float* x, const float* weight, float eps, int64_t n, float* out,
+                         int64_t begin, int64_t end) {
   const float mean = sum_of_squares(x, n) / static_cast<float>(n);
   const Vf scale = vset(1.0f / __builtin_sqrtf(mean + eps));
-  int64_t i = 0;
-  for (; i + 16 <= n; i += 16) {
+  int64_t i = begin;
+  for (; i + 16 <= end; i += 16) {
     vstore(out + i, vmul(vmul(vload(x + i), scale), vload(weight + i)));
   }
-  if (i < n) {
-    const Vf u = vmul(vmul(vload_n(x + i, n - i), scale), vload_n(weight + i, n - i));
-    vstore_n(out + i, u, n - i);
+  if (i < end) {
+    const Vf u = vmul(vmul(vload_n(x + i, end - i), scale), vload_n(weight + i, end - i));
+    vstore_n(out + i, u, end - i);
   }
+}
+
+inline void norm_row(const float* x, const float* weight, float eps, int64_t n, float* out) {
+  norm_columns(x, weight, eps, n, out, 0, n);
 }
 
 void rms_norm(const RmsNormArgs& a) {
@@ -86,13 +91,13 @@ inline float panel_value(const PackedMatrix& m, const uint8_t* panel, int64_t gr
     memcpy(&h, panel + ((k / 2 * 16 + lane) * 2 + k % 2) * 2, 2);
     return bf16_to_float(h);
   }
-  const bool nibbles = m.kind == WeightKind::kI4 || m.kind == WeightKind::kI4Min;
   int32_t code;
-  if (nibbles) {
+  if (has_nibbles(m.kind)) {
     code = (panel[(k / 8 * 16 + lane) * 4 + k % 4] >> (k / 4 % 2 * 4)) & 15;
   } else {
     code = panel[(k / 4 * 16 + lane) * 4 + k % 4];
   }
+  if (m.kind == WeightKind::kNF4) code = kNf4Codes[code];
   const int64_t at = group_base + k / m.group * 16 + lane;
   const float q = static_cast<float>(code - code_offset(m.kind));
   const float scale = half_to_float(m.scales[at]);
@@ -113,72 +118,120 @@ void embed(const EmbedArgs& a) {
   }
 }
 
-// One row of one tile, columns [k0, k1): copied (kF32) or rounded (kBF16) to its place.
-inline void prepare_float_row(const float* x, WeightKind kind, uint8_t* tile, int64_t h, int64_t r,
-                              int64_t k0, int64_t k1) {
+// One row, columns [k0, k1): copied (kF32) or rounded (kBF16).
+inline void prepare_float_row(const float* x, WeightKind kind, uint8_t* row, int64_t k0,
+                              int64_t k1) {
   if (kind == WeightKind::kF32) {
-    float* out = reinterpret_cast<float*>(tile) + r;
-    for (int64_t k = k0; k < k1; ++k) out[k * h] = x[k];
+    memcpy(row + k0 * 4, x + k0, static_cast<size_t>(k1 - k0) * 4);
     return;
   }
-  uint16_t* out = reinterpret_cast<uint16_t*>(tile) + r * 2;
-  for (int64_t k = k0; k < k1; ++k) out[k / 2 * h * 2 + k % 2] = float_to_bf16(x[k]);
+  uint16_t* out = reinterpret_cast<uint16_t*>(row);
+  for (int64_t k = k0; k < k1; ++k) out[k] = float_to_bf16(x[k]);
 }
 
-// Sixteen values as int8 at q; returns their sum. Plane -1 is the only one, 0 the high, 1 the low.
-inline uint32_t store_plane(int8_t* q, Vf scaled, int plane) {
-  if (plane >= 0) {
-    const Vf whole = vround(scaled);
-    // The half makes ties impossible, so that low lies in -128..127.
-    const Vf high = vround(vmul(vadd(whole, vset(0.5f)), vset(1.0f / 256)));
-    scaled = plane == 0 ? high : vfma(high, vset(-256.0f), whole);
+// Whole numbers as 256 * first + second.
+inline void store_two_planes(int8_t* first, int8_t* second, Vf whole) {
+  // The half makes ties impossible, so that the second lies in -128..127.
+  const Vf high = vround(vmul(vadd(whole, vset(0.5f)), vset(1.0f / 256)));
+  vstore_whole_int8(first, high);
+  vstore_whole_int8(second, vfma(high, vset(-256.0f), whole));
+}
+
+// H x for N vectors.
+template <int N>
+inline void hadamard(Vf (&v)[N]) {
+  for (int i = 0; i < N; ++i) {
+    v[i] = vbutterfly<8>(vbutterfly<4>(vbutterfly<2>(vbutterfly<1>(v[i]))));
   }
-  return static_cast<uint32_t>(vstore_int8(q, scaled, 16));
-}
-
-// The same for integers: round(x * 127 / max|x|) per group, or a plane of round(x * 32512 /
-// max|x|).
-inline void prepare_integer_row(const float* x, const PrepareArgs& a, int64_t r0, int64_t h,
-                                int64_t r) {
-  const ActivationTiles& t = a.tiles;
-  const int64_t group = t.group;
-  const int plane = t.planes == 1 ? -1 : static_cast<int>((r0 + r) % 2);
-  const float steps = t.planes == 1 ? 127.0f : 32512.0f;
-  const auto offset = static_cast<uint32_t>(code_offset(a.kind));
-  int8_t* out = reinterpret_cast<int8_t*>(t.values) + r0 * t.cols + r * 4;
-  for (int64_t g = a.col_begin / group; g < a.col_end / group; ++g) {
-    Vf m = vset(0);
-    for (int64_t i = 0; i < group; i += 16) m = vmax(m, vabs(vload(x + g * group + i)));
-    const float top = vreduce_max(m);
-    const Vf inverse = vset(top == 0 ? 0.0f : steps / top);
-    uint32_t sum = 0;  // wraps when x is not finite; the scale says so then
-    for (int64_t i = 0; i < group; i += 16) {
-      int8_t q[16];
-      sum += store_plane(q, vmul(vload(x + g * group + i), inverse), plane);
-      int8_t* to = out + (g * group + i) * h;
-      for (int j = 0; j < 4; ++j) memcpy(to + j * h * 4, q + j * 4, 4);
+  for (int step = 1; step < N; step *= 2) {
+    for (int i = 0; i < N; ++i) {
+      if ((i & step) != 0) continue;
+      const Vf a = v[i], b = v[i + step];
+      v[i] = vadd(a, b);
+      v[i + step] = vsub(a, b);
     }
-    const int64_t at = r0 * (t.cols / group) + g * h + r;
-    t.starts[at] = static_cast<int32_t>(0u - offset * sum);
-    t.sums[at] = static_cast<float>(static_cast<int32_t>(sum));
-    t.scales[at] = plane == 0 ? top / steps * 256.0f : top / steps;
   }
+}
+
+// One group of N vectors of one row: round(x * 127 / max |x|) in one plane, round(x * 32512 /
+// max |x|) in two.
+template <int N>
+inline void round_group(const float* x, const PrepareArgs& a, int64_t row, int64_t g) {
+  const Activations& t = a.to;
+  Vf v[N];
+  for (int i = 0; i < N; ++i) v[i] = vload(x + i * 16);
+  if (a.rotated) hadamard(v);
+  Vf m = vabs(v[0]);
+  for (int i = 1; i < N; ++i) m = vmax(m, vabs(v[i]));
+  const float top = vreduce_max(m);
+  const float steps = t.planes == 1 ? 127.0f : 32512.0f;
+  const Vf inverse = vset(top == 0 ? 0.0f : steps / top);
+  int8_t* q = reinterpret_cast<int8_t*>(t.values + row * t.planes * t.stride) + g * t.group;
+  Vf total = vset(0);
+  for (int i = 0; i < N; ++i) {
+    const Vf whole = vround(vmul(v[i], inverse));
+    total = vadd(total, whole);
+    if (t.planes == 1) {
+      vstore_whole_int8(q + i * 16, whole);
+    } else {
+      store_two_planes(q + i * 16, q + t.stride + i * 16, whole);
+    }
+  }
+  const float sum = vreduce_add(total);  // exact: below 2^23
+  const bool finite = sum > -0x1p23f && sum < 0x1p23f;
+  const int64_t at = row * (t.cols / t.group) + g;
+  t.starts[at] = finite ? -code_offset(a.kind) * static_cast<int32_t>(sum) : 0;
+  t.sums[at] = sum;
+  t.scales[at] = finite ? top / steps : __builtin_nanf("");
+}
+
+template <int N>
+inline void round_groups(const float* x, const PrepareArgs& a, int64_t row) {
+  for (int64_t g = a.col_begin / (16 * N); g < a.col_end / (16 * N); ++g) {
+    round_group<N>(x + g * 16 * N, a, row, g);
+  }
+}
+
+inline void prepare_integer_row(const float* x, const PrepareArgs& a, int64_t row) {
+  switch (a.to.group) {
+    case 16:
+      return round_groups<1>(x, a, row);
+    case 32:
+      return round_groups<2>(x, a, row);
+    case 64:
+      return round_groups<4>(x, a, row);
+    default:
+      return round_groups<8>(x, a, row);
+  }
+}
+
+// The row after its gate or norm, in the columns asked for.
+inline const float* transformed_row(const PrepareArgs& a, int64_t row) {
+  const float* x = a.x + row * a.x_stride;
+  if (a.gated) {
+    GatedActivationArgs gate{};
+    gate.gate_up = x;
+    gate.activation = a.gate;
+    gate.out = a.scratch;
+    gate.width = a.to.cols;
+    gate.row_end = 1;
+    gate.col_begin = a.col_begin;
+    gate.col_end = a.col_end;
+    gated_activation(gate);
+    return a.scratch;
+  }
+  if (a.norm == nullptr) return x;
+  norm_columns(x, a.norm, a.norm_eps, a.to.cols, a.scratch, a.col_begin, a.col_end);
+  return a.scratch;
 }
 
 void prepare(const PrepareArgs& a) {
-  const ActivationTiles& t = a.tiles;
-  const bool floats = a.kind == WeightKind::kF32 || a.kind == WeightKind::kBF16;
-  for (int64_t tile = a.tile_begin; tile < a.tile_end; ++tile) {
-    const int64_t r0 = tile_first_row(t.rows, tile);
-    const int64_t h = tile_first_row(t.rows, tile + 1) - r0;
-    for (int64_t r = 0; r < h; ++r) {
-      const float* x = a.x + (r0 + r) / t.planes * a.x_stride;
-      if (floats) {
-        uint8_t* at = t.values + r0 * t.cols * activation_bytes(a.kind);
-        prepare_float_row(x, a.kind, at, h, r, a.col_begin, a.col_end);
-      } else {
-        prepare_integer_row(x, a, r0, h, r);
-      }
+  for (int64_t row = a.row_begin; row < a.row_end; ++row) {
+    const float* x = transformed_row(a, row);
+    if (is_integer(a.kind)) {
+      prepare_integer_row(x, a, row);
+    } else {
+      prepare_float_row(x, a.kind, a.to.values + row * a.to.stride, a.col_begin, a.col_end);
     }
   }
 }

@@ -87,6 +87,20 @@ inline uint32_t vless(Vf a, Vf b) {
   const int hi = _mm256_movemask_ps(_mm256_cmp_ps(a.hi, b.hi, _CMP_LT_OQ));
   return static_cast<uint32_t>(lo) | static_cast<uint32_t>(hi) << 8;
 }
+template <int S>
+inline __m256 butterfly8(__m256 a) {
+  __m256 b;
+  if constexpr (S == 1) b = _mm256_permute_ps(a, 0xb1);
+  if constexpr (S == 2) b = _mm256_permute_ps(a, 0x4e);
+  if constexpr (S == 4) b = _mm256_permute2f128_ps(a, a, 1);
+  constexpr int kUpper = S == 1 ? 0xaa : S == 2 ? 0xcc : 0xf0;
+  return _mm256_blend_ps(_mm256_add_ps(a, b), _mm256_sub_ps(b, a), kUpper);
+}
+template <int S>
+inline Vf vbutterfly(Vf a) {
+  if constexpr (S == 8) return {_mm256_add_ps(a.lo, a.hi), _mm256_sub_ps(a.lo, a.hi)};
+  if constexpr (S != 8) return {butterfly8<S>(a.lo), butterfly8<S>(a.hi)};
+}
 inline float vreduce_add(Vf a) {
   const __m256 t = _mm256_add_ps(a.lo, a.hi);
   const __m128 u = _mm_add_ps(_mm256_castps256_ps128(t), _mm256_extractf128_ps(t, 1));
@@ -108,10 +122,13 @@ inline void vload_bf16_pairs(const uint16_t* p, Vf& even, Vf& odd) {
   odd = {_mm256_castsi256_ps(_mm256_and_si256(a, high)),
          _mm256_castsi256_ps(_mm256_and_si256(b, high))};
 }
-inline Vf vload_int8(const int8_t* p) {
-  const __m128i q = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
-  return {_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(q)),
-          _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_srli_si128(q, 8)))};
+inline void vload_int8_quads(const int8_t* p, Vf (&out)[4]) {
+  const auto widen = [](__m256i u, int left) {
+    return _mm256_cvtepi32_ps(_mm256_srai_epi32(_mm256_slli_epi32(u, left), 24));
+  };
+  const __m256i a = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+  const __m256i b = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p + 32));
+  for (int j = 0; j < 4; ++j) out[j] = {widen(a, 24 - 8 * j), widen(b, 24 - 8 * j)};
 }
 inline Vf vload_half(const uint16_t* p) {
   return {_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))),
@@ -128,6 +145,13 @@ inline int32_t vstore_int8(int8_t* p, Vf a, int64_t n) {
     sum += static_cast<uint32_t>(q[i]);
   }
   return static_cast<int32_t>(sum);
+}
+inline void vstore_whole_int8(int8_t* p, Vf a) {
+  const __m256i words = _mm256_packs_epi32(_mm256_cvtps_epi32(a.lo), _mm256_cvtps_epi32(a.hi));
+  const __m256i ordered = _mm256_permute4x64_epi64(words, 0xd8);
+  _mm_storeu_si128(
+      reinterpret_cast<__m128i*>(p),
+      _mm_packs_epi16(_mm256_castsi256_si128(ordered), _mm256_extracti128_si256(ordered, 1)));
 }
 inline Vf vzero_below(Vf a, Vf limit) {
   return {_mm256_and_ps(a.lo, _mm256_cmp_ps(a.lo, limit.lo, _CMP_GE_OQ)),

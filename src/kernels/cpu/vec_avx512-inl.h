@@ -67,6 +67,16 @@ inline Vf vselect(uint32_t mask, Vf a, Vf b) {
 inline uint32_t vless(Vf a, Vf b) {
   return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ);
 }
+template <int S>
+inline Vf vbutterfly(Vf a) {
+  constexpr __mmask16 kUpper = S == 1 ? 0xaaaa : S == 2 ? 0xcccc : S == 4 ? 0xf0f0 : 0xff00;
+  Vf b;
+  if constexpr (S == 1) b = _mm512_permute_ps(a, 0xb1);
+  if constexpr (S == 2) b = _mm512_permute_ps(a, 0x4e);
+  if constexpr (S == 4) b = _mm512_shuffle_f32x4(a, a, 0xb1);
+  if constexpr (S == 8) b = _mm512_shuffle_f32x4(a, a, 0x4e);
+  return _mm512_mask_sub_ps(_mm512_add_ps(a, b), kUpper, b, a);
+}
 inline float vreduce_add(Vf a) {
   const __m256 t = _mm256_add_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps(a, 1));
   const __m128 u = _mm_add_ps(_mm256_castps256_ps128(t), _mm256_extractf128_ps(t, 1));
@@ -84,9 +94,12 @@ inline void vload_bf16_pairs(const uint16_t* p, Vf& even, Vf& odd) {
   even = _mm512_castsi512_ps(_mm512_slli_epi32(u, 16));
   odd = _mm512_castsi512_ps(_mm512_and_si512(u, _mm512_set1_epi32(static_cast<int>(0xffff0000u))));
 }
-inline Vf vload_int8(const int8_t* p) {
-  return _mm512_cvtepi32_ps(
-      _mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
+inline void vload_int8_quads(const int8_t* p, Vf (&out)[4]) {
+  const __m512i u = _mm512_loadu_si512(p);
+  out[0] = _mm512_cvtepi32_ps(_mm512_srai_epi32(_mm512_slli_epi32(u, 24), 24));
+  out[1] = _mm512_cvtepi32_ps(_mm512_srai_epi32(_mm512_slli_epi32(u, 16), 24));
+  out[2] = _mm512_cvtepi32_ps(_mm512_srai_epi32(_mm512_slli_epi32(u, 8), 24));
+  out[3] = _mm512_cvtepi32_ps(_mm512_srai_epi32(u, 24));
 }
 inline Vf vload_half(const uint16_t* p) {
   return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
@@ -95,6 +108,9 @@ inline int32_t vstore_int8(int8_t* p, Vf a, int64_t n) {
   const __m512i q = _mm512_maskz_cvtps_epi32(first_lanes(n), a);
   _mm_mask_storeu_epi8(p, first_lanes(n), _mm512_cvtepi32_epi8(q));
   return _mm512_reduce_add_epi32(q);
+}
+inline void vstore_whole_int8(int8_t* p, Vf a) {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(a)));
 }
 inline Vf vzero_below(Vf a, Vf limit) {
   return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(a, limit, _CMP_GE_OQ), a);

@@ -101,6 +101,13 @@ inline uint32_t vless(const Vf& a, const Vf& b) {
   VSURGE_LANES m |= static_cast<uint32_t>(a.v[i] < b.v[i]) << i;
   return m;
 }
+// Lanes i and i + S, bit S of i clear, become their sum and their difference.
+template <int S>
+inline Vf vbutterfly(const Vf& a) {
+  Vf r;
+  VSURGE_LANES r.v[i] = (i & S) == 0 ? a.v[i] + a.v[i ^ S] : a.v[i ^ S] - a.v[i];
+  return r;
+}
 // Halves are folded: lane i with i + 8, then i + 4, i + 2, i + 1.
 inline float vreduce_add(const Vf& a) {
   float t[8];
@@ -122,11 +129,11 @@ inline void vload_bf16_pairs(const uint16_t* p, Vf& even, Vf& odd) {
     odd.v[i] = bf16_to_float(p[2 * i + 1]);
   }
 }
-// Sixteen int8 as floats.
-inline Vf vload_int8(const int8_t* p) {
-  Vf r;
-  VSURGE_LANES r.v[i] = static_cast<float>(p[i]);
-  return r;
+// 64 int8 as floats: lane i of out[j] is element 4i + j.
+inline void vload_int8_quads(const int8_t* p, Vf (&out)[4]) {
+  for (int j = 0; j < 4; ++j) {
+    VSURGE_LANES out[j].v[i] = static_cast<float>(p[4 * i + j]);
+  }
 }
 inline Vf vload_half(const uint16_t* p) {
   Vf r;
@@ -144,6 +151,10 @@ inline int32_t vstore_int8(int8_t* p, const Vf& a, int64_t n) {
     sum = static_cast<int32_t>(static_cast<uint32_t>(sum) + static_cast<uint32_t>(q));
   }
   return sum;
+}
+// Whole numbers in -128..127 as int8; anything for others.
+inline void vstore_whole_int8(int8_t* p, const Vf& a) {
+  vstore_int8(p, a, 16);
 }
 // Lanes below the limit become zero.
 inline Vf vzero_below(const Vf& a, const Vf& limit) {

@@ -1,0 +1,61 @@
+#!/usr/bin/env python3
+"""Attention alone: decode against the bandwidth of reading the cache, prompts in GFLOP/s.
+
+usage: attention.py [--shapes 16/8/128,9/3/64,32/8/128] [--types bf16,int8] [--isa LEVEL]
+                    [--threads 0] [--cases 1x4096,p512@4096,ragged,...] [--json FILE]
+
+A shape is heads/kv_heads/head_dim; a case SEQUENCESxCONTEXT, pTOKENS@POSITION of a prompt, or
+ragged: one context of 32768 among 31 of 256. The cache is larger than the processor's own ones.
+Builds attention_bench where it is missing."""
+
+import argparse
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+from report import Report, add_arguments
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("VSURGE_BUILD") or ROOT / "build/release")
+LINE = re.compile(r"\s*(\S+)\s+(\S+)\s+(\S+)\s+([\d.]+) ms\s+(\d+) GFLOP/s\s+([\d.]+) GB/s"
+                  r"\s+([\d.]+) of ([\d.]+)")  # fmt: skip
+
+
+def main():
+    p = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    p.add_argument("--shapes", default="16/8/128,9/3/64,32/8/128")
+    p.add_argument("--types", default="bf16,int8")
+    p.add_argument("--isa", default="")
+    p.add_argument("--threads", default="0")
+    p.add_argument("--cases", default="1x512,16x512,1x4096,4x4096,16x4096,1x32768,4x32768,ragged,"
+                   "p512@0,p512@4096,p512@32768")  # fmt: skip
+    add_arguments(p)
+    a = p.parse_args()
+    program = BUILD / "bin/attention_bench"
+    if not program.exists():
+        subprocess.run(["cmake", "--build", BUILD, "--target", "attention_bench"], check=True)
+    command = [program, a.shapes, a.types, a.isa, a.threads, a.cases]
+    lines = subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE).stdout
+    report = Report(f"attention: {lines.splitlines()[0]}")
+    for line in lines.splitlines()[1:]:
+        match = LINE.match(line)
+        if not match:
+            continue
+        shape, dtype, case, _, gflop_s, gb_s, _, roof = match.groups()
+        name = f"{shape} {dtype} {case}"
+        if case.startswith("p"):
+            report.add(name, float(gflop_s), "GFLOP/s")
+            continue
+        # Short contexts are no must: their keys may come out of the processor's caches.
+        long = case == "ragged" or int(case.split("x")[1]) >= 4096
+        report.add(name, float(gb_s), "GB/s", limit=float(roof), must=0.70 if long else None,
+                   aim=0.85)  # fmt: skip
+    sys.exit(report.finish(a.json))
+
+
+if __name__ == "__main__":
+    main()
