@@ -35,6 +35,7 @@ int run(int argc, char** argv) {
   add("render", vsurge::apps::add_render);
   add("inspect", vsurge::apps::add_inspect);
   add("plan", vsurge::apps::add_plan);
+  add("bench", vsurge::apps::add_bench);
   add("version", vsurge::apps::add_version);
   try {
     std::vector<std::string> arguments = vsurge::apps::normalise_arguments(argc, argv);
