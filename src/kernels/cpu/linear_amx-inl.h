@@ -278,7 +278,9 @@ struct AmxPieces {
   int step;        // columns that one multiplication takes, in bytes of x
 };
 constexpr int64_t kSlabBytes = 8 << 10;
-constexpr int64_t kStripBytes = 64 << 10;
+// Measured: few rows wait for memory, many reuse what the second cache holds.
+constexpr int64_t kStripBytes = 64 << 10, kWideStripBytes = 256 << 10;
+constexpr int64_t kWideBlocks = 4;
 constexpr int64_t kStripPanels = 32;
 
 inline AmxPieces pieces_of(const LinearArgs& a) {
@@ -287,7 +289,8 @@ inline AmxPieces pieces_of(const LinearArgs& a) {
   AmxPieces p{};
   p.blocks = (lines + kAmxRows - 1) / kAmxRows;
   p.step = is_integer(m.kind) && m.group < 64 ? m.group : 64;
-  const int64_t strip = kStripBytes / panel_bytes(m.kind, m.cols) / 2 * 2;
+  const int64_t bytes = p.blocks < kWideBlocks ? kStripBytes : kWideStripBytes;
+  const int64_t strip = bytes / panel_bytes(m.kind, m.cols) / 2 * 2;
   p.strip = strip < 2 ? 2 : strip > kStripPanels ? kStripPanels : strip;
   p.slab = m.cols;
   if (!is_integer(m.kind)) return p;  // their sums stay in tiles, from the first column to the last
