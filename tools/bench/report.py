@@ -57,6 +57,13 @@ class Report:
                  for line in cells]
         return "\n".join([self.title, lines[0], "-" * len(lines[0])] + lines[1:])
 
+    def markdown(self) -> str:
+        """The table for a document."""
+        lines = [list(KEYS), ["---"] * len(KEYS)]
+        lines += [[_cell(row[key]) for key in KEYS] for row in self.rows]
+        rows = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+        return f"{self.title}\n\n{rows}\n"
+
     def finish(self, json_file: str | None) -> int:
         """Prints the table, writes the file; the exit status: 0 where every must holds."""
         print(self.table())
@@ -69,6 +76,20 @@ class Report:
         if missed:
             print(f"not held: {', '.join(missed)}", file=sys.stderr)
         return 1 if missed else 0
+
+
+def write_section(path: str, name: str, text: str) -> None:
+    """Puts the text between the lines <!-- name --> and <!-- /name --> of a document, which has
+    both, once each; the rest stays as it is."""
+    begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->\n"
+    with open(path, encoding="utf-8") as file:
+        old = file.read()
+    if old.count(begin) != 1 or old.count(end) != 1 or old.index(begin) > old.index(end):
+        raise ValueError(f"{path}: expected {begin.strip()} before {end.strip()}, once each")
+    head, rest = old.split(begin)
+    tail = rest.split(end)[1]
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(f"{head}{begin}\n{text}\n{end}{tail}")
 
 
 def _finite(value):
