@@ -7,9 +7,9 @@ usage: cpu.py [--streams 1,2,4,8,16,32] [--prompt 512] [--answer 24] [--rounds 3
 
 Rounds are interleaved: roofs, then ours and the peer for each class (none: BF16; 8bit: Q8_0; int4:
 Q4_0). Figures are medians. The limit of N streams is N / max(bytes / read, operations / vpdpbusd);
-bytes: what a step reads of the weights, without the embedding; read and vpdpbusd: the best of the
-run, because one that others disturbed would flatter. The model and its GGUF files are made once
-into the cache, with the tools of VSURGE_TEST_DATA/peers. --write puts the table into
+vpdpbusd, not AMX, where the CPU has both. bytes: what a step reads without the embedding; read and
+vpdpbusd: the best of the run, because one that others disturbed would flatter. The model and its
+GGUF files are made once into the cache, with the tools of VSURGE_TEST_DATA/peers. --write puts the table into
 docs/PERFORMANCE.md."""
 
 import argparse
@@ -81,7 +81,8 @@ def machine():
 def run_ours(a, folder, method):
     """Decoding by streams; prefill from all but the first run, which finds its memory cold."""
     lines = output([BUILD / "bin/vsurge_bench", folder, "--quantization", method, "-s", a.streams,
-                    "-p", a.prompt, "-n", a.answer, "--threads", a.threads]).splitlines()
+                    "-p", a.prompt, "-n", a.answer, "--threads", a.threads,
+                    "--max-concurrent-prefill", 64]).splitlines()  # all streams start at once
     rows = [json.loads(line) for line in lines]
     found = {row["streams"]: row["decode"] for row in rows}
     found["prefill"] = statistics.median(row["prefill"] for row in rows[1:] or rows)
