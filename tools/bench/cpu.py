@@ -7,10 +7,10 @@ usage: cpu.py [--streams 1,2,4,8,16,32] [--prompt 512] [--answer 24] [--rounds 3
 
 Rounds are interleaved: roofs, then ours and the peer for each class (none: BF16; 8bit: Q8_0; int4:
 Q4_0). Figures are medians. The limit of N streams is N / max(bytes / read, operations / vpdpbusd);
-vpdpbusd, not AMX, where the CPU has both. bytes: what a step reads without the embedding; read and
-vpdpbusd: the best of the run, because one that others disturbed would flatter. The model and its
-GGUF files are made once into the cache, with the tools of VSURGE_TEST_DATA/peers. --write puts the table into
-docs/PERFORMANCE.md."""
+vpdpbusd, not AMX, where the CPU has both; bytes: what a step reads of the weights, without the
+embedding; read and vpdpbusd: the best of the run, because one that others disturbed would flatter.
+The model and its GGUF files are made once into the cache, with the tools of VSURGE_TEST_DATA/peers.
+--write puts the table into docs/PERFORMANCE.md."""
 
 import argparse
 import datetime
