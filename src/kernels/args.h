@@ -115,28 +115,6 @@ struct EmbedArgs {
   int64_t row_begin, row_end;
 };
 
-struct RmsNormArgs {
-  const float* x;  // [rows, cols]
-  int64_t x_stride;
-  const float* weight;  // [cols]
-  float eps;
-  float* out;  // [rows, cols]; may be x
-  int64_t out_stride;
-  int64_t cols;
-  int64_t row_begin, row_end;
-};
-
-struct GatedActivationArgs {
-  const float* gate_up;  // [rows, 2 * width], gate first
-  int64_t gate_up_stride;
-  Activation activation;
-  float* out;  // [rows, width]
-  int64_t out_stride;
-  int64_t width;
-  int64_t row_begin, row_end;
-  int64_t col_begin, col_end;
-};
-
 // One layer of the paged KV cache. Page p starts at base + p * page_stride and holds keys, then
 // values:
 //   keys    f32  [kv_heads][page_size/16][head_dim][16]

@@ -139,21 +139,6 @@ void Backend::linear(Tensor x, const Weight& w, Tensor out, const LinearSpec& sp
   if (x.rows > 0) do_linear(x, w, out, spec);
 }
 
-void Backend::rms_norm(Tensor x, std::span<const float> weight, float eps, Tensor out) {
-  check_floats(x);
-  check_floats(out);
-  CHECK(x.rows == out.rows && x.cols == out.cols);
-  CHECK(static_cast<std::int64_t>(weight.size()) == x.cols);
-  if (x.rows > 0) do_rms_norm(x, weight, eps, out);
-}
-
-void Backend::gated_activation(Tensor gate_up, kernels::Activation act, Tensor out) {
-  check_floats(gate_up);
-  check_floats(out);
-  CHECK(gate_up.rows == out.rows && gate_up.cols == 2 * out.cols);
-  if (out.rows > 0) do_gated_activation(gate_up, act, out);
-}
-
 void Backend::rope_and_store_kv(Tensor qkv, Tensor cosines, Tensor sines, const RopeSpec& spec,
                                 std::span<const std::int32_t> slots, KvCache& kv, int layer) {
   const KvShape& shape = kv.shape;
