@@ -84,13 +84,13 @@ std::vector<Case> cases() {
     out.push_back({{WeightKind::kF32, 0}, n, k});
     out.push_back({{WeightKind::kBF16, 0}, n, k});
   }
-  for (const int group : {16, 32, 64, 128}) {
+  for (const int group : {16, 32, 64, 128, 256}) {
     for (const auto kind : {WeightKind::kI8, WeightKind::kI8Min, WeightKind::kI4,
                             WeightKind::kI4Min, WeightKind::kNF4}) {
       out.push_back({{kind, group}, 5, group});
       out.push_back({{kind, group, true}, 18, 2 * group});
       out.push_back({{kind, group}, 33, 3 * group});
-      out.push_back({{kind, group}, 80, 1152});
+      out.push_back({{kind, group}, 80, group == 256 ? 1280 : 1152});
       if (group == 32) out.push_back({{kind, group}, 112, 4096});
     }
   }
@@ -208,7 +208,7 @@ TEST(Linear, IsCloseToDoubleOnTheSameWeights) {
     }
     const double bound = c.format.kind == WeightKind::kF32    ? 1e-12
                          : c.format.kind == WeightKind::kBF16 ? 5e-6
-                         : c.format.group == 128              ? 2e-4
+                         : c.format.group >= 128              ? 2e-4
                                                               : 1e-4;
     EXPECT_LE(nmse(got, want), bound) << name_of(c.format) << " n " << c.n << " k " << c.k;
     if (!kernels::is_integer(c.format.kind) || weight.coarse) continue;
@@ -222,8 +222,8 @@ TEST(Linear, IsCloseToDoubleOnTheSameWeights) {
 TEST(Linear, RotationSparesWhatLiesBesideOutliers) {
   Random random(7);
   CpuBackend backend(kernels::best_level(), 2);
-  for (const int group : {16, 32, 64, 128}) {
-    const std::int64_t n = 48, k = 1152, rows = 21;
+  for (const int group : {16, 32, 64, 128, 256}) {
+    const std::int64_t n = 48, k = 1280, rows = 21;
     std::vector<float> x = random.normals(rows * k);
     for (std::int64_t i = 5; i < rows * k; i += k / 3) x[static_cast<std::size_t>(i)] *= 40;
     const TestSource source(n, k, {WeightKind::kF32, 0}, random);
@@ -242,7 +242,7 @@ TEST(Linear, RotationSparesWhatLiesBesideOutliers) {
       return nmse(got, want);
     };
     const double rotated = error({WeightKind::kI8, group, true});
-    EXPECT_LE(rotated, 1e-4) << group;
+    EXPECT_LE(rotated, group > 128 ? 2e-4 : 1e-4) << group;
     EXPECT_LE(rotated, error({WeightKind::kI8, group}) / 2) << group;
   }
 }
@@ -345,6 +345,35 @@ TEST(Linear, RoundsTinyValuesToZero) {
           ASSERT_LE(std::fabs(y[static_cast<std::size_t>(i)]), 1e-25F) << name_of(format);
           ASSERT_NEAR(y[static_cast<std::size_t>(n + i)], source.value(i, 0), 0.1F);
         }
+      }
+    }
+  }
+}
+
+// The largest codes times the largest activations: sums of the widest group fit 32 bits.
+TEST(Linear, HoldsTheLargestSums) {
+  class Largest final : public RowSource {
+   public:
+    std::int64_t rows() const override { return 32; }
+    std::int64_t cols() const override { return 512; }
+    WeightFormat native() const override { return {WeightKind::kI8Min, 256}; }
+    void read_floats(std::int64_t, float* out) const override { std::fill_n(out, 512, 255.0F); }
+    void read_codes(std::int64_t, std::int16_t* codes, float* scales,
+                    float* minima) const override {
+      std::fill_n(codes, 512, std::int16_t{255});
+      std::fill_n(scales, 2, 1.0F);
+      std::fill_n(minima, 2, 0.0F);
+    }
+  };
+  for (const IsaLevel level : levels()) {
+    CpuBackend backend(level, 1);
+    const Weight weight = packed(backend, Largest(), {WeightKind::kI8Min, 256});
+    for (const std::int64_t rows : {1, 9}) {
+      for (const float sign : {1.0F, -1.0F}) {
+        std::vector<float> x(static_cast<std::size_t>(rows * 512), sign);
+        std::vector<float> y(static_cast<std::size_t>(rows * 32));
+        backend.linear(view(x, 512), weight, view(y, 32), {.precise = true});
+        for (const float v : y) ASSERT_NEAR(v, sign * 255 * 512, 0.1F);
       }
     }
   }

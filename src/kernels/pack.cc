@@ -8,7 +8,7 @@ namespace vsurge::kernels {
 namespace {
 
 constexpr float kHalfMax = 65504.0f;
-constexpr int kGroupMax = 128;
+constexpr int kGroupMax = 256;
 
 float clamp(float x, float low, float high) {  // low for NaN
   if (x >= high) return high;

@@ -42,7 +42,7 @@ constexpr int kPanelRows = 16;
 
 struct WeightFormat {
   WeightKind kind = WeightKind::kBF16;
-  int group = 0;  // 16, 32, 64, 128 or 0; divides K
+  int group = 0;  // 16, 32, 64, 128, 256 or 0; divides K
   // Each group of a row of W is kept as H g / group, H the Hadamard matrix of that order, and meets
   // H x: the same product, but outliers are spread over their group, of W and of x, so that both
   // round better (as in QuaRot, arXiv 2404.00456, there with larger blocks). Integer kinds only.

@@ -18,7 +18,7 @@ using base::Result;
 using kernels::WeightFormat;
 using kernels::WeightKind;
 
-enum class Part : std::uint8_t { kLayers, kEmbedding, kHead };
+enum class Part : std::uint8_t { kLayers, kDown, kEmbedding, kHead };
 
 // The widest group that divides the columns, or 0.
 int widest_group(std::int64_t cols, int most) {
@@ -46,7 +46,8 @@ WeightFormat chosen_format(const tensor::RowSource& source, WeightChoice choice,
   const bool narrow = native.kind == WeightKind::kI4 || native.kind == WeightKind::kI4Min;
   // The head costs quality most: 8 bits.
   if (choice == WeightChoice::kI8 || part == Part::kHead) {
-    return integer ? native : rounded(WeightKind::kI8Min, 128);
+    // What the gate multiplies stands out most: narrower groups.
+    return integer ? native : rounded(WeightKind::kI8Min, part == Part::kDown ? 128 : 256);
   }
   if (narrow) return native;
   // Four bits lose more than activations of eight do: no rotation, so that weights which lie on a
@@ -234,7 +235,8 @@ base::Status Loader::load_layer(std::size_t index, LayerWeights& layer) {
   for (const std::string& name : names.gate_up) gate_up.names.push_back(at(name));
   layer.gate_up = VSURGE_TRY(matrix(gate_up));
   if (spec_.mlp_bias) layer.gate_up_bias = VSURGE_TRY(biases(gate_up));
-  const Stack down{.names = {at(names.down)}, .rows = {hidden}, .cols = intermediate};
+  const Stack down{
+      .names = {at(names.down)}, .rows = {hidden}, .cols = intermediate, .part = Part::kDown};
   layer.down = VSURGE_TRY(matrix(down));
   if (spec_.mlp_bias) layer.down_bias = VSURGE_TRY(biases(down));
   return {};

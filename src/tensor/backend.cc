@@ -27,7 +27,7 @@ void check_step(const Backend::StepShape& shape) {
 }
 
 bool known_group(int group) {
-  return group == 16 || group == 32 || group == 64 || group == 128;
+  return group == 16 || group == 32 || group == 64 || group == 128 || group == 256;
 }
 
 // Commits all of a KV cache, on all threads; says how far it is when it takes long.

@@ -45,7 +45,7 @@ std::int64_t ceil_div(std::int64_t a, std::int64_t b) {
 constexpr std::int64_t kSerialWork = 1 << 16;
 constexpr std::int64_t kSerialValues = 1 << 9;
 // Columns of activations are divided between threads in whole groups.
-constexpr std::int64_t kStripUnit = 128;
+constexpr std::int64_t kStripUnit = 256;
 constexpr std::int64_t kGroupMin = 16;
 constexpr std::int64_t kPlanesMax = 2;
 // What activation_stride() adds to a row of a plane, at most.

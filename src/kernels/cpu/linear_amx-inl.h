@@ -295,7 +295,7 @@ inline AmxPieces pieces_of(const LinearArgs& a) {
   p.slab = m.cols;
   if (!is_integer(m.kind)) return p;  // their sums stay in tiles, from the first column to the last
   const int64_t block_lines = lines < kAmxRows ? lines : kAmxRows;
-  const int64_t columns = kSlabBytes / block_lines / 128 * 128;
+  const int64_t columns = kSlabBytes / block_lines / 256 * 256;  // whole groups
   if (columns < m.cols) p.slab = columns;
   return p;
 }

@@ -193,8 +193,10 @@ inline void prepare_integer_row(const float* x, const PrepareArgs& a, int64_t ro
       return round_groups<2>(x, a, row);
     case 64:
       return round_groups<4>(x, a, row);
-    default:
+    case 128:
       return round_groups<8>(x, a, row);
+    default:
+      return round_groups<16>(x, a, row);
   }
 }
 
