@@ -2,13 +2,16 @@
 """How near the answers of this program are to the reference, on a real text.
 
 usage: quality.py [--model FILE.gguf|FOLDER] [--text FILE] [--tokens 4000] [--window 1000]
-                  [--weights auto|f32|bf16|i8|i4] [--kv bf16|f32|i8] [--isa LEVEL] [--bf16-peer]
-                  [--json FILE]
+                  [--weights auto|f32|bf16|i8|i4|nf4] [--kv bf16|f32|i8] [--isa LEVEL] [--last N]
+                  [--bf16-peer] [--as-bf16] [--json FILE]
 
 Teacher-forced: windows of the text through transformers (float32, dequantised weights) and
 through vsurge_logits, the same token ids; KL divergence and top token of every position. With
 --bf16-peer transformers' own bfloat16 is measured the same way, and ours (--weights bf16) must
-lose at most 1.2 times as much. Needs torch (CPU), transformers and gguf in the Python
+lose at most 1.2 times as much. --as-bf16 takes the dequantised weights of a GGUF file, as a
+checkpoint in bfloat16 that is made once into the cache: what 8bit, int4 and nf4 lose shows there.
+--last N compares the last N tokens of each window, for windows whose logits fill the memory. Needs
+torch (CPU), transformers and gguf in the Python
 environment.
 """
 
@@ -22,7 +25,10 @@ import sys
 from report import Report, add_arguments
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-KL_LIMIT, TOP_LIMIT, BF16_LIMIT = 0.005, 0.97, 1.2
+BF16_LIMIT = 1.2
+# mean KL divergence, same top token; by what weights are rounded to
+LIMITS = {"i8": (0.002, 0.975)}
+OTHER_LIMITS = (0.005, 0.97)
 
 
 def arguments():
@@ -41,13 +47,17 @@ def arguments():
     p.add_argument("--kv", default="bf16")
     p.add_argument("--isa", default="")
     p.add_argument("--threads", type=int, default=0)
+    p.add_argument("--last", type=int, default=0, help="0: all of a window")
     p.add_argument("--bf16-peer", action="store_true")
+    p.add_argument("--as-bf16", action="store_true")
     add_arguments(p)
     a = p.parse_args()
     a.build = pathlib.Path(os.environ.get("VSURGE_BUILD") or ROOT / "build/release")
     for path in (a.model, a.text):
         if not path.exists():
             sys.exit(f"quality: {path}: not found")
+    a.folder = cache / "models" / f"{a.model.stem}-as-bf16"
+    a.last = a.last or a.window
     return a
 
 
@@ -79,10 +89,13 @@ class Ours:
             str(a.threads),
             "--context",
             str(a.window),
+            "--last",
+            str(a.last),
         ] + (["--isa", a.isa] if a.isa else [])
         self.process = subprocess.Popen(
             list(map(str, command)), stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
+        self.last = a.last
         self.vocabulary = int(self.read(1, "<i4")[0])
 
     def read(self, count, dtype):
@@ -95,7 +108,8 @@ class Ours:
     def logits(self, ids):
         self.process.stdin.write(self.np.array([len(ids), *ids], "<i4").tobytes())
         self.process.stdin.flush()
-        return self.read(len(ids) * self.vocabulary, "<f4").reshape(len(ids), self.vocabulary)
+        rows = min(len(ids), self.last)
+        return self.read(rows * self.vocabulary, "<f4").reshape(rows, self.vocabulary)
 
 
 class Sums:
@@ -129,8 +143,13 @@ def report_of(a, sums, peer, bf16):
     )
     kl, same = sums.kl / sums.positions, sums.same / sums.positions
     ppl, ppl_reference = (math.exp(x / sums.predicted) for x in (sums.nll, sums.nll_reference))
-    report.add("mean KL divergence", kl, "nat", limit=KL_LIMIT, must=1.0, better="lower")
-    report.add("same top token", same, "share", limit=TOP_LIMIT, must=1.0)
+    kl_limit, top_limit = LIMITS.get(a.weights, OTHER_LIMITS)
+    if a.weights not in ("i4", "nf4"):  # these have no bar of their own
+        report.add("mean KL divergence", kl, "nat", limit=kl_limit, must=1.0, better="lower")
+        report.add("same top token", same, "share", limit=top_limit, must=1.0)
+    else:
+        report.add("mean KL divergence", kl, "nat")
+        report.add("same top token", same, "share")
     report.add("largest KL divergence", sums.kl_max, "nat")
     report.add("perplexity", ppl, "", peer=f"{peer} float32", peer_value=ppl_reference)
     if bf16:
@@ -152,13 +171,13 @@ def measure(a, torch, reference):
     )
     for begin in range(0, len(ids), a.window):
         window = ids[begin : begin + a.window]
+        kept = window[-a.last :]
+        inputs = dict(input_ids=torch.tensor([window]), logits_to_keep=len(kept))
         with torch.no_grad():
-            expected = model(torch.tensor([window])).logits[0]
+            expected = model(**inputs).logits[0]
             if peer:
-                peer_sums.add(
-                    torch, expected, peer(torch.tensor([window])).logits[0].float(), window
-                )
-        sums.add(torch, expected, torch.from_numpy(ours.logits(window).copy()), window)
+                peer_sums.add(torch, expected, peer(**inputs).logits[0].float(), kept)
+        sums.add(torch, expected, torch.from_numpy(ours.logits(window).copy()), kept)
         print(f"quality: {begin + len(window)} of {len(ids)} tokens", file=sys.stderr)
     return sums, peer_sums
 
@@ -170,6 +189,8 @@ def main():
         import quality_reference as reference
     except ImportError as error:
         sys.exit(f"quality: {error}; tools/setup/oracle.sh installs torch, transformers and gguf")
+    if a.as_bf16:
+        a.model = reference.bf16_folder(a.model, a.folder)
     sums, bf16 = measure(a, torch, reference)
     peer = f"transformers {reference.transformers.__version__}"
     sys.exit(report_of(a, sums, peer, bf16).finish(a.json))
