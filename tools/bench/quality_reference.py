@@ -100,7 +100,7 @@ def load_gguf(path):
 
 
 def bf16_folder(file, folder):
-    """A folder with the weights of a GGUF file in bfloat16, and its tokenizer; made when missing."""
+    """A folder with the weights of a GGUF file in bfloat16 and its tokenizer, made when missing."""
     if not (folder / "tokenizer.json").exists():
         load_gguf(file).to(torch.bfloat16).save_pretrained(folder)
         tokenizer(file).save_pretrained(folder)  # last: its file says that all is there
