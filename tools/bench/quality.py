@@ -3,13 +3,17 @@
 
 usage: quality.py [--model FILE.gguf|FOLDER] [--text FILE] [--tokens 4000] [--window 1000]
                   [--weights auto|f32|bf16|i8|i4|nf4] [--kv bf16|f32|i8] [--isa LEVEL] [--last N]
-                  [--bf16-peer] [--as-bf16] [--json FILE]
+                  [--peer bf16|Q4_0|Q8_0] [--as-bf16 [--rescaled]]
+                  [--json FILE]
 
 Teacher-forced: windows of the text through transformers (float32, dequantised weights) and
-through vsurge_logits, the same token ids; KL divergence and top token of every position. With
---bf16-peer transformers' own bfloat16 is measured the same way, and ours (--weights bf16) must
-lose at most 1.2 times as much. --as-bf16 takes the dequantised weights of a GGUF file, as a
-checkpoint in bfloat16 that is made once into the cache: what 8bit, int4 and nf4 lose shows there.
+through vsurge_logits, the same token ids; KL divergence and top token of every position. --peer
+measures another the same way: transformers in bfloat16, of which ours (--weights bf16) must lose at
+most 1.2 times as much; or transformers in float32 with the layers' matrices rounded to a type of
+llama.cpp's, of which ours must lose at most as much (llama.cpp itself rounds its head and
+activations too, and loses more). --as-bf16 takes the dequantised weights of a GGUF file, as a
+checkpoint in bfloat16 that is made once into the cache: what 8bit, int4 and nf4 lose shows there;
+--rescaled: with other weights for the same function, which lie on no grid of a quantised file.
 --last N compares the last N tokens of each window, for windows whose logits fill the memory. Needs
 torch (CPU), transformers and gguf in the Python
 environment.
@@ -25,7 +29,7 @@ import sys
 from report import Report, add_arguments
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-BF16_LIMIT = 1.2
+PEER_LIMITS = {"bf16": 1.2}  # others: 1
 # mean KL divergence, same top token; by what weights are rounded to
 LIMITS = {"i8": (0.002, 0.975)}
 OTHER_LIMITS = (0.005, 0.97)
@@ -48,15 +52,17 @@ def arguments():
     p.add_argument("--isa", default="")
     p.add_argument("--threads", type=int, default=0)
     p.add_argument("--last", type=int, default=0, help="0: all of a window")
-    p.add_argument("--bf16-peer", action="store_true")
+    p.add_argument("--peer", default="")
     p.add_argument("--as-bf16", action="store_true")
+    p.add_argument("--rescaled", action="store_true")
     add_arguments(p)
     a = p.parse_args()
     a.build = pathlib.Path(os.environ.get("VSURGE_BUILD") or ROOT / "build/release")
     for path in (a.model, a.text):
         if not path.exists():
             sys.exit(f"quality: {path}: not found")
-    a.folder = cache / "models" / f"{a.model.stem}-as-bf16"
+    kind = "as-bf16-rescaled" if a.rescaled else "as-bf16"
+    a.folder = cache / "models" / f"{a.model.stem}-{kind}"
     a.last = a.last or a.window
     return a
 
@@ -136,7 +142,7 @@ class Sums:
             self.predicted += len(following)
 
 
-def report_of(a, sums, peer, bf16):
+def report_of(a, sums, peer, other):
     report = Report(
         f"quality: {a.model.name}, {sums.positions} tokens of {a.text.name} in windows of "
         f"{a.window}, weights {a.weights}, against {peer} float32"
@@ -152,23 +158,23 @@ def report_of(a, sums, peer, bf16):
         report.add("same top token", same, "share")
     report.add("largest KL divergence", sums.kl_max, "nat")
     report.add("perplexity", ppl, "", peer=f"{peer} float32", peer_value=ppl_reference)
-    if bf16:
-        name = f"{peer} bfloat16"
-        other = bf16.kl / bf16.positions
-        report.add("mean KL divergence, beside bfloat16", kl, "nat", peer=name, peer_value=other,
-                   must=BF16_LIMIT, better="lower")
-        report.add("same top token, beside bfloat16", same, "share", peer=name,
-                   peer_value=bf16.same / bf16.positions)
+    if other:
+        name = f"{peer} {a.peer}"
+        report.add(f"mean KL divergence, beside {a.peer}", kl, "nat", peer=name,
+                   peer_value=other.kl / other.positions, must=PEER_LIMITS.get(a.peer, 1.0),
+                   better="lower")
+        report.add(f"same top token, beside {a.peer}", same, "share", peer=name,
+                   peer_value=other.same / other.positions)
     return report
 
 
 def measure(a, torch, reference):
-    """Sums of ours and, when asked for, of transformers in bfloat16."""
+    """Sums of ours and, when asked for, of the peer."""
     ids = reference.token_ids(a.model, a.text, a.tokens)
     model, ours, sums = reference.load(a.model), Ours(a), Sums()
-    peer, peer_sums = (
-        (reference.load(a.model, torch.bfloat16), Sums()) if a.bf16_peer else (None, None)
-    )
+    peer, peer_sums = None, None
+    if a.peer:
+        peer, peer_sums = reference.peer(a.model, a.peer), Sums()
     for begin in range(0, len(ids), a.window):
         window = ids[begin : begin + a.window]
         kept = window[-a.last :]
@@ -190,10 +196,10 @@ def main():
     except ImportError as error:
         sys.exit(f"quality: {error}; tools/setup/oracle.sh installs torch, transformers and gguf")
     if a.as_bf16:
-        a.model = reference.bf16_folder(a.model, a.folder)
-    sums, bf16 = measure(a, torch, reference)
+        a.model = reference.bf16_folder(a.model, a.folder, a.rescaled)
+    sums, other = measure(a, torch, reference)
     peer = f"transformers {reference.transformers.__version__}"
-    sys.exit(report_of(a, sums, peer, bf16).finish(a.json))
+    sys.exit(report_of(a, sums, peer, other).finish(a.json))
 
 
 if __name__ == "__main__":
