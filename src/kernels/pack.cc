@@ -74,9 +74,70 @@ int32_t nearest_nf4(float x) {
   return code;
 }
 
+float through_half(float x) {
+  return half_to_float(float_to_half(x));
+}
+
+// The code of a value, in units of the scale and above the minimum.
+int32_t code_of(WeightKind kind, float q) {
+  if (kind == WeightKind::kNF4) return nearest_nf4(q);
+  const bool bytes = kind == WeightKind::kI8 || kind == WeightKind::kI8Min;
+  const float offset = static_cast<float>(code_offset(kind));
+  const float code = round_small(clamp(q + offset, -1.0f, 256.0f));
+  return static_cast<int32_t>(
+      clamp(code, kind == WeightKind::kI8 ? 1.0f : 0.0f, bytes ? 255.0f : 15.0f));
+}
+
+// Sums over a group with the codes that a scale and minimum give; t: what a code stands for.
+struct Fit {
+  double t = 0, tt = 0, x = 0, xt = 0;
+  double error = 0;  // sum of (x - scale * t - minimum)^2
+};
+Fit fit_of(WeightKind kind, const float* x, int32_t n, float scale, float minimum) {
+  Fit fit;
+  const float inverse = scale == 0 ? 0.0f : 1.0f / scale;
+  for (int32_t i = 0; i < n; ++i) {
+    int32_t code = code_of(kind, (x[i] - minimum) * inverse);
+    if (kind == WeightKind::kNF4) code = kNf4Codes[code];
+    const double t = code - code_offset(kind);
+    const double off = static_cast<double>(x[i]) - (static_cast<double>(scale) * t + minimum);
+    fit.t += t;
+    fit.tt += t * t;
+    fit.x += x[i];
+    fit.xt += x[i] * t;
+    fit.error += off * off;
+  }
+  return fit;
+}
+
+// Few codes: the line that fits the values best with the codes they have, then codes again, and so
+// on; the best of them. Values that lie on the first grid stay there.
+void refine_scale(WeightKind kind, const float* x, int32_t n, float& scale, float& minimum) {
+  constexpr int kTries = 4;
+  float next_scale = through_half(scale), next_minimum = through_half(minimum);
+  double least = -1;
+  for (int i = 0; i < kTries; ++i) {
+    const Fit fit = fit_of(kind, x, n, next_scale, next_minimum);
+    if (least < 0 || fit.error < least) {
+      least = fit.error;
+      scale = next_scale;
+      minimum = next_minimum;
+    }
+    const bool line = has_minimum(kind);
+    const double slope = line ? n * fit.tt - fit.t * fit.t : fit.tt;
+    if (!(slope > 0)) return;
+    const double best = (line ? n * fit.xt - fit.x * fit.t : fit.xt) / slope;
+    next_scale = through_half(clamp(static_cast<float>(best), -kHalfMax, kHalfMax));
+    if (!line) continue;
+    const double rest = (fit.x - best * fit.t) / n;
+    next_minimum = through_half(clamp(static_cast<float>(rest), -kHalfMax, kHalfMax));
+  }
+}
+
 void pack_group(const PanelRow& to, int64_t g, const float* x) {
   float scale, minimum;
   choose_scale(to.kind, x, to.group, scale, minimum);
+  if (has_nibbles(to.kind)) refine_scale(to.kind, x, to.group, scale, minimum);
   const int64_t at = g * 16 + to.lane;
   to.scales[at] = float_to_half(scale);
   scale = half_to_float(to.scales[at]);
@@ -84,18 +145,9 @@ void pack_group(const PanelRow& to, int64_t g, const float* x) {
     to.minima[at] = float_to_half(minimum);
     minimum = half_to_float(to.minima[at]);
   }
-  const float offset = static_cast<float>(code_offset(to.kind));
-  const float lowest = to.kind == WeightKind::kI8 ? 1.0f : 0.0f;
-  const float highest =
-      to.kind == WeightKind::kI8 || to.kind == WeightKind::kI8Min ? 255.0f : 15.0f;
   const float inverse = scale == 0 ? 0.0f : 1.0f / scale;
   for (int32_t i = 0; i < to.group; ++i) {
-    const float q = (x[i] - minimum) * inverse;
-    const int32_t code = to.kind == WeightKind::kNF4
-                             ? nearest_nf4(q)
-                             : static_cast<int32_t>(clamp(
-                                   round_small(clamp(q + offset, -1.0f, 256.0f)), lowest, highest));
-    store_code(to, g * to.group + i, code);
+    store_code(to, g * to.group + i, code_of(to.kind, (x[i] - minimum) * inverse));
   }
 }
 
