@@ -26,10 +26,6 @@ void check_step(const Backend::StepShape& shape) {
   CHECK(shape.inputs_max > 0 && shape.heads > 0 && shape.head_dim > 0 && shape.vocabulary >= 0);
 }
 
-bool known_group(int group) {
-  return group == 16 || group == 32 || group == 64 || group == 128 || group == 256;
-}
-
 // Commits all of a KV cache, on all threads; says how far it is when it takes long.
 base::Status commit_all(const Buffer& buffer, base::ThreadPool& pool) {
   constexpr std::size_t kPiece = std::size_t{16} << 20;
@@ -81,7 +77,7 @@ base::Result<Weight> Backend::pack(const RowSource& source, kernels::WeightForma
                 rows, cols);
   }
   if (kernels::is_integer(format.kind)) {
-    CHECK(known_group(format.group));
+    CHECK(kernels::known_group(format.group));
     if (cols % format.group != 0) {
       return fail(ErrorCode::kBadModel, "matrix: expected columns in groups of {}, found {}",
                   format.group, cols);

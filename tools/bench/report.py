@@ -21,6 +21,7 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("VSURGE_BUILD") or ROOT / "build/release")
 KEYS = ("metric", "ours", "unit", "peer", "peer_value", "limit", "ratio", "must", "aim", "holds")
 
 
@@ -31,11 +32,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def build_program(name: str) -> pathlib.Path:
     """The path of a benchmark's program of the release build, made or brought up to date."""
-    build = pathlib.Path(os.environ.get("VSURGE_BUILD") or ROOT / "build/release")
-    built = subprocess.run(["ninja", "-C", build, name], stdout=subprocess.PIPE, text=True)
+    built = subprocess.run(["ninja", "-C", BUILD, name], stdout=subprocess.PIPE, text=True)
     if built.returncode != 0:
         sys.exit(f"{name}: not built; ./dev build says why\n{built.stdout[-2000:]}")
-    return build / "bin" / name
+    return BUILD / "bin" / name
 
 
 class Report:
