@@ -92,14 +92,19 @@ def roofs_program():
     return program
 
 
-def roofs(program):
-    """GB/s of reading as "read", GOP/s of vpdpbusd and vdpbf16ps, all threads."""
-    rows = [json.loads(line) for line in output([program, "1", "3", "probe"]).splitlines() if line]
+def roofs(*options):
+    """GB/s of reading as "read", GOP/s of vpdpbusd, and of vdpbf16ps without "probe"; by all
+    threads."""
+    lines = output([roofs_program(), "1", "3", *options]).splitlines()
+    rows = [json.loads(line) for line in lines if line]
     most = max(row["threads"] for row in rows)
     rows = [row for row in rows if row["threads"] == most]
-    found = {"read": max(row["median"] for row in rows if row["unit"] == "GB/s")}
+    memory = [row["median"] for row in rows if re.match("read_(huge|4k)", row["roof"])]
+    found = {"read": max(memory)}
     for name in ("vpdpbusd", "vdpbf16ps"):
-        found[name] = max((r["median"] for r in rows if name in r["roof"]), default=float("inf"))
+        values = [row["median"] for row in rows if name in row["roof"]]
+        if values:
+            found[name] = max(values)
     return found
 
 
@@ -135,9 +140,10 @@ def measure(a, job, chosen):
         print(f"cpu: {name}: {found}", file=sys.stderr, flush=True)
         results.setdefault(name, []).append(found)
 
+    keep("roofs", roofs())
     for _ in range(a.rounds):
         for method in a.methods.split(","):
-            keep("roofs", roofs(roofs_program()))
+            keep("roofs", roofs("probe"))
             keep(method, run_ours(job, method))
             for peer in chosen:
                 if peer.bits != CLASSES[method].bits or peer.name in failed:
@@ -155,7 +161,9 @@ class Table:
 
     def __init__(self, job, shape, results, chosen):
         self.job, self.results, self.chosen = job, results, chosen
-        best = {name: max(row[name] for row in results["roofs"]) for name in results["roofs"][0]}
+        best = {}
+        for row in results["roofs"]:
+            best |= {name: max(value, best.get(name, 0)) for name, value in row.items()}
         self.roofs = best
         layers, matrices, self.head = SHAPES[shape]
         self.layers = layers * matrices
@@ -164,6 +172,10 @@ class Table:
             + ", ".join(f"{name} {value:.1f}" if name == "read" else f"{name} {value:.0f}"
                         for name, value in best.items())
             + " (GB/s, GOP/s)")
+
+    def peak(self, name):
+        """Operations/s; without bound where the CPU does not have the instruction."""
+        return self.roofs.get(name, float("inf")) * 1e9
 
     def median(self, name, key):
         values = [row[key] for row in self.results.get(name, []) if key in row]
@@ -204,7 +216,7 @@ class Table:
             self.roofs["read"] * 1e9)
         operations = 2.0 * (self.layers + self.head)
         for n in self.job.streams:
-            limit = n / max(step_s, n * operations / (self.roofs["vpdpbusd"] * 1e9))
+            limit = n / max(step_s, n * operations / self.peak("vpdpbusd"))
             self.add(method, f"{n} streams", ("decode", n), limit,
                      kind.by_limit.get(n, (None, None)), kind.by_peer.get(n, (None, None)))
         one, two = self.median(method, ("decode", 1)), self.median(method, ("decode", 2))
@@ -212,7 +224,7 @@ class Table:
             self.report.add(f"{method}, 2 streams by 1 stream", two, "tokens/s", peer="1 stream",
                             peer_value=one, must=1.85, aim=1.95)
         for prompt in self.job.prompts:
-            limit = self.roofs[kind.roof] * 1e9 / (2.0 * self.layers)
+            limit = self.peak(kind.roof) / (2.0 * self.layers)
             self.add(method, f"prefill {prompt}", ("prefill", prompt), limit, kind.prefill,
                      PREFILL_BY_PEER.get(prompt, (None, None)))
 
