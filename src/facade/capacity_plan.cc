@@ -203,6 +203,10 @@ base::Result<Shape> shape_of(const std::string& path, const facade::LoadPlan& pl
     if (plan.weights == model::WeightChoice::kF32) bytes = 4 * values;
     shape.weight_bytes += bytes;
   }
+  if (const model::PackedFile* packed = checkpoint->packed(); packed != nullptr) {
+    parameters = static_cast<double>(packed->info().parameters);
+    shape.weight_bytes = static_cast<double>(packed->weight_bytes());
+  }
   const double layers = static_cast<double>(spec.layers.size());
   const double head = 1.0 * spec.vocabulary * spec.hidden;
   shape.info.vocabulary = spec.vocabulary;

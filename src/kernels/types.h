@@ -40,6 +40,10 @@ enum class WeightKind : uint8_t {
 };
 constexpr int kPanelRows = 16;
 
+// Names the layouts above, where packed weights outlive the process: any change of a layout, or of
+// what a byte in it means, counts one up. Every ISA level reads the same bytes.
+constexpr int kWeightLayoutVersion = 1;
+
 struct WeightFormat {
   WeightKind kind = WeightKind::kBF16;
   int group = 0;  // 16, 32, 64, 128 or 0; divides K

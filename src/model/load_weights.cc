@@ -31,10 +31,12 @@ int widest_group(std::int64_t cols, int most) {
 // What a matrix is kept in. Integer formats of the checkpoint stay as they are wherever they are at
 // most as wide as what was asked for; columns that no group divides give bfloat16. Groups were
 // chosen by `./dev bench quality` (docs/PERFORMANCE.md).
-WeightFormat chosen_format(const tensor::RowSource& source, WeightChoice choice, Part part) {
+WeightFormat chosen_format(const tensor::RowSource& source, const LoadOptions& options, Part part) {
   constexpr WeightFormat kBFloat{WeightKind::kBF16, 0};
   const WeightFormat native = source.native();
   const bool integer = kernels::is_integer(native.kind);
+  const bool own = part == Part::kHead && options.head && options.weights != WeightChoice::kF32;
+  const WeightChoice choice = own ? *options.head : options.weights;
   const auto rounded = [&](WeightKind kind, int most) {
     const int group = widest_group(source.cols(), most);
     return group == 0 ? kBFloat : WeightFormat{kind, group, true};
@@ -45,7 +47,7 @@ WeightFormat chosen_format(const tensor::RowSource& source, WeightChoice choice,
   if (choice == WeightChoice::kAuto || part == Part::kEmbedding) return integer ? native : kBFloat;
   const bool narrow = native.kind == WeightKind::kI4 || native.kind == WeightKind::kI4Min;
   // The head costs quality most: 8 bits.
-  if (choice == WeightChoice::kI8 || part == Part::kHead) {
+  if (choice == WeightChoice::kI8 || (part == Part::kHead && !own)) {
     return integer ? native : rounded(WeightKind::kI8Min, 128);
   }
   if (narrow) return native;
@@ -163,12 +165,12 @@ Result<RowSourcePtr> Loader::rows(const Stack& stack) {
 
 Result<WeightFormat> Loader::format_of(const Stack& stack) {
   const RowSourcePtr source = VSURGE_TRY(rows(stack));
-  return chosen_format(*source, options_.weights, stack.part);
+  return chosen_format(*source, options_, stack.part);
 }
 
 Result<tensor::Weight> Loader::matrix(const Stack& stack) {
   const RowSourcePtr source = VSURGE_TRY(rows(stack));
-  const WeightFormat format = chosen_format(*source, options_.weights, stack.part);
+  const WeightFormat format = chosen_format(*source, options_, stack.part);
   auto weight = backend_.pack(*source, format);
   if (!weight) {
     return fail(weight.error().code, "{}: tensor {}.weight: {}", checkpoint_.path().string(),
@@ -294,6 +296,7 @@ std::string formats_text(const DecoderWeights& weights) {
 }
 
 Result<DecoderWeights> Loader::load() {
+  CHECK(checkpoint_.packed() == nullptr);
   for (const TensorInfo& tensor : checkpoint_.tensors()) {
     bytes_total_ += static_cast<std::int64_t>(tensor.size);
   }
