@@ -17,8 +17,9 @@ inline constexpr const char* kConfig = R"("num_attention_heads": 4, "num_key_val
   "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2, "vocab_size": 40,
   "max_position_embeddings": 128, "rms_norm_eps": 1e-5, "head_dim": 16})";
 
-inline TestTensors tiny_tensors(bool biases = false, bool qk_norm = false, bool tied = true) {
-  std::mt19937 random(7);
+inline TestTensors tiny_tensors(bool biases = false, bool qk_norm = false, bool tied = true,
+                                unsigned seed = 7) {
+  std::mt19937 random(seed);
   TestTensors all;
   const auto add = [&](const std::string& name, std::vector<std::int64_t> shape) {
     all[name] = random_tensor(std::move(shape), random);
