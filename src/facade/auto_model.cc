@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "facade/auto_model_state.h"
 #include "facade/errors.h"
@@ -59,9 +60,18 @@ base::Result<std::shared_ptr<AutoModelForCausalLM::State>> load(const std::strin
   state->plan = VSURGE_TRY(facade::plan_load(options));
   state->backend =
       VSURGE_TRY(tensor::make_cpu_backend({.threads = options.threads, .isa = options.isa}));
+  const base::SteadyClock clock;
+  const base::Nanoseconds start = clock.now();
   facade::Progress bar("loading");
   state->model =
       VSURGE_TRY(model::load_model(path, *state->backend, load_options(state->plan, options, bar)));
+  if (options.verbose) {
+    const model::ModelInfo& info = state->model->info();
+    base::log_info("weights: {:.0f} MiB {} in {:.2f} s",
+                   static_cast<double>(info.weight_bytes) / (1024.0 * 1024.0),
+                   info.mapped_bytes > 0 ? "mapped" : "read and packed",
+                   static_cast<double>(clock.now() - start) * 1e-9);
+  }
   state->context_max = VSURGE_TRY(context_of(state->plan, state->model->info()));
   // "cpu/avx512, 2 threads"
   const std::string name = state->backend->name();
