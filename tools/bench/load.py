@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """From a model on disk to weights in memory: read and packed at every start, or mapped from a
-folder of `vsurge quantize`; peak memory against the size of the packed weights; and, with --large, the
-start of a model of 8 billion parameters, whose packed folder is made here of random numbers and
-removed again (9.3 GB on the disk, and as much memory for the page cache).
+folder of `vsurge quantize`; peak memory against the size of the packed weights; and, with --large,
+the start of a model of 8 billion parameters, whose packed folder is made here of random numbers
+and removed again (9.3 GB on the disk, and as much memory for the page cache).
 
 Every file was read just before, so that the disk is not measured. Seconds are those the program
 logs; memory is sampled from /proc/PID/status until the weights are there.
