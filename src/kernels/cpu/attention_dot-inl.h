@@ -133,8 +133,9 @@ inline void round_query(const DotTile& t, const float* x, int64_t line) {
     high_sum = _mm512_add_epi32(high_sum, h);
     low_sum = _mm512_add_epi32(low_sum, l);
   }
-  t.q_sums[line * 2] = _mm512_reduce_add_epi32(high_sum);
-  t.q_sums[line * 2 + 1] = _mm512_reduce_add_epi32(low_sum);
+  // Of what is not finite the scale says so; its sums may be anything.
+  t.q_sums[line * 2] = finite ? _mm512_reduce_add_epi32(high_sum) : 0;
+  t.q_sums[line * 2 + 1] = finite ? _mm512_reduce_add_epi32(low_sum) : 0;
 }
 
 // A line's window: the keys it sees are [low, high].
