@@ -1,17 +1,15 @@
 // vsurge_bench: speed of one model in this process, as JSON; tools/bench compares it with others.
 
-#include <sys/mman.h>
-
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "base/log.h"
 #include "model_options.h"
+#include "roofs.h"
 
 namespace vsurge::apps {
 namespace {
@@ -32,42 +30,6 @@ std::vector<std::int32_t> prompt_of(int tokens, int salt) {
   std::vector<std::int32_t> ids;
   for (int i = 0; i < tokens; ++i) ids.push_back((i * 37 + salt * 101) % 256 + 10);
   return ids;
-}
-
-// GB/s that all threads together read `total` bytes with, again and again: the roof of decoding a
-// model with that many bytes of weights, be they in memory or in a large cache.
-double read_bandwidth(int threads, std::int64_t total) {
-  constexpr std::size_t kBlock = std::size_t{2} << 20;
-  const std::size_t blocks = static_cast<std::size_t>(total / threads) / kBlock + 1;
-  const std::size_t bytes = blocks * kBlock;
-  using Vector [[gnu::vector_size(64)]] = std::uint64_t;
-  const auto read = [bytes](const Vector* data, std::uint64_t* out) {
-    Vector sums[8]{};
-    for (std::size_t i = 0; i < bytes / sizeof(Vector); i += 8) {
-      for (std::size_t k = 0; k < 8; ++k) sums[k] ^= data[i + k];
-    }
-    for (const Vector& sum : sums) *out ^= sum[0];
-  };
-  std::vector<void*> buffers;
-  for (int t = 0; t < threads; ++t) {
-    void* buffer = std::aligned_alloc(kBlock, bytes);
-    ::madvise(buffer, bytes, MADV_HUGEPAGE);  // as the weights are
-    std::fill_n(static_cast<std::uint64_t*>(buffer), bytes / 8, std::uint64_t{1});
-    buffers.push_back(buffer);
-  }
-  double best = 0;
-  std::vector<std::uint64_t> sink(static_cast<std::size_t>(threads) * 8);
-  for (int round = 0; round < 10; ++round) {
-    const double start = now_s();
-    std::vector<std::thread> readers;
-    for (std::size_t t = 0; t < buffers.size(); ++t) {
-      readers.emplace_back(read, static_cast<const Vector*>(buffers[t]), &sink[t * 8]);
-    }
-    for (auto& reader : readers) reader.join();
-    best = std::max(best, static_cast<double>(bytes) * threads / (now_s() - start) / 1e9);
-  }
-  for (void* buffer : buffers) std::free(buffer);
-  return best;
 }
 
 struct Speed {
@@ -119,7 +81,7 @@ int run(int argc, char** argv) {
   surge.start();
   const auto info = surge.model_info();
   for (const int streams : options.streams) {
-    const double bandwidth = read_bandwidth(info.threads, info.weight_bytes);
+    const double bandwidth = ReadProbe(info.threads, info.weight_bytes).gb_per_s();
     const Speed speed = measure(surge, options, streams);
     std::printf(
         "{\"streams\":%d,\"prefill\":%.2f,\"decode\":%.2f,\"read_gb_s\":%.2f,"

@@ -50,9 +50,9 @@ double number_after(const std::string& text, const std::string& word) {
   return value;
 }
 
-double peak_of(const Roofs& roofs, const ModelOptions& options, bool gguf) {
+double peak_of(const Roofs& roofs, const ModelOptions& options, bool integer) {
   double best = roofs.fma_f32;
-  if (gguf || options.quantization_method != "none") {
+  if (integer) {
     best = std::max({best, roofs.vpdpbusd, roofs.amx_int8});
   } else if (options.dtype != "float32" && options.dtype != "fp32") {
     best = std::max({best, roofs.vdpbf16ps, roofs.amx_bf16});
@@ -68,6 +68,7 @@ Work work_of(const vSurge& surge, const BenchOptions& options, const std::string
   const bool gguf = path.ends_with(".gguf");
   const bool tied = text.find("head tied") != std::string::npos;
   const bool experts = text.find("experts") != std::string::npos;  // how many a step reads varies
+  const bool integer = info.weight_format != "bfloat16" && info.weight_format != "float32";
   Work work;
   const SurgeMetrics metrics = surge.metrics();
   work.bytes_per_kv_token =
@@ -79,10 +80,10 @@ Work work_of(const vSurge& surge, const BenchOptions& options, const std::string
   work.bytes = static_cast<double>(info.weight_bytes);
   // Rows of the embedding are read one at a time. Where the head is tied and quantised it is a
   // matrix of its own beside the embedding, which stays bfloat16.
-  if (!gguf && (!tied || options.model.quantization_method != "none")) work.bytes -= 2 * table;
+  if (!gguf && (!tied || integer)) work.bytes -= 2 * table;
   work.row_operations = 2 * (tied ? parameters : parameters - table);
   work.layer_operations = work.row_operations - 2 * table;
-  work.peak = peak_of(roofs, options.model, gguf);
+  work.peak = peak_of(roofs, options.model, integer);
   return work;
 }
 

@@ -21,6 +21,7 @@ Run add_render(CLI::App& program);
 Run add_inspect(CLI::App& program);
 Run add_plan(CLI::App& program);
 Run add_bench(CLI::App& program);
+Run add_quantize(CLI::App& program);
 Run add_version(CLI::App& program);
 
 }  // namespace vsurge::apps

@@ -36,6 +36,7 @@ int run(int argc, char** argv) {
   add("inspect", vsurge::apps::add_inspect);
   add("plan", vsurge::apps::add_plan);
   add("bench", vsurge::apps::add_bench);
+  add("quantize", vsurge::apps::add_quantize);
   add("version", vsurge::apps::add_version);
   try {
     std::vector<std::string> arguments = vsurge::apps::normalise_arguments(argc, argv);

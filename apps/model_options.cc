@@ -37,6 +37,16 @@ Dtype dtype_of(const char* option, const std::string& word) {
                         {"half", Dtype::FLOAT16}});
 }
 
+EasyDeLQuantizationMethods quantization_of(const char* option, const std::string& word) {
+  return choose<EasyDeLQuantizationMethods>(option, word,
+                                            {{"none", EasyDeLQuantizationMethods::NONE},
+                                             {"a8bit", EasyDeLQuantizationMethods::A8BIT},
+                                             {"8bit", EasyDeLQuantizationMethods::A8BIT},
+                                             {"int4", EasyDeLQuantizationMethods::INT4},
+                                             {"4bit", EasyDeLQuantizationMethods::INT4},
+                                             {"nf4", EasyDeLQuantizationMethods::NF4}});
+}
+
 std::array<int, 5> axis_dims_of(const std::string& text) {
   std::array<int, 5> dims{};
   const char* at = text.data();
@@ -73,7 +83,8 @@ void require(const base::Status& status) {
 }
 
 void add_model_options(OptionSet& set, CLI::App& command, ModelOptions& options) {
-  set.add("model", options.model, "Hugging Face folder or .gguf file; nothing = the default model");
+  set.add("model", options.model,
+          "Hugging Face folder, .gguf file or packed folder; nothing = the default model");
   command.add_option("--config", options.config, "TOML file with any of these options");
   set.add("--max-length,--max-model-len", options.max_length,
           "longest context, prompt plus answer; default: what the model has");
@@ -111,6 +122,7 @@ void add_model_options(OptionSet& set, CLI::App& command, ModelOptions& options)
   set.add("--quantization-method,--quantization", options.quantization_method,
           "of weights while loading: none, 8bit (or a8bit), int4 or nf4")
       ->capture_default_str();
+  set.add("--head-quantization,--head-quantization-method", options.head_quantization, kHeadHelp);
   set.add("--attn-mechanism", options.attn_mechanism, "auto or ragged_page_attention")
       ->capture_default_str();
   set.add("--precision", options.precision, "default, high or highest")->capture_default_str();
@@ -153,14 +165,11 @@ PretrainedOptions pretrained_options(const ModelOptions& options) {
        {"vanilla", AttentionMechanisms::VANILLA},
        {"flash_attn2", AttentionMechanisms::FLASH_ATTN2},
        {"sdpa", AttentionMechanisms::SDPA}});
-  result.quantization_method =
-      choose<EasyDeLQuantizationMethods>("quantization-method", options.quantization_method,
-                                         {{"none", EasyDeLQuantizationMethods::NONE},
-                                          {"a8bit", EasyDeLQuantizationMethods::A8BIT},
-                                          {"8bit", EasyDeLQuantizationMethods::A8BIT},
-                                          {"int4", EasyDeLQuantizationMethods::INT4},
-                                          {"4bit", EasyDeLQuantizationMethods::INT4},
-                                          {"nf4", EasyDeLQuantizationMethods::NF4}});
+  result.quantization_method = quantization_of("quantization-method", options.quantization_method);
+  if (!options.head_quantization.empty()) {
+    result.head_quantization_method =
+        quantization_of("head-quantization", options.head_quantization);
+  }
   result.precision = choose<Precision>("precision", options.precision,
                                        {{"default", Precision::DEFAULT},
                                         {"high", Precision::HIGH},

@@ -18,6 +18,7 @@ struct ModelOptions {
   std::string param_dtype = "auto";
   std::string kv_cache_dtype = "auto";
   std::string quantization_method = "none";
+  std::string head_quantization;
   std::string attn_mechanism = "auto";
   std::string precision = "default";
   std::string sharding_axis_dims = "1,1,1,-1,1";
@@ -31,6 +32,11 @@ struct ModelOptions {
   std::string log_level = "info";
   std::string log_format = "text";
 };
+
+// Help of --head-quantization.
+inline constexpr const char* kHeadHelp =
+    "of the matrix that makes logits: none, 8bit, int4 or nf4; default: 8bit where the layers are "
+    "quantised";
 
 // Adds the options; `options` must outlive the command line.
 void add_model_options(OptionSet& set, CLI::App& command, ModelOptions& options);

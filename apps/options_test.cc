@@ -1,6 +1,7 @@
 #include "options.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <fstream>
 #include <map>
@@ -31,8 +32,14 @@ struct Command {
         },
         config);
   }
+  Command(const Command&) = delete;
+  Command& operator=(const Command&) = delete;
+  ~Command() {
+    if (!config.empty()) ::unlink(config.c_str());
+  }
   void write_config(const std::string& text) {
-    config = testing::TempDir() + "options_test.toml";
+    // Tests run side by side, each in a process of its own.
+    config = fmt::format("{}{}_options_test.toml", testing::TempDir(), ::getpid());
     std::ofstream(config) << text;
   }
 };

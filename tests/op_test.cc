@@ -84,13 +84,13 @@ std::vector<Case> cases() {
     out.push_back({{WeightKind::kF32, 0}, n, k});
     out.push_back({{WeightKind::kBF16, 0}, n, k});
   }
-  for (const int group : {16, 32, 64, 128}) {
+  for (const int group : {16, 32, 64, 128, 256}) {
     for (const auto kind : {WeightKind::kI8, WeightKind::kI8Min, WeightKind::kI4,
                             WeightKind::kI4Min, WeightKind::kNF4}) {
       out.push_back({{kind, group}, 5, group});
       out.push_back({{kind, group, true}, 18, 2 * group});
       out.push_back({{kind, group}, 33, 3 * group});
-      out.push_back({{kind, group}, 80, 1152});
+      out.push_back({{kind, group}, 80, group == 256 ? 1280 : 1152});
       if (group == 32) out.push_back({{kind, group}, 112, 4096});
     }
   }
@@ -208,7 +208,7 @@ TEST(Linear, IsCloseToDoubleOnTheSameWeights) {
     }
     const double bound = c.format.kind == WeightKind::kF32    ? 1e-12
                          : c.format.kind == WeightKind::kBF16 ? 5e-6
-                         : c.format.group == 128              ? 2e-4
+                         : c.format.group >= 128              ? 2e-4
                                                               : 1e-4;
     EXPECT_LE(nmse(got, want), bound) << name_of(c.format) << " n " << c.n << " k " << c.k;
     if (!kernels::is_integer(c.format.kind) || weight.coarse) continue;
@@ -222,8 +222,8 @@ TEST(Linear, IsCloseToDoubleOnTheSameWeights) {
 TEST(Linear, RotationSparesWhatLiesBesideOutliers) {
   Random random(7);
   CpuBackend backend(kernels::best_level(), 2);
-  for (const int group : {16, 32, 64, 128}) {
-    const std::int64_t n = 48, k = 1152, rows = 21;
+  for (const int group : {16, 32, 64, 128, 256}) {
+    const std::int64_t n = 48, k = 1280, rows = 21;
     std::vector<float> x = random.normals(rows * k);
     for (std::int64_t i = 5; i < rows * k; i += k / 3) x[static_cast<std::size_t>(i)] *= 40;
     const TestSource source(n, k, {WeightKind::kF32, 0}, random);
@@ -242,7 +242,7 @@ TEST(Linear, RotationSparesWhatLiesBesideOutliers) {
       return nmse(got, want);
     };
     const double rotated = error({WeightKind::kI8, group, true});
-    EXPECT_LE(rotated, 1e-4) << group;
+    EXPECT_LE(rotated, group > 128 ? 2e-4 : 1e-4) << group;
     EXPECT_LE(rotated, error({WeightKind::kI8, group}) / 2) << group;
   }
 }
@@ -273,7 +273,27 @@ TEST(Linear, AddsBiasAndWhatWasThere) {
   }
 }
 
-// A norm or a gate in front gives the bytes of the operation by itself.
+// The float matrix that changes nothing: shows what becomes of x before it is multiplied.
+Weight identity(CpuBackend& backend, std::int64_t cols) {
+  class Identity final : public RowSource {
+   public:
+    explicit Identity(std::int64_t cols) : cols_(cols) {}
+    std::int64_t rows() const override { return cols_; }
+    std::int64_t cols() const override { return cols_; }
+    WeightFormat native() const override { return {WeightKind::kF32, 0}; }
+    void read_floats(std::int64_t row, float* out) const override {
+      std::fill_n(out, cols_, 0.0F);
+      out[row] = 1;
+    }
+    void read_codes(std::int64_t, std::int16_t*, float*, float*) const override {}
+
+   private:
+    std::int64_t cols_;
+  };
+  return packed(backend, Identity(cols), {WeightKind::kF32, 0});
+}
+
+// A norm or a gate in front gives the bytes of two operations.
 TEST(Linear, TakesItsNormOrGateAlong) {
   Random random(8);
   for (const WeightFormat format : {WeightFormat{WeightKind::kF32, 0},
@@ -285,19 +305,75 @@ TEST(Linear, TakesItsNormOrGateAlong) {
     for (const IsaLevel level : levels()) {
       CpuBackend backend(level, 3);
       const Weight weight = packed(backend, source, format);
+      const Weight same = identity(backend, k);
       for (const std::int64_t rows : {1, 2, 5}) {
         std::vector<float> x = random.normals(rows * k), gate_up = random.normals(rows * 2 * k);
         const std::vector<float> norm = random.normals(k);
         std::vector<float> made(x.size()), want(static_cast<std::size_t>(rows * n)), got = want;
-        backend.rms_norm(view(x, k), norm, 1e-5F, view(made, k));
+        backend.linear(view(x, k), same, view(made, k), {.norm = norm, .norm_eps = 1e-5F});
         backend.linear(view(made, k), weight, view(want, n));
         backend.linear(view(x, k), weight, view(got, n), {.norm = norm, .norm_eps = 1e-5F});
         EXPECT_EQ(difference(got.data(), want.data(), rows * n), "") << name_of(format);
-        backend.gated_activation(view(gate_up, 2 * k), kernels::Activation::kSilu, view(made, k));
+        backend.linear(view(gate_up, 2 * k), same, view(made, k),
+                       {.gate = kernels::Activation::kSilu});
         backend.linear(view(made, k), weight, view(want, n));
         backend.linear(view(gate_up, 2 * k), weight, view(got, n),
                        {.gate = kernels::Activation::kSilu});
         EXPECT_EQ(difference(got.data(), want.data(), rows * n), "") << name_of(format);
+      }
+    }
+  }
+}
+
+// Values whose inverse overflows, among others and alone, give finite results near the true ones.
+TEST(Linear, RoundsTinyValuesToZero) {
+  Random random(12);
+  const std::int64_t n = 32, k = 256;
+  for (const WeightFormat format : {WeightFormat{WeightKind::kI8, 32},
+                                    {WeightKind::kI8Min, 128, true},
+                                    {WeightKind::kI4Min, 32}}) {
+    const TestSource source(n, k, format, random);
+    for (const IsaLevel level : levels()) {
+      CpuBackend backend(level, 1);
+      const Weight weight = packed(backend, source, format);
+      for (const float size : {1e-45F, 1e-38F, 1e-36F, 1e-32F}) {
+        std::vector<float> x(static_cast<std::size_t>(2 * k), size);
+        x[k] = 1;  // its row has one group that is not tiny
+        std::vector<float> y(static_cast<std::size_t>(2 * n));
+        backend.linear(view(x, k), weight, view(y, n), {.precise = true});
+        for (std::int64_t i = 0; i < n; ++i) {
+          ASSERT_LE(std::fabs(y[static_cast<std::size_t>(i)]), 1e-25F) << name_of(format);
+          ASSERT_NEAR(y[static_cast<std::size_t>(n + i)], source.value(i, 0), 0.1F);
+        }
+      }
+    }
+  }
+}
+
+// The largest codes times the largest activations: sums of the widest group fit 32 bits.
+TEST(Linear, HoldsTheLargestSums) {
+  class Largest final : public RowSource {
+   public:
+    std::int64_t rows() const override { return 32; }
+    std::int64_t cols() const override { return 512; }
+    WeightFormat native() const override { return {WeightKind::kI8Min, 256}; }
+    void read_floats(std::int64_t, float* out) const override { std::fill_n(out, 512, 255.0F); }
+    void read_codes(std::int64_t, std::int16_t* codes, float* scales,
+                    float* minima) const override {
+      std::fill_n(codes, 512, std::int16_t{255});
+      std::fill_n(scales, 2, 1.0F);
+      std::fill_n(minima, 2, 0.0F);
+    }
+  };
+  for (const IsaLevel level : levels()) {
+    CpuBackend backend(level, 1);
+    const Weight weight = packed(backend, Largest(), {WeightKind::kI8Min, 256});
+    for (const std::int64_t rows : {1, 9}) {
+      for (const float sign : {1.0F, -1.0F}) {
+        std::vector<float> x(static_cast<std::size_t>(rows * 512), sign);
+        std::vector<float> y(static_cast<std::size_t>(rows * 32));
+        backend.linear(view(x, 512), weight, view(y, 32), {.precise = true});
+        for (const float v : y) ASSERT_NEAR(v, sign * 255 * 512, 0.1F);
       }
     }
   }
@@ -375,14 +451,16 @@ TEST(Pack, RefusesWidthsThatDoNotFit) {
   EXPECT_TRUE(backend.pack(odd, {WeightKind::kF32, 0}).has_value());
 }
 
-TEST(RmsNorm, MatchesDoubleAndScalarBytes) {
+TEST(Norm, MatchesDoubleAndScalarBytes) {
   Random random(8);
   CpuBackend scalar(IsaLevel::kScalar, 1);
-  for (const std::int64_t cols : {8, 16, 40, 64, 172, 576, 4096}) {
+  for (const std::int64_t cols : {8, 16, 40, 64, 172, 576, 1536}) {
     const std::int64_t rows = 13;
+    const Weight same = identity(scalar, cols);
     std::vector<float> x = random.normals(rows * cols), weight = random.normals(cols);
     std::vector<float> first(x.size());
-    scalar.rms_norm(view(x, cols), weight, 1e-5F, view(first, cols));
+    const LinearSpec norm{.norm = weight, .norm_eps = 1e-5F};
+    scalar.linear(view(x, cols), same, view(first, cols), norm);
     std::vector<double> want(x.size());
     for (std::int64_t r = 0; r < rows; ++r) {
       double sum = 0;
@@ -400,8 +478,8 @@ TEST(RmsNorm, MatchesDoubleAndScalarBytes) {
     EXPECT_LE(nmse(first, want), 1e-12) << cols;
     for (const IsaLevel level : levels()) {
       CpuBackend backend(level, 3);
-      std::vector<float> got = x;
-      backend.rms_norm(view(got, cols), weight, 1e-5F, view(got, cols));  // in place
+      std::vector<float> got(x.size());
+      backend.linear(view(x, cols), same, view(got, cols), norm);
       EXPECT_EQ(difference(got.data(), first.data(), rows * cols), "") << cols;
     }
   }
@@ -419,17 +497,18 @@ double gate_of(kernels::Activation act, double x) {
   return 0;
 }
 
-TEST(GatedActivation, MatchesDoubleAndScalarBytes) {
+TEST(Gate, MatchesDoubleAndScalarBytes) {
   Random random(9);
   CpuBackend scalar(IsaLevel::kScalar, 1);
   for (const auto act :
        {kernels::Activation::kSilu, kernels::Activation::kGelu, kernels::Activation::kGeluTanh}) {
     for (const std::int64_t width : {8, 16, 172, 1536}) {
       const std::int64_t rows = 5;
+      const Weight same = identity(scalar, width);
       std::vector<float> x = random.normals(rows * 2 * width);
       for (std::size_t i = 0; i < x.size(); i += 7) x[i] *= 30;  // the flat ends too
       std::vector<float> first(static_cast<std::size_t>(rows * width));
-      scalar.gated_activation(view(x, 2 * width), act, view(first, width));
+      scalar.linear(view(x, 2 * width), same, view(first, width), {.gate = act});
       for (std::size_t i = 0; i < first.size(); ++i) {
         const std::size_t r = i / static_cast<std::size_t>(width);
         const double g = x[i + r * static_cast<std::size_t>(width)];
@@ -440,7 +519,7 @@ TEST(GatedActivation, MatchesDoubleAndScalarBytes) {
       for (const IsaLevel level : levels()) {
         CpuBackend backend(level, 2);
         std::vector<float> got(first.size());
-        backend.gated_activation(view(x, 2 * width), act, view(got, width));
+        backend.linear(view(x, 2 * width), same, view(got, width), {.gate = act});
         EXPECT_EQ(difference(got.data(), first.data(), rows * width), "") << width;
       }
     }

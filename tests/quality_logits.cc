@@ -1,10 +1,11 @@
 // vsurge_logits: logits of given token ids, for measuring programs (tools/bench/quality.py).
 //
 // usage: vsurge_logits MODEL [--weights auto|f32|bf16|i8|i4|nf4] [--kv bf16|f32|i8] [--isa LEVEL]
-//                            [--threads N] [--context N] [--chunk N]
+//                            [--threads N] [--context N] [--chunk N] [--last N]
 // First writes the vocabulary's size. Then reads texts until the input ends: their length, then
-// their ids; and writes logits [length, vocabulary] of each. Numbers are little-endian int32 and
-// float32.
+// their ids; and writes logits [length, vocabulary] of each, of the last N tokens if there are
+// more. Numbers are little-endian int32 and float32.
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <string_view>
@@ -16,6 +17,7 @@ namespace {
 
 struct Options {
   const char* model = nullptr;
+  int last = 0;  // 0: all
   RunnerOptions runner{.kv_dtype = tensor::DType::kBF16, .tokens_max = 256, .sequences_max = 1};
 };
 
@@ -67,6 +69,8 @@ Options parse(int argc, char** argv) {
       options.runner.context_max = number_of(value);
     } else if (name == "--chunk") {
       options.runner.tokens_max = number_of(value);
+    } else if (name == "--last") {
+      options.last = number_of(value);
     } else {
       fail_usage("unknown option");
     }
@@ -99,7 +103,9 @@ int run(const Options& options) {
       if (token < 0 || token >= vocabulary) fail_usage("token id out of range");
     }
     const auto logits = runner->logits(tokens, options.runner.tokens_max);
-    good = write_all(logits.data(), logits.size()) && std::fflush(stdout) == 0;
+    const std::int32_t kept = options.last == 0 ? count : std::min(options.last, count);
+    const std::size_t size = static_cast<std::size_t>(kept) * static_cast<std::size_t>(vocabulary);
+    good = write_all(logits.data() + (logits.size() - size), size) && std::fflush(stdout) == 0;
   }
   return good ? 0 : 4;
 }

@@ -19,9 +19,9 @@ enum class Dtype { AUTO, FLOAT32, BFLOAT16, FLOAT16 };
 
 // How weights are quantised while loading. NONE: not at all (what the checkpoint has quantised
 // stays so under Dtype::AUTO, and where it is no wider than what is asked for). A8BIT: int8 with
-// scale and minimum for 128 values along the input; INT4: 4 bits with scale and minimum for 32;
-// NF4: sixteen quantiles of the normal distribution, a scale for 32. Norms and the embedding stay
-// as they are, the head has 8 bits.
+// scale and minimum for 256 values along the input, 128 behind a gate; INT4: 4 bits with scale and
+// minimum for 32; NF4: sixteen quantiles of the normal distribution, a scale for 32. Norms and the
+// embedding stay as they are, the head has 8 bits unless head_quantization_method says otherwise.
 enum class EasyDeLQuantizationMethods { NONE, NF4, A8BIT, INT4 };
 
 // Training only; anything but NONE is refused.
@@ -75,6 +75,9 @@ struct PretrainedOptions {
   std::array<int, 5> sharding_axis_dims = {1, 1, 1, -1, 1};
   EasyDeLBaseConfigDict config_kwargs = {};
   EasyDeLQuantizationMethods quantization_method = EasyDeLQuantizationMethods::NONE;
+  // Of the matrix that makes logits, where it is not to be as quantization_method has it. NONE: as
+  // the checkpoint has it.
+  std::optional<EasyDeLQuantizationMethods> head_quantization_method = {};
   Dtype param_dtype = Dtype::AUTO;  // of stored weights
   Dtype dtype = Dtype::AUTO;        // of arithmetic
   PartitionAxis partition_axis = {};
@@ -93,7 +96,8 @@ struct PretrainedOptions {
 // vSurge::from_model() throw.
 class AutoModelForCausalLM {
  public:
-  // A Hugging Face folder or a .gguf file. Nothing is downloaded and no code of it is run.
+  // A Hugging Face folder, a .gguf file or a folder of quantize_checkpoint(), whose formats the
+  // options must not contradict. Nothing is downloaded and no code of it is run.
   static AutoModelForCausalLM from_pretrained(const std::string& pretrained_model_name_or_path,
                                               const PretrainedOptions& options = {});
 
@@ -116,6 +120,13 @@ class AutoModelForCausalLM {
  private:
   std::shared_ptr<State> state_;
 };
+
+// Packs a checkpoint once and for all: `folder` can be loaded like the checkpoint, by mapping one
+// file. Formats as from_pretrained() would choose them with `options`. The folder is made, or is
+// empty, or was made by this and is replaced. It remembers its source: where that is still there
+// and has changed, or this library has another layout, from_pretrained() packs it anew.
+void quantize_checkpoint(const std::string& pretrained_model_name_or_path,
+                         const std::string& folder, const PretrainedOptions& options = {});
 
 // What a checkpoint is, its sizes and what it would need, as text for people; reads headers only.
 std::string inspect_checkpoint(const std::string& path);

@@ -62,6 +62,7 @@ struct CheckpointLimits {
   std::size_t config_bytes_max = 4 * kMiB;
   std::size_t config_depth_max = 32;
   std::size_t safetensors_header_bytes_max = 64 * kMiB;
+  std::size_t packed_header_bytes_max = 4 * kMiB;
   std::size_t shards_max = 10'000;
   std::size_t tensors_max = 1'000'000;
   std::size_t tensor_name_bytes_max = 512;

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdint>
 #include <system_error>
 #include <utility>
 
@@ -58,13 +59,34 @@ Result<OpenFile> open_regular(const std::filesystem::path& path) {
   return OpenFile{std::move(file), static_cast<std::size_t>(info.st_size)};
 }
 
+constexpr std::size_t kHugePage = std::size_t{2} << 20;
+constexpr std::size_t kPage = 4096;
+
+// Large files at a multiple of a huge page, which only then can be mapped as such. MAP_FAILED when
+// the system refuses.
+void* map_aligned(const OpenFile& file) {
+  const int fd = file.descriptor.get();
+  if (file.size < kHugePage) return ::mmap(nullptr, file.size, PROT_READ, MAP_PRIVATE, fd, 0);
+  const std::size_t size = (file.size + kPage - 1) / kPage * kPage;
+  void* room = ::mmap(nullptr, size + kHugePage, PROT_NONE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (room == MAP_FAILED) return room;
+  auto* begin = static_cast<std::byte*>(room);
+  const std::size_t front = -reinterpret_cast<std::uintptr_t>(begin) % kHugePage;
+  if (front != 0) ::munmap(begin, front);
+  if (front != kHugePage) ::munmap(begin + front + size, kHugePage - front);
+  void* data = ::mmap(begin + front, file.size, PROT_READ, MAP_PRIVATE | MAP_FIXED, fd, 0);
+  if (data == MAP_FAILED) ::munmap(begin + front, size);
+  return data;
+}
+
 }  // namespace
 
 Result<MappedFile> MappedFile::open(const std::filesystem::path& path) {
   const OpenFile file = VSURGE_TRY(open_regular(path));
   MappedFile mapped;
   if (file.size == 0) return mapped;  // mmap refuses empty ranges
-  void* data = ::mmap(nullptr, file.size, PROT_READ, MAP_PRIVATE, file.descriptor.get(), 0);
+  void* data = map_aligned(file);
   if (data == MAP_FAILED) {
     return fail(ErrorCode::kEnvironment, "{}: cannot map {} bytes: {}", path.string(), file.size,
                 last_error());
@@ -96,6 +118,32 @@ void MappedFile::release(std::size_t offset, std::size_t size) const {
   const std::size_t stop = offset + std::min(size, size_ - offset);
   const std::size_t end = stop == size_ ? stop : stop / page * page;
   if (begin < end) ::madvise(const_cast<std::byte*>(data_) + begin, end - begin, MADV_DONTNEED);
+}
+
+void MappedFile::prefer_huge_pages() const {
+  if (data_ != nullptr) ::madvise(const_cast<std::byte*>(data_), size_, MADV_HUGEPAGE);
+}
+
+Status MappedFile::populate(std::size_t offset, std::size_t size) const {
+  if (data_ == nullptr || offset >= size_) return {};
+  const std::size_t begin = offset / kPage * kPage;
+  const std::size_t end = offset + std::min(size, size_ - offset);
+#ifdef MADV_POPULATE_READ
+  auto* address = const_cast<std::byte*>(data_) + begin;
+  int status = 0;
+  do {
+    status = ::madvise(address, end - begin, MADV_POPULATE_READ);
+  } while (status != 0 && (errno == EINTR || errno == EAGAIN));
+  if (status == 0) return {};
+  if (errno != EINVAL) {  // older than Linux 5.14
+    return fail(ErrorCode::kEnvironment, "cannot read {} bytes at byte {}: {}", end - begin, begin,
+                last_error());
+  }
+#endif
+  for (std::size_t at = begin; at < end; at += kPage) {
+    static_cast<void>(*reinterpret_cast<const volatile std::byte*>(data_ + at));
+  }
+  return {};
 }
 
 Result<std::string> read_text_file(const std::filesystem::path& path, std::size_t size_max) {

@@ -16,7 +16,8 @@ namespace vsurge::base {
 // Owns the mapping; movable. bytes() may be read from any thread while the object lives.
 class MappedFile {
  public:
-  // Refuses what is not a regular file (kBadModel, naming errno and path).
+  // Refuses what is not a regular file (kBadModel, naming errno and path). Files of 2 MiB or more
+  // begin at a multiple of 2 MiB.
   static Result<MappedFile> open(const std::filesystem::path& path);
 
   MappedFile() = default;
@@ -29,6 +30,11 @@ class MappedFile {
   // Tells the kernel that [offset, offset + size) will not be read again, so that the pages of a
   // checkpoint which is packed already do not count against the memory of the process.
   void release(std::size_t offset, std::size_t size) const;
+  // Asks for huge pages, where the file system and the machine have them; before populate().
+  void prefer_huge_pages() const;
+  // Reads [offset, offset + size) in, and maps it, now: later use does not wait for the disk.
+  // Any thread, disjoint ranges. kEnvironment when it cannot be read.
+  Status populate(std::size_t offset, std::size_t size) const;
 
  private:
   const std::byte* data_ = nullptr;

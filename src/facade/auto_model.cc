@@ -3,12 +3,14 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "facade/auto_model_state.h"
 #include "facade/errors.h"
 #include "facade/logging.h"
 #include "facade/progress.h"
 #include "model/inspect.h"
+#include "model/packed_folder.h"
 
 namespace vsurge {
 namespace {
@@ -27,6 +29,30 @@ base::Result<int> context_of(const facade::LoadPlan& plan, const model::ModelInf
   return *plan.context_max;
 }
 
+// Where the progress of a load goes; `bar` must outlive the load.
+model::LoadOptions load_options(const facade::LoadPlan& plan, const PretrainedOptions& options,
+                                facade::Progress& bar) {
+  model::LoadOptions result;
+  result.weights = plan.weights;
+  result.head = plan.head;
+  if (options.progress) {
+    result.progress = options.progress;
+  } else if (options.verbose) {
+    result.progress = [&bar](std::int64_t done, std::int64_t total) { bar.update(done, total); };
+  }
+  return result;
+}
+
+base::Status quantize(const std::string& path, const std::string& folder,
+                      const PretrainedOptions& options) {
+  facade::ensure_logging();
+  const facade::LoadPlan plan = VSURGE_TRY(facade::plan_load(options));
+  const auto backend =
+      VSURGE_TRY(tensor::make_cpu_backend({.threads = options.threads, .isa = options.isa}));
+  facade::Progress bar("packing");
+  return model::write_packed_folder(path, folder, *backend, load_options(plan, options, bar));
+}
+
 base::Result<std::shared_ptr<AutoModelForCausalLM::State>> load(const std::string& path,
                                                                 const PretrainedOptions& options) {
   facade::ensure_logging();
@@ -34,17 +60,18 @@ base::Result<std::shared_ptr<AutoModelForCausalLM::State>> load(const std::strin
   state->plan = VSURGE_TRY(facade::plan_load(options));
   state->backend =
       VSURGE_TRY(tensor::make_cpu_backend({.threads = options.threads, .isa = options.isa}));
-  facade::Progress progress("loading");
-  model::LoadOptions load_options;
-  load_options.weights = state->plan.weights;
-  if (options.progress) {
-    load_options.progress = options.progress;
-  } else if (options.verbose) {
-    load_options.progress = [&](std::int64_t done, std::int64_t total) {
-      progress.update(done, total);
-    };
+  const base::SteadyClock clock;
+  const base::Nanoseconds start = clock.now();
+  facade::Progress bar("loading");
+  state->model =
+      VSURGE_TRY(model::load_model(path, *state->backend, load_options(state->plan, options, bar)));
+  if (options.verbose) {
+    const model::ModelInfo& info = state->model->info();
+    base::log_info("weights: {:.0f} MiB {} in {:.2f} s",
+                   static_cast<double>(info.weight_bytes) / (1024.0 * 1024.0),
+                   info.mapped_bytes > 0 ? "mapped" : "read and packed",
+                   static_cast<double>(clock.now() - start) * 1e-9);
   }
-  state->model = VSURGE_TRY(model::load_model(path, *state->backend, load_options));
   state->context_max = VSURGE_TRY(context_of(state->plan, state->model->info()));
   // "cpu/avx512, 2 threads"
   const std::string name = state->backend->name();
@@ -80,6 +107,11 @@ AutoModelForCausalLM::Info AutoModelForCausalLM::info() const {
   info.vocab_size = from.vocabulary;
   info.max_length = state_->context_max;
   return info;
+}
+
+void quantize_checkpoint(const std::string& path, const std::string& folder,
+                         const PretrainedOptions& options) {
+  facade::unwrap(quantize(path, folder, options));
 }
 
 std::string inspect_checkpoint(const std::string& path) {

@@ -11,6 +11,7 @@
 #include "facade/auto_tokenizer_state.h"
 #include "facade/errors.h"
 #include "facade/gguf_vocabulary.h"
+#include "model/packed_source.h"
 
 namespace vsurge {
 namespace {
@@ -21,7 +22,11 @@ using base::fail;
 
 base::Result<text::TextAssets> load(const std::filesystem::path& path) {
   std::error_code error;
-  if (std::filesystem::is_directory(path, error)) return text::load_text_assets(path);
+  if (std::filesystem::is_directory(path, error)) {
+    const auto metadata = path / model::kMetadataName;  // of a packed folder
+    if (!std::filesystem::exists(metadata, error)) return text::load_text_assets(path);
+    return text::make_text_assets(VSURGE_TRY(facade::read_gguf_vocabulary(metadata)));
+  }
   if (!std::filesystem::exists(path, error)) {
     return fail(ErrorCode::kBadModel,
                 "{}: no such file or folder (nothing is downloaded: give a Hugging Face folder or "

@@ -181,27 +181,70 @@ base::Result<CapacityPlan> plan_here(vSurge& surge, const CapacityOptions& optio
 // Of the checkpoint, by its headers.
 struct Shape {
   model::ModelInfo info;
-  capacity::ModelWork work;
-  double weight_bytes = 0;
+  capacity::ModelWork work;  // weight_bytes: what a step reads, all but the embedding
+  double weight_bytes = 0;   // in memory
 };
+
+// Bytes of `values` weights that `packed` bytes would hold as they are.
+double bytes_of(model::WeightChoice choice, double values, double packed) {
+  constexpr double kInt8Bytes = 1.0 + 4.0 / 256;  // scale and minimum of half precision for 256
+  constexpr double kInt4Bytes = 0.5 + 4.0 / 32;   // for 32
+  switch (choice) {
+    case model::WeightChoice::kI8:
+      return std::min(packed, values * kInt8Bytes);
+    case model::WeightChoice::kI4:
+    case model::WeightChoice::kNF4:
+      return std::min(packed, values * kInt4Bytes);
+    case model::WeightChoice::kF32:
+      return 4 * values;
+    default:
+      return packed;
+  }
+}
+
+// The layers' matrices as asked for, the embedding as it is, the head as load_weights() has it.
+void add_weights(const model::Checkpoint& checkpoint, const model::DecoderSpec& spec,
+                 const facade::LoadPlan& plan, Shape& shape) {
+  using model::WeightChoice;
+  const bool quantised = plan.weights != WeightChoice::kAuto &&
+                         plan.weights != WeightChoice::kF32 && plan.weights != WeightChoice::kBF16;
+  const WeightChoice head = plan.head ? *plan.head : quantised ? WeightChoice::kI8 : plan.weights;
+  for (const model::TensorInfo& tensor : checkpoint.tensors()) {
+    const auto values = static_cast<double>(tensor.elements());
+    const double packed = model::packed_bytes(tensor);
+    if (tensor.name == spec.names.embedding + ".weight") {
+      const double table = bytes_of(quantised ? WeightChoice::kAuto : plan.weights, values, packed);
+      shape.weight_bytes += table;
+      if (!spec.tied_head) continue;
+      const double own = bytes_of(head, values, packed);
+      shape.work.weight_bytes += own;
+      if (own != table) shape.weight_bytes += own;
+      continue;
+    }
+    const bool of_head = !spec.tied_head && tensor.name == spec.names.head + ".weight";
+    const double bytes = bytes_of(of_head ? head : plan.weights, values, packed);
+    shape.weight_bytes += bytes;
+    shape.work.weight_bytes += bytes;
+  }
+}
 
 base::Result<Shape> shape_of(const std::string& path, const facade::LoadPlan& plan) {
   const auto checkpoint = VSURGE_TRY(model::open_checkpoint(path));
   const model::DecoderSpec spec = VSURGE_TRY(model::read_spec(*checkpoint));
-  constexpr double kInt8Bytes = 1.0 + 4.0 / 128;  // scale and minimum of half precision for 128
-  constexpr double kInt4Bytes = 0.5 + 4.0 / 32;   // for 32
-  const bool int4 =
-      plan.weights == model::WeightChoice::kI4 || plan.weights == model::WeightChoice::kNF4;
   Shape shape;
   double parameters = 0;
-  for (const model::TensorInfo& tensor : checkpoint->tensors()) {
-    const auto values = static_cast<double>(tensor.elements());
-    parameters += values;
-    double bytes = model::packed_bytes(tensor);
-    if (plan.weights == model::WeightChoice::kI8) bytes = std::min(bytes, values * kInt8Bytes);
-    if (int4) bytes = std::min(bytes, values * kInt4Bytes);
-    if (plan.weights == model::WeightChoice::kF32) bytes = 4 * values;
-    shape.weight_bytes += bytes;
+  if (const model::PackedFile* packed = checkpoint->packed(); packed != nullptr) {
+    parameters = static_cast<double>(packed->info().parameters);
+    shape.weight_bytes = shape.work.weight_bytes = static_cast<double>(packed->weight_bytes());
+    const auto table = packed->matrix("embedding", spec.vocabulary, spec.hidden);
+    if (table && packed->has("head")) {
+      shape.work.weight_bytes -= static_cast<double>(table->bytes());
+    }
+  } else {
+    for (const auto& tensor : checkpoint->tensors()) {
+      parameters += static_cast<double>(tensor.elements());
+    }
+    add_weights(*checkpoint, spec, plan, shape);
   }
   const double layers = static_cast<double>(spec.layers.size());
   const double head = 1.0 * spec.vocabulary * spec.hidden;
@@ -209,11 +252,10 @@ base::Result<Shape> shape_of(const std::string& path, const facade::LoadPlan& pl
   shape.info.context_max = spec.context_max;
   shape.info.eos_tokens = spec.generation.eos_tokens;
   const double key_values = 2 * layers * spec.kv_heads * spec.head_dim;
-  shape.work = {.weight_bytes = shape.weight_bytes,
-                .layer_ops = 2 * (parameters - (spec.tied_head ? 1 : 2) * head),
-                .head_ops = 2 * head,
-                .key_bytes = key_values * static_cast<double>(kernels::dtype_bytes(plan.kv_dtype)),
-                .prompt_key_ops = 4 * layers * spec.heads * spec.head_dim};
+  shape.work.layer_ops = 2 * (parameters - (spec.tied_head ? 1 : 2) * head);
+  shape.work.head_ops = 2 * head;
+  shape.work.key_bytes = key_values * static_cast<double>(kernels::dtype_bytes(plan.kv_dtype));
+  shape.work.prompt_key_ops = 4 * layers * spec.heads * spec.head_dim;
   return shape;
 }
 

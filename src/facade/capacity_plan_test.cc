@@ -1,6 +1,7 @@
 #include "vsurge/capacity_plan.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -12,6 +13,7 @@ namespace {
 class CapacityPlanTest : public testing::Test {
  protected:
   void SetUp() override {
+    std::filesystem::create_directories(folder());
     write("machine.json", R"({"memory_gb": 4, "read_gb_s": 1, "gop_s": 0.2})");
     std::string trace;
     for (int i = 0; i < 300; ++i) {
@@ -23,8 +25,11 @@ class CapacityPlanTest : public testing::Test {
     options_.replicas = {1, 4, 16};
     options_.ttft_ms = 400;
   }
+  void TearDown() override { std::filesystem::remove_all(folder()); }
 
-  std::string path(const std::string& name) const { return testing::TempDir() + "plan_" + name; }
+  // Tests run side by side, each in a process of its own.
+  std::string folder() const { return testing::TempDir() + "plan_" + std::to_string(::getpid()); }
+  std::string path(const std::string& name) const { return folder() + "/" + name; }
   void write(const std::string& name, const std::string& text) const {
     std::ofstream(path(name), std::ios::binary) << text;
   }

@@ -38,7 +38,7 @@ base::Status read_lists(const GgufFile& file, text::GgufVocabulary& vocabulary) 
 }  // namespace
 
 base::Result<text::GgufVocabulary> read_gguf_vocabulary(const std::filesystem::path& path) {
-  const GgufFile file = VSURGE_TRY(GgufFile::open(path));
+  const GgufFile file = VSURGE_TRY(GgufFile::open(path, GgufFile::Body::kCut));
   text::GgufVocabulary vocabulary;
   const auto kind = VSURGE_TRY(file.text("tokenizer.ggml.model"));
   if (!kind) {

@@ -94,6 +94,20 @@ base::Result<std::optional<int>> context_of(const EasyDeLBaseConfigDict& config)
   return longest;
 }
 
+model::WeightChoice choice_of(EasyDeLQuantizationMethods method) {
+  switch (method) {
+    case EasyDeLQuantizationMethods::A8BIT:
+      return model::WeightChoice::kI8;
+    case EasyDeLQuantizationMethods::NF4:
+      return model::WeightChoice::kNF4;
+    case EasyDeLQuantizationMethods::INT4:
+      return model::WeightChoice::kI4;
+    case EasyDeLQuantizationMethods::NONE:
+      break;
+  }
+  return model::WeightChoice::kAuto;
+}
+
 // Weights and arithmetic. Floats are computed in the type they are stored in; a wider type of
 // storage than of arithmetic gains nothing and costs memory, so the narrower one is kept.
 base::Result<model::WeightChoice> weights_of(const PretrainedOptions& options) {
@@ -108,15 +122,8 @@ base::Result<model::WeightChoice> weights_of(const PretrainedOptions& options) {
                 "param_dtype: BFLOAT16 weights under dtype FLOAT32 are not served; give both the "
                 "same");
   }
-  switch (options.quantization_method) {
-    case EasyDeLQuantizationMethods::A8BIT:
-      return model::WeightChoice::kI8;
-    case EasyDeLQuantizationMethods::NF4:
-      return model::WeightChoice::kNF4;
-    case EasyDeLQuantizationMethods::INT4:
-      return model::WeightChoice::kI4;
-    case EasyDeLQuantizationMethods::NONE:
-      break;
+  if (options.quantization_method != EasyDeLQuantizationMethods::NONE) {
+    return choice_of(options.quantization_method);
   }
   const Dtype arithmetic = options.dtype == Dtype::AUTO ? options.param_dtype : options.dtype;
   if (arithmetic == Dtype::FLOAT32) return model::WeightChoice::kF32;
@@ -163,6 +170,12 @@ base::Result<LoadPlan> plan_load(const PretrainedOptions& options) {
   }
   LoadPlan plan;
   plan.weights = VSURGE_TRY(weights_of(options));
+  if (options.head_quantization_method) {
+    plan.head = choice_of(*options.head_quantization_method);
+    if (plan.weights == model::WeightChoice::kF32 && plan.head != model::WeightChoice::kAuto) {
+      return fail(ErrorCode::kUsage, "head_quantization_method: expected NONE with dtype FLOAT32");
+    }
+  }
   plan.kv_dtype = VSURGE_TRY(kv_dtype_of(options));
   plan.context_max = VSURGE_TRY(context_of(options.config_kwargs));
   return plan;

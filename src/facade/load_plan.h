@@ -11,6 +11,7 @@ namespace vsurge::facade {
 
 struct LoadPlan {
   model::WeightChoice weights = model::WeightChoice::kAuto;
+  std::optional<model::WeightChoice> head;  // where it was asked for
   tensor::DType kv_dtype = tensor::DType::kBF16;
   std::optional<int> context_max;  // asked for; absent = what the checkpoint says
 };

@@ -65,6 +65,18 @@ TEST(LoadPlan, TypesOfWeightsAndCache) {
   EXPECT_EQ(plan_load(options)->weights, WeightChoice::kNF4);
   options.quantization_method = EasyDeLQuantizationMethods::INT4;
   EXPECT_EQ(plan_load(options)->weights, WeightChoice::kI4);
+  EXPECT_EQ(plan_load(options)->head, std::nullopt);
+}
+
+TEST(LoadPlan, TheHeadHasAFormatOfItsOwn) {
+  PretrainedOptions options;
+  options.head_quantization_method = EasyDeLQuantizationMethods::INT4;
+  EXPECT_EQ(plan_load(options)->head, WeightChoice::kI4);
+  EXPECT_EQ(plan_load(options)->weights, WeightChoice::kAuto);
+  options.dtype = Dtype::FLOAT32;
+  EXPECT_NE(error_of(options).find("head_quantization_method"), std::string::npos);
+  options.head_quantization_method = EasyDeLQuantizationMethods::NONE;
+  EXPECT_EQ(plan_load(options)->head, WeightChoice::kAuto);
 }
 
 TEST(LoadPlan, ConfigKwargsWorkOrAreRefused) {

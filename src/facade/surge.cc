@@ -120,7 +120,7 @@ base::Result<std::shared_ptr<vSurge::State>> build(const AutoModelForCausalLM& m
       .page_size = options.page_size,
       .context_max = surge->context_max,
       .sequences_max = options.max_concurrent_decodes,
-      .available_bytes = base::memory_available_bytes(),
+      .available_bytes = base::memory_available_bytes() - info.mapped_bytes,
       .kv_bytes = options.kv_cache_memory_bytes,
   }));
   engine_opts.pages = limits.pages = surge->pages;

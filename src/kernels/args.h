@@ -59,7 +59,8 @@ constexpr uint8_t kNf4Codes[16] = {1,   40,  61,  78,  92,  105, 116, 128,
 //   sums    [rows][cols / group]  sum of the group's q
 //   scales  [rows][cols / group]  of x = scale * q
 // With one plane, int8: q is that value and the scale max |x| / 127. With two, int16 in effect:
-// q = 256 * first + second and the scale is max |x| / 32512; integer sums of both fit 32 bits.
+// q = 256 * first + second and the scale is max |x| / 32512; integer sums of both fit 32 bits
+// (256 columns of 255 * 32512 do, just).
 struct Activations {
   int64_t rows;
   int32_t planes;  // 1, or 2 (integer kinds only)
@@ -113,28 +114,6 @@ struct EmbedArgs {
   float* out;             // [rows, K]
   int64_t out_stride;
   int64_t row_begin, row_end;
-};
-
-struct RmsNormArgs {
-  const float* x;  // [rows, cols]
-  int64_t x_stride;
-  const float* weight;  // [cols]
-  float eps;
-  float* out;  // [rows, cols]; may be x
-  int64_t out_stride;
-  int64_t cols;
-  int64_t row_begin, row_end;
-};
-
-struct GatedActivationArgs {
-  const float* gate_up;  // [rows, 2 * width], gate first
-  int64_t gate_up_stride;
-  Activation activation;
-  float* out;  // [rows, width]
-  int64_t out_stride;
-  int64_t width;
-  int64_t row_begin, row_end;
-  int64_t col_begin, col_end;
 };
 
 // One layer of the paged KV cache. Page p starts at base + p * page_stride and holds keys, then

@@ -12,8 +12,6 @@ struct KernelTable {
   void (*prepare)(const PrepareArgs& args);
   void (*linear)(const LinearArgs& args);
   void (*embed)(const EmbedArgs& args);
-  void (*rms_norm)(const RmsNormArgs& args);
-  void (*gated_activation)(const GatedActivationArgs& args);
   void (*rope_store)(const RopeStoreArgs& args);
   void (*attend)(const AttendArgs& args);
   void (*merge)(const MergeArgs& args);

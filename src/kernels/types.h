@@ -40,9 +40,13 @@ enum class WeightKind : uint8_t {
 };
 constexpr int kPanelRows = 16;
 
+// Names the layouts above, where packed weights outlive the process: any change of a layout, or of
+// what a byte in it means, counts one up. Every ISA level reads the same bytes.
+constexpr int kWeightLayoutVersion = 1;
+
 struct WeightFormat {
   WeightKind kind = WeightKind::kBF16;
-  int group = 0;  // 16, 32, 64, 128 or 0; divides K
+  int group = 0;  // 16, 32, 64, 128, 256 or 0; divides K
   // Each group of a row of W is kept as H g / group, H the Hadamard matrix of that order, and meets
   // H x: the same product, but outliers are spread over their group, of W and of x, so that both
   // round better (as in QuaRot, arXiv 2404.00456, there with larger blocks). Integer kinds only.
@@ -51,6 +55,9 @@ struct WeightFormat {
   friend bool operator==(const WeightFormat&, const WeightFormat&) = default;
 };
 
+constexpr bool known_group(int group) {
+  return group == 16 || group == 32 || group == 64 || group == 128 || group == 256;
+}
 constexpr bool is_integer(WeightKind kind) {
   return kind >= WeightKind::kI8;
 }

@@ -9,6 +9,7 @@
 #include "base/escape.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "model/packed_source.h"
 #include "model/safetensors.h"
 
 namespace vsurge::model {
@@ -138,7 +139,7 @@ base::Status Checkpoint::open_shards(const Config& index) {
   return {};
 }
 
-base::Status Checkpoint::open_folder() {
+base::Status Checkpoint::open_configs() {
   const base::CheckpointLimits limits;
   config_ =
       VSURGE_TRY(Config::read(VSURGE_TRY(file_of(path_, "config.json")), limits.config_bytes_max));
@@ -146,6 +147,22 @@ base::Status Checkpoint::open_folder() {
     generation_ = VSURGE_TRY(Config::read(VSURGE_TRY(file_of(path_, "generation_config.json")),
                                           limits.config_bytes_max));
   }
+  return {};
+}
+
+base::Status Checkpoint::open_packed() {
+  packed_ = VSURGE_TRY(PackedFile::open(VSURGE_TRY(file_of(path_, kPackedName))));
+  if (!present(path_ / kMetadataName)) return open_configs();
+  gguf_ =
+      VSURGE_TRY(GgufFile::open(VSURGE_TRY(file_of(path_, kMetadataName)), GgufFile::Body::kCut));
+  tensors_ = gguf_->tensors();
+  return index_tensors();
+}
+
+base::Status Checkpoint::open_folder() {
+  if (present(path_ / kPackedName)) return open_packed();
+  VSURGE_TRY(open_configs());
+  const base::CheckpointLimits limits;
   const bool single = present(path_ / kSingle), sharded = present(path_ / kIndex);
   if (single) {
     if (sharded) base::log_warning("{}: read; {} beside it is ignored", kSingle, kIndex);

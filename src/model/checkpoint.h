@@ -1,8 +1,9 @@
 // Checkpoint: the tensors of a model on disk by name, whatever the files are.
 //
-// Two kinds: a folder in Hugging Face's form (config.json, and model.safetensors or else the shards
-// of model.safetensors.index.json), and a GGUF file. All bounds are checked when it is opened;
-// tensors are views into mapped files.
+// Three kinds: a folder in Hugging Face's form (config.json, and model.safetensors or else the
+// shards of model.safetensors.index.json), a GGUF file, and a packed folder (packed_folder.h). All
+// bounds are checked when it is opened; tensors are views into mapped files. A packed folder has
+// weights instead of tensors, and the metadata of the kind it was made from.
 #pragma once
 
 #include <cstddef>
@@ -19,6 +20,7 @@
 #include "base/mapped_file.h"
 #include "model/config.h"
 #include "model/gguf.h"
+#include "model/packed_file.h"
 #include "model/tensor_info.h"
 
 namespace vsurge::model {
@@ -40,6 +42,11 @@ class Checkpoint {
   // For messages: "model-00001-of-00002.safetensors".
   const std::string& file_name(const TensorInfo& tensor) const;
 
+  // Of a packed folder; nullptr for others.
+  const PackedFile* packed() const { return packed_ ? &*packed_ : nullptr; }
+  // packed() must be there; it is empty afterwards.
+  PackedFile take_packed() { return std::move(*packed_); }
+
   // config.json of a folder, or the GGUF file: exactly one of the two is there.
   const Config* config() const { return config_ ? &*config_ : nullptr; }
   const GgufFile* gguf() const { return gguf_ ? &*gguf_ : nullptr; }
@@ -50,6 +57,8 @@ class Checkpoint {
   friend base::Result<std::unique_ptr<Checkpoint>> open_checkpoint(const std::filesystem::path&);
   Checkpoint() = default;
   base::Status open_folder();
+  base::Status open_configs();
+  base::Status open_packed();
   base::Status open_shards(const Config& index);
   base::Status add_safetensors(const std::string& name);
   base::Status open_gguf();
@@ -66,6 +75,7 @@ class Checkpoint {
   std::optional<Config> config_;
   std::optional<Config> generation_;
   std::optional<GgufFile> gguf_;
+  std::optional<PackedFile> packed_;
 };
 
 // `path`: a folder or a GGUF file. kBadModel names file, place, expected and found.

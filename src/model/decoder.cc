@@ -24,6 +24,7 @@ ModelInfo describe(const DecoderSpec& spec, const DecoderWeights& weights) {
           .weight_format = weights.format,
           .parameters = weights.parameters,
           .weight_bytes = weights.bytes,
+          .mapped_bytes = weights.mapping.bytes().empty() ? 0 : weights.bytes,
           .vocabulary = spec.vocabulary,
           .hidden = spec.hidden,
           .layers = static_cast<int>(spec.layers.size()),

@@ -31,8 +31,9 @@ T element(std::span<const std::byte> bytes, std::size_t offset, std::size_t inde
 
 }  // namespace
 
-Result<GgufFile> GgufFile::open(const std::filesystem::path& path) {
+Result<GgufFile> GgufFile::open(const std::filesystem::path& path, Body body) {
   GgufFile file;
+  file.body_ = body;
   file.mapping_ = VSURGE_TRY(base::MappedFile::open(path));
   file.name_ = path.string();
   file.bytes_ = file.mapping_.bytes();

@@ -43,7 +43,10 @@ enum class GgufType : std::uint32_t {
 // range. Views are valid while the file lives.
 class GgufFile {
  public:
-  static base::Result<GgufFile> open(const std::filesystem::path& path);
+  // Body::kCut: the file may end before its tensors do; those that are not wholly there have
+  // size 0.
+  enum class Body : std::uint8_t { kWhole, kCut };
+  static base::Result<GgufFile> open(const std::filesystem::path& path, Body body = Body::kWhole);
   // The same from memory that outlives the result; `name` is for errors.
   static base::Result<GgufFile> parse(std::string name, std::span<const std::byte> bytes);
 
@@ -65,6 +68,8 @@ class GgufFile {
   const std::string& name() const { return name_; }
   int version() const { return version_; }
   std::size_t entries() const { return entries_.size(); }
+  // The metadata as it lies in the file: entries() keys with their values.
+  std::span<const std::byte> entry_bytes() const { return entry_bytes_; }
   // In the order of the file's table; without those of a type that is not known.
   const std::vector<TensorInfo>& tensors() const { return tensors_; }
   // What is said of the first tensor of an unknown type; empty when there is none.
@@ -90,6 +95,8 @@ class GgufFile {
   base::MappedFile mapping_;
   std::span<const std::byte> bytes_;
   int version_ = 0;
+  Body body_ = Body::kWhole;
+  std::span<const std::byte> entry_bytes_;
   std::unordered_map<std::string_view, Entry> entries_;  // keys are views of the file
   std::vector<TensorInfo> tensors_;
   std::string unsupported_;

@@ -83,6 +83,12 @@ bool known(std::uint32_t type) {
 
 }  // namespace
 
+std::uint32_t gguf_number(TensorType type) {
+  const auto* row = std::ranges::find(kFileTypes, type, &FileType::type);
+  CHECK(row != kFileTypes.end());
+  return row->number;
+}
+
 std::unexpected<base::Error> GgufParser::wrong(std::string_view what, std::string_view expected,
                                                std::string_view found) const {
   return fail(ErrorCode::kBadModel, "{}: {} at byte {}: expected {}, found {}", file_.name_, what,
@@ -273,7 +279,12 @@ base::Status GgufParser::place_tensors() {
       return fail(ErrorCode::kBadModel, "{}: tensor {}: expected an offset aligned to {}, found {}",
                   file_.name_, name, align, tensor.offset);
     }
-    if (tensor.offset > data_size || tensor.size > data_size - tensor.offset) {
+    const bool outside = tensor.offset > data_size || tensor.size > data_size - tensor.offset;
+    if (outside && file_.body_ == GgufFile::Body::kCut) {
+      tensor.offset = tensor.size = 0;
+      continue;
+    }
+    if (outside) {
       return fail(ErrorCode::kBadModel,
                   "{}: tensor {}: expected {} bytes at byte {} of the data, found {} bytes of data",
                   file_.name_, name, tensor.size, tensor.offset, data_size);
@@ -294,7 +305,9 @@ base::Status GgufParser::place_tensors() {
 
 base::Status GgufParser::parse() {
   const Header counts = VSURGE_TRY(header());
+  const std::size_t begin = at_;
   for (std::uint64_t i = 0; i < counts.entries; ++i) VSURGE_TRY(entry());
+  file_.entry_bytes_ = bytes_.subspan(begin, at_ - begin);
   for (std::uint64_t i = 0; i < counts.tensors; ++i) VSURGE_TRY(tensor());
   return place_tensors();
 }

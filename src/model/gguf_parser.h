@@ -11,6 +11,9 @@
 
 namespace vsurge::model {
 
+// ggml's number of a type.
+std::uint32_t gguf_number(TensorType type);
+
 // Walks once from the front to the end of the tensor table. Every number is checked before it is
 // used as a length.
 class GgufParser {

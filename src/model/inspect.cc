@@ -64,6 +64,12 @@ std::string endings_text(const GenerationDefaults& generation) {
   return text;
 }
 
+std::string packed_text(const PackedFile& file) {
+  const PackedInfo& info = file.info();
+  return fmt::format("packed, layout {}{}, {}, of {}", info.layout,
+                     file.outdated() ? " (not this program's)" : "", info.format, info.source.path);
+}
+
 struct TypeSum {
   std::int64_t tensors = 0;
   std::int64_t values = 0;
@@ -89,7 +95,9 @@ base::Result<std::string> inspect(const std::filesystem::path& path) {
   std::array<TypeSum, kTensorTypes> sums{};
   TypeSum all;
   double packed = 0;
-  for (const TensorInfo& tensor : checkpoint->tensors()) {
+  const PackedFile* from = checkpoint->packed();
+  const std::span<const TensorInfo> none;
+  for (const TensorInfo& tensor : from == nullptr ? checkpoint->tensors() : none) {
     for (TypeSum* sum : {&sums[static_cast<std::size_t>(tensor.type)], &all}) {
       ++sum->tensors;
       sum->values += tensor.elements();
@@ -97,11 +105,18 @@ base::Result<std::string> inspect(const std::filesystem::path& path) {
     }
     packed += packed_bytes(tensor);
   }
+  if (from != nullptr) {
+    packed = static_cast<double>(from->weight_bytes());
+    all.values = from->info().parameters;
+    all.bytes = static_cast<std::size_t>(from->weight_bytes());
+  }
   std::string text;
   line(text, "path", path.string());
   line(text, "file format",
-       checkpoint->gguf() != nullptr ? fmt::format("GGUF version {}", checkpoint->gguf()->version())
-                                     : "Hugging Face, safetensors");
+       from != nullptr ? packed_text(*from)
+       : checkpoint->gguf() != nullptr
+           ? fmt::format("GGUF version {}", checkpoint->gguf()->version())
+           : "Hugging Face, safetensors");
   line(text, "family", spec.family);
   line(text, "parameters", count_text(static_cast<double>(all.values)));
   line(text, "layers",

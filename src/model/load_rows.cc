@@ -34,12 +34,17 @@ class PlainRows final : public tensor::RowSource {
       std::memcpy(out, from, count * width);
       return;
     }
-    for (std::size_t i = 0; i < count; ++i) {  // at any alignment
-      std::uint16_t half = 0;
-      std::memcpy(&half, from + i * width, width);
-      out[i] = type_ == TensorType::kF16
-                   ? half_to_float(half)
-                   : std::bit_cast<float>(static_cast<std::uint32_t>(half) << 16);
+    const auto half = [from](std::size_t i) {  // at any alignment
+      std::uint16_t bits = 0;
+      std::memcpy(&bits, from + i * sizeof bits, sizeof bits);
+      return bits;
+    };
+    if (type_ == TensorType::kF16) {
+      for (std::size_t i = 0; i < count; ++i) out[i] = half_to_float(half(i));
+      return;
+    }
+    for (std::size_t i = 0; i < count; ++i) {
+      out[i] = std::bit_cast<float>(static_cast<std::uint32_t>(half(i)) << 16);
     }
   }
   void read_codes(std::int64_t, std::int16_t*, float*, float*) const override {

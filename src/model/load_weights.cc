@@ -18,7 +18,7 @@ using base::Result;
 using kernels::WeightFormat;
 using kernels::WeightKind;
 
-enum class Part : std::uint8_t { kLayers, kEmbedding, kHead };
+enum class Part : std::uint8_t { kLayers, kDown, kEmbedding, kHead };
 
 // The widest group that divides the columns, or 0.
 int widest_group(std::int64_t cols, int most) {
@@ -31,10 +31,12 @@ int widest_group(std::int64_t cols, int most) {
 // What a matrix is kept in. Integer formats of the checkpoint stay as they are wherever they are at
 // most as wide as what was asked for; columns that no group divides give bfloat16. Groups were
 // chosen by `./dev bench quality` (docs/PERFORMANCE.md).
-WeightFormat chosen_format(const tensor::RowSource& source, WeightChoice choice, Part part) {
+WeightFormat chosen_format(const tensor::RowSource& source, const LoadOptions& options, Part part) {
   constexpr WeightFormat kBFloat{WeightKind::kBF16, 0};
   const WeightFormat native = source.native();
   const bool integer = kernels::is_integer(native.kind);
+  const bool own = part == Part::kHead && options.head && options.weights != WeightChoice::kF32;
+  const WeightChoice choice = own ? *options.head : options.weights;
   const auto rounded = [&](WeightKind kind, int most) {
     const int group = widest_group(source.cols(), most);
     return group == 0 ? kBFloat : WeightFormat{kind, group, true};
@@ -45,8 +47,9 @@ WeightFormat chosen_format(const tensor::RowSource& source, WeightChoice choice,
   if (choice == WeightChoice::kAuto || part == Part::kEmbedding) return integer ? native : kBFloat;
   const bool narrow = native.kind == WeightKind::kI4 || native.kind == WeightKind::kI4Min;
   // The head costs quality most: 8 bits.
-  if (choice == WeightChoice::kI8 || part == Part::kHead) {
-    return integer ? native : rounded(WeightKind::kI8Min, 128);
+  if (choice == WeightChoice::kI8 || (part == Part::kHead && !own)) {
+    // What the gate multiplies stands out most: narrower groups.
+    return integer ? native : rounded(WeightKind::kI8Min, part == Part::kDown ? 128 : 256);
   }
   if (narrow) return native;
   // Four bits lose more than activations of eight do: no rotation, so that weights which lie on a
@@ -163,12 +166,12 @@ Result<RowSourcePtr> Loader::rows(const Stack& stack) {
 
 Result<WeightFormat> Loader::format_of(const Stack& stack) {
   const RowSourcePtr source = VSURGE_TRY(rows(stack));
-  return chosen_format(*source, options_.weights, stack.part);
+  return chosen_format(*source, options_, stack.part);
 }
 
 Result<tensor::Weight> Loader::matrix(const Stack& stack) {
   const RowSourcePtr source = VSURGE_TRY(rows(stack));
-  const WeightFormat format = chosen_format(*source, options_.weights, stack.part);
+  const WeightFormat format = chosen_format(*source, options_, stack.part);
   auto weight = backend_.pack(*source, format);
   if (!weight) {
     return fail(weight.error().code, "{}: tensor {}.weight: {}", checkpoint_.path().string(),
@@ -234,7 +237,8 @@ base::Status Loader::load_layer(std::size_t index, LayerWeights& layer) {
   for (const std::string& name : names.gate_up) gate_up.names.push_back(at(name));
   layer.gate_up = VSURGE_TRY(matrix(gate_up));
   if (spec_.mlp_bias) layer.gate_up_bias = VSURGE_TRY(biases(gate_up));
-  const Stack down{.names = {at(names.down)}, .rows = {hidden}, .cols = intermediate};
+  const Stack down{
+      .names = {at(names.down)}, .rows = {hidden}, .cols = intermediate, .part = Part::kDown};
   layer.down = VSURGE_TRY(matrix(down));
   if (spec_.mlp_bias) layer.down_bias = VSURGE_TRY(biases(down));
   return {};
@@ -294,6 +298,7 @@ std::string formats_text(const DecoderWeights& weights) {
 }
 
 Result<DecoderWeights> Loader::load() {
+  CHECK(checkpoint_.packed() == nullptr);
   for (const TensorInfo& tensor : checkpoint_.tensors()) {
     bytes_total_ += static_cast<std::int64_t>(tensor.size);
   }

@@ -8,7 +8,7 @@
 
 #include "base/test_data.h"
 #include "model/load_rows.h"
-#include "model/test_files.h"
+#include "model/tiny_fixture.h"
 #include "model/weights.h"
 
 namespace vsurge::model {
@@ -16,53 +16,20 @@ namespace {
 
 using kernels::WeightFormat;
 using kernels::WeightKind;
+using testing::config_of;
 using ::testing::HasSubstr;
+using testing::kHidden;
+using testing::kIntermediate;
+using testing::kVocabulary;
+using testing::row_of;
 using testing::TempFolder;
 using testing::TestTensors;
-
-constexpr int kHidden = 64, kIntermediate = 96, kVocabulary = 40, kHeadDim = 16;
+using testing::tiny_tensors;
 
 tensor::Backend& backend() {
   static auto made = tensor::make_cpu_backend({.threads = 2, .isa = "scalar"});
   CHECK(made.has_value());
   return **made;
-}
-
-constexpr const char* kConfig = R"("num_attention_heads": 4, "num_key_value_heads": 2,
-  "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2, "vocab_size": 40,
-  "max_position_embeddings": 128, "rms_norm_eps": 1e-5, "head_dim": 16})";
-
-TestTensors tiny_tensors(bool biases = false, bool qk_norm = false, bool tied = true) {
-  std::mt19937 random(7);
-  TestTensors all;
-  const auto add = [&](const std::string& name, std::vector<std::int64_t> shape) {
-    all[name] = testing::random_tensor(std::move(shape), random);
-  };
-  add("model.embed_tokens.weight", {kVocabulary, kHidden});
-  add("model.norm.weight", {kHidden});
-  if (!tied) add("lm_head.weight", {kVocabulary, kHidden});
-  for (int i = 0; i < 2; ++i) {
-    const std::string layer = fmt::format("model.layers.{}.", i);
-    add(layer + "input_layernorm.weight", {kHidden});
-    add(layer + "post_attention_layernorm.weight", {kHidden});
-    for (const auto& [name, rows] : {std::pair{"q", 64}, std::pair{"k", 32}, std::pair{"v", 32}}) {
-      add(layer + "self_attn." + name + "_proj.weight", {rows, kHidden});
-      if (biases) add(layer + "self_attn." + name + "_proj.bias", {rows});
-    }
-    if (qk_norm) add(layer + "self_attn.q_norm.weight", {kHeadDim});
-    if (qk_norm) add(layer + "self_attn.k_norm.weight", {kHeadDim});
-    add(layer + "self_attn.o_proj.weight", {kHidden, 64});
-    add(layer + "mlp.gate_proj.weight", {kIntermediate, kHidden});
-    add(layer + "mlp.up_proj.weight", {kIntermediate, kHidden});
-    add(layer + "mlp.down_proj.weight", {kHidden, kIntermediate});
-  }
-  return all;
-}
-
-std::string config_of(const std::string& type, const std::string& name, bool tied = true) {
-  return fmt::format(
-      R"({{"model_type": "{}", "architectures": ["{}"], "tie_word_embeddings": {}, {})", type, name,
-      tied, kConfig);
 }
 
 base::Result<DecoderWeights> load(const std::filesystem::path& path, WeightChoice choice,
@@ -98,12 +65,6 @@ std::vector<float> unpacked(const tensor::Weight& weight, std::int64_t row) {
     out.push_back(values[(row / 16 * weight.cols + k) * 16 + row % 16]);
   }
   return out;
-}
-
-std::vector<float> row_of(const testing::TestTensor& tensor, std::int64_t row) {
-  const auto cols = static_cast<std::ptrdiff_t>(tensor.shape[1]);
-  const auto begin = tensor.values.begin() + row * cols;
-  return {begin, begin + cols};
 }
 
 TEST(LoadWeights, PutsEveryTensorInItsPlace) {
@@ -212,50 +173,10 @@ TEST(LoadWeights, UnreadTensorIsNamed) {
   EXPECT_TRUE(load_folder(old, config_of("llama", "LlamaForCausalLM")));
 }
 
-// The same numbers as a GGUF of architecture llama, q and k rows in the order of the converter.
-testing::GgufWriter as_gguf(const TestTensors& tensors, const std::string& architecture) {
-  testing::GgufWriter writer;
-  const std::string prefix = architecture + ".";
-  writer.text("general.architecture", architecture);
-  writer.u32(prefix + "block_count", 2).u32(prefix + "context_length", 128);
-  writer.u32(prefix + "embedding_length", kHidden).u32(prefix + "attention.head_count", 4);
-  writer.u32(prefix + "feed_forward_length", kIntermediate);
-  writer.u32(prefix + "attention.head_count_kv", 2);
-  writer.u32(prefix + "attention.key_length", kHeadDim);
-  writer.f32(prefix + "attention.layer_norm_rms_epsilon", 1e-5f);
-  writer.u32("tokenizer.ggml.eos_token_id", 2).u32("tokenizer.ggml.eot_token_id", 5);
-  const auto add = [&](const std::string& name, const testing::TestTensor& tensor, bool permute) {
-    std::vector<float> values = tensor.values;
-    const std::int64_t cols = tensor.shape.back();
-    for (std::int64_t row = 0; permute && row < tensor.shape[0]; ++row) {
-      const auto from = row_of(tensor, row);
-      std::ranges::copy(from, values.begin() + interleaved_row(row, kHeadDim) * cols);
-    }
-    writer.tensor(name, tensor.shape, 0, testing::raw_floats(values));
-  };
-  const std::vector<std::pair<std::string, std::string>> names = {
-      {"input_layernorm", "attn_norm"}, {"post_attention_layernorm", "ffn_norm"},
-      {"self_attn.q_proj", "attn_q"},   {"self_attn.k_proj", "attn_k"},
-      {"self_attn.v_proj", "attn_v"},   {"self_attn.o_proj", "attn_output"},
-      {"mlp.gate_proj", "ffn_gate"},    {"mlp.up_proj", "ffn_up"},
-      {"mlp.down_proj", "ffn_down"}};
-  add("token_embd.weight", tensors.at("model.embed_tokens.weight"), false);
-  add("output_norm.weight", tensors.at("model.norm.weight"), false);
-  for (const std::string& layer : {std::string("0."), std::string("1.")}) {
-    for (const auto& [from, to] : names) {
-      const bool permute =
-          architecture == "llama" && (from == "self_attn.q_proj" || from == "self_attn.k_proj");
-      add(fmt::format("blk.{}{}.weight", layer, to),
-          tensors.at(fmt::format("model.layers.{}{}.weight", layer, from)), permute);
-    }
-  }
-  return writer;
-}
-
 TEST(LoadWeights, GgufOfLlamaGivesTheSameWeights) {
   const TestTensors tensors = tiny_tensors();
   const TempFolder folder;
-  testing::GgufWriter writer = as_gguf(tensors, "llama");
+  testing::GgufWriter writer = testing::as_gguf(tensors, "llama");
   const std::vector<float> divisors = {1, 1, 1, 2, 2, 4, 8, 8};
   writer.tensor("rope_freqs.weight", {8}, 0, testing::raw_floats(divisors));
   const auto path = folder.write("m.gguf", writer.file());
@@ -285,7 +206,7 @@ base::Status gguf_status(const TempFolder& folder, testing::GgufWriter& writer) 
 TEST(LoadWeights, GgufKeysThatChangeAModelAndAreNotReadAreRefused) {
   const TempFolder folder;
   const auto with = [&](const std::string& family, const auto& change) {
-    testing::GgufWriter writer = as_gguf(tiny_tensors(), family);
+    testing::GgufWriter writer = testing::as_gguf(tiny_tensors(), family);
     change(writer, family + ".");
     const base::Status status = gguf_status(folder, writer);
     return status ? std::string() : status.error().message;
@@ -338,7 +259,7 @@ TEST(LoadWeights, GgufKeysThatChangeAModelAndAreNotReadAreRefused) {
 TEST(LoadWeights, WrongGgufMetadataIsRefused) {
   const TempFolder folder;
   const auto refusal = [&](const auto& change) {
-    testing::GgufWriter writer = as_gguf(tiny_tensors(), "llama");
+    testing::GgufWriter writer = testing::as_gguf(tiny_tensors(), "llama");
     change(writer);
     const auto weights = load(folder.write("m.gguf", writer.file()), WeightChoice::kF32);
     EXPECT_FALSE(weights.has_value());
@@ -361,7 +282,8 @@ TEST(LoadWeights, WrongGgufMetadataIsRefused) {
       refusal([](Writer& w) { w.tensor("rope_freqs.weight", {8}, 0, std::string(32, '\0')); }),
       HasSubstr("positive"));
   const auto unknown =
-      load(folder.write("u.gguf", as_gguf(tiny_tensors(), "gemma3").file()), WeightChoice::kF32);
+      load(folder.write("u.gguf", testing::as_gguf(tiny_tensors(), "gemma3").file()),
+           WeightChoice::kF32);
   ASSERT_FALSE(unknown);
   EXPECT_THAT(unknown.error().message, HasSubstr("expected one of llama, qwen2, qwen3, found"));
 }

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/error.h"
@@ -21,7 +22,9 @@ struct ModelInfo {
   std::string weight_format;  // of the layers, for people: "int4 g32 with minimum"
   std::int64_t parameters = 0;
   std::int64_t weight_bytes = 0;  // packed
-  int vocabulary = 0;             // width of the logits
+  // Of them, in pages of a file: the system counts them as available, though they are wanted.
+  std::int64_t mapped_bytes = 0;
+  int vocabulary = 0;  // width of the logits
   int hidden = 0;
   int layers = 0;
   int heads = 0;
@@ -43,8 +46,14 @@ struct ModelInfo {
 // bfloat16), or in one given format.
 enum class WeightChoice : std::uint8_t { kAuto, kF32, kBF16, kI8, kI4, kNF4 };
 
+// "none", "float32", "bfloat16", "8bit", "int4", "nf4".
+std::string_view choice_name(WeightChoice choice);
+
 struct LoadOptions {
   WeightChoice weights = WeightChoice::kAuto;
+  // The head's own. Absent: 8 bits where `weights` quantises, else as `weights` says. kAuto: as
+  // the checkpoint has it. Not with kF32.
+  std::optional<WeightChoice> head = {};
   // Called on the loading thread with bytes done and in all.
   std::function<void(std::int64_t done, std::int64_t total)> progress;
 };
@@ -78,7 +87,8 @@ class Model {
   virtual tensor::Tensor forward(const Batch& batch) = 0;
 };
 
-// `path`: a Hugging Face folder or a .gguf file. `backend` must outlive the model.
+// `path`: a Hugging Face folder, a .gguf file, or a packed folder (packed_folder.h), whose choices
+// `options` must not contradict (kUsage). `backend` must outlive the model.
 base::Result<std::unique_ptr<Model>> load_model(const std::filesystem::path& path,
                                                 tensor::Backend& backend,
                                                 const LoadOptions& options);

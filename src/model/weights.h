@@ -33,6 +33,7 @@ struct LayerWeights {
 
 // An owner; movable only.
 struct DecoderWeights {
+  base::MappedFile mapping;  // what the matrices view when they come from a packed folder
   tensor::Weight embedding;  // [vocabulary, hidden]
   std::vector<LayerWeights> layers;
   std::vector<float> final_norm;  // [hidden]
@@ -52,7 +53,8 @@ base::Result<DecoderSpec> read_spec(const Checkpoint& checkpoint);
 
 // Reads, checks and packs every tensor; gives the pages of the file back as it goes, so that peak
 // memory stays near the packed size. A missing tensor, one of a wrong shape, and one that nothing
-// reads are kBadModel, named. `spec` comes from read_spec() of the same checkpoint.
+// reads are kBadModel, named. `spec` comes from read_spec() of the same checkpoint, which is not
+// packed already.
 base::Result<DecoderWeights> load_weights(const Checkpoint& checkpoint, const DecoderSpec& spec,
                                           tensor::Backend& backend, const LoadOptions& options);
 

@@ -6,7 +6,6 @@
 // A shape is heads/kv_heads/head_dim; a case is SEQUENCESxCONTEXT or pTOKENS@POSITION;
 // "ragged" is one context of 32768 and 31 of 256.
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -14,26 +13,13 @@
 #include <vector>
 
 #include "tensor/cpu_backend.h"
+#include "tensor/test_speed.h"
 
 namespace vsurge::tensor {
 namespace {
 
 constexpr int kPageSize = 128;
 constexpr std::size_t kCacheBytes = std::size_t{1} << 30;
-
-double now_s() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
-std::vector<std::string> split(const std::string& text) {
-  std::vector<std::string> parts;
-  for (std::size_t at = 0; at <= text.size();) {
-    const std::size_t end = std::min(text.find(',', at), text.size());
-    parts.push_back(text.substr(at, end - at));
-    at = end + 1;
-  }
-  return parts;
-}
 
 // The sequences of one step: tokens computed in it and context after it.
 struct Case {
@@ -85,30 +71,6 @@ void fill(KvCache& kv, base::ThreadPool& pool) {
   }
 }
 
-// GB/s of reading the cache.
-double read_gb_s(const KvCache& kv, base::ThreadPool& pool) {
-  double best = 0;
-  constexpr std::int64_t kPiece = 1 << 20;
-  const std::int64_t pieces = static_cast<std::int64_t>(kv.storage.size()) / kPiece;
-  for (int round = 0; round < 3; ++round) {
-    const double start = now_s();
-    pool.parallel_for(pieces, 1, [&](std::int64_t begin, std::int64_t end, int) {
-      using Vector [[gnu::vector_size(64)]] = std::uint64_t;
-      const auto* data = reinterpret_cast<const Vector*>(kv.storage.data());
-      Vector sums[8]{};
-      for (std::int64_t i = begin * (kPiece / 64); i < end * (kPiece / 64); i += 8) {
-        for (int k = 0; k < 8; ++k) sums[k] ^= data[i + k];
-      }
-      for (const Vector& sum : sums) {
-        volatile std::uint64_t sink = sum[0];
-        (void)sink;
-      }
-    });
-    best = std::max(best, static_cast<double>(pieces * kPiece) / (now_s() - start) / 1e9);
-  }
-  return best;
-}
-
 struct Step {
   std::vector<std::int32_t> offsets{0}, pages, page_offsets{0};
   double keys_seen = 0;  // by all queries of a head
@@ -157,7 +119,8 @@ void run_case(Backend& backend, const Model& m, DType dtype, const Case& c) {
   };
   double best = 1e9;
   const int layers = c.tokens > 1 ? std::min(shape.layers, 4) : shape.layers;
-  const double roof = read_gb_s(*kv, backend.pool());
+  const Buffer* const storage[] = {&kv->storage};
+  const double roof = read_gb_s(storage, backend.pool());
   for (int round = 0; round < 3; ++round) {
     const double start = now_s();
     backend.plan_attention({step.offsets, c.contexts, step.pages, step.page_offsets}, shape,

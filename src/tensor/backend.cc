@@ -26,10 +26,6 @@ void check_step(const Backend::StepShape& shape) {
   CHECK(shape.inputs_max > 0 && shape.heads > 0 && shape.head_dim > 0 && shape.vocabulary >= 0);
 }
 
-bool known_group(int group) {
-  return group == 16 || group == 32 || group == 64 || group == 128;
-}
-
 // Commits all of a KV cache, on all threads; says how far it is when it takes long.
 base::Status commit_all(const Buffer& buffer, base::ThreadPool& pool) {
   constexpr std::size_t kPiece = std::size_t{16} << 20;
@@ -81,7 +77,7 @@ base::Result<Weight> Backend::pack(const RowSource& source, kernels::WeightForma
                 rows, cols);
   }
   if (kernels::is_integer(format.kind)) {
-    CHECK(known_group(format.group));
+    CHECK(kernels::known_group(format.group));
     if (cols % format.group != 0) {
       return fail(ErrorCode::kBadModel, "matrix: expected columns in groups of {}, found {}",
                   format.group, cols);
@@ -137,21 +133,6 @@ void Backend::linear(Tensor x, const Weight& w, Tensor out, const LinearSpec& sp
   CHECK(x.cols == (spec.gate ? 2 : 1) * w.cols && out.cols == w.rows && x.rows == out.rows,
         "x [{}, {}], w [{}, {}], out [{}, {}]", x.rows, x.cols, w.rows, w.cols, out.rows, out.cols);
   if (x.rows > 0) do_linear(x, w, out, spec);
-}
-
-void Backend::rms_norm(Tensor x, std::span<const float> weight, float eps, Tensor out) {
-  check_floats(x);
-  check_floats(out);
-  CHECK(x.rows == out.rows && x.cols == out.cols);
-  CHECK(static_cast<std::int64_t>(weight.size()) == x.cols);
-  if (x.rows > 0) do_rms_norm(x, weight, eps, out);
-}
-
-void Backend::gated_activation(Tensor gate_up, kernels::Activation act, Tensor out) {
-  check_floats(gate_up);
-  check_floats(out);
-  CHECK(gate_up.rows == out.rows && gate_up.cols == 2 * out.cols);
-  if (out.rows > 0) do_gated_activation(gate_up, act, out);
 }
 
 void Backend::rope_and_store_kv(Tensor qkv, Tensor cosines, Tensor sines, const RopeSpec& spec,

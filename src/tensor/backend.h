@@ -70,8 +70,8 @@ struct RopeSpec {
 
 // out = f(x) W^T [+ bias] [added to what out holds]; f is one of
 //   nothing    x [tokens, K]
-//   norm       x [tokens, K]: x / rms(x) * norm, as rms_norm() has it
-//   gate       x [tokens, 2 K], gate first: act(gate) * up, as gated_activation() has it
+//   norm       x [tokens, K]: x / rms(x) * norm, rms = sqrt(mean of x^2 + norm_eps) in float
+//   gate       x [tokens, 2 K], gate first: act(gate) * up
 struct LinearSpec {
   const float* bias = nullptr;  // [rows of W]
   bool accumulate = false;
@@ -118,10 +118,6 @@ class Backend {
   void embed(const Weight& table, std::span<const std::int32_t> tokens, Tensor out);
   // x as LinearSpec says, out [tokens, N]
   void linear(Tensor x, const Weight& w, Tensor out, const LinearSpec& spec = {});
-  // out = x / rms(x) * weight, rms over the row in float; weight [cols]
-  void rms_norm(Tensor x, std::span<const float> weight, float eps, Tensor out);
-  // gate_up [tokens, 2 F], gate first; out [tokens, F] = act(gate) * up
-  void gated_activation(Tensor gate_up, kernels::Activation act, Tensor out);
   // Norms and rotates queries and keys of qkv [tokens, (heads + 2 kv_heads) head_dim] in place,
   // then stores keys and values of token t in slot slots[t] (page * page_size + place) of `layer`.
   // cosines, sines: [tokens, rotary_dim / 2], attention factor included.
@@ -145,8 +141,6 @@ class Backend {
   virtual std::size_t do_scratch_bytes(const StepShape& shape) const = 0;
   virtual void do_embed(const Weight& table, std::span<const std::int32_t> tokens, Tensor out) = 0;
   virtual void do_linear(Tensor x, const Weight& w, Tensor out, const LinearSpec& spec) = 0;
-  virtual void do_rms_norm(Tensor x, std::span<const float> weight, float eps, Tensor out) = 0;
-  virtual void do_gated_activation(Tensor gate_up, kernels::Activation act, Tensor out) = 0;
   virtual void do_rope_and_store_kv(Tensor qkv, Tensor cosines, Tensor sines, const RopeSpec& spec,
                                     std::span<const std::int32_t> slots, KvCache& kv,
                                     int layer) = 0;

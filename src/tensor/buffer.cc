@@ -48,7 +48,7 @@ base::Result<Buffer> Buffer::allocate(std::size_t bytes) {
 }
 
 base::Status Buffer::commit(std::size_t begin, std::size_t end) const {
-  CHECK(begin <= end && end <= size_);
+  CHECK(begin <= end && end <= size_ && owned_);
   // Whole pages; neighbours may both commit the one they share.
   const std::size_t first = begin / kPage * kPage, last = round_up(end, kPage);
   if (first == last) return {};
@@ -67,7 +67,7 @@ base::Status Buffer::commit(std::size_t begin, std::size_t end) const {
 }
 
 Buffer::~Buffer() {
-  if (data_ != nullptr) ::munmap(data_, round_up(size_ + 64, kPage));
+  if (data_ != nullptr && owned_) ::munmap(data_, round_up(size_ + 64, kPage));
 }
 
 }  // namespace vsurge::tensor

@@ -45,9 +45,11 @@ std::int64_t ceil_div(std::int64_t a, std::int64_t b) {
 constexpr std::int64_t kSerialWork = 1 << 16;
 constexpr std::int64_t kSerialValues = 1 << 9;
 // Columns of activations are divided between threads in whole groups.
-constexpr std::int64_t kStripUnit = 128;
+constexpr std::int64_t kStripUnit = 256;
 constexpr std::int64_t kGroupMin = 16;
 constexpr std::int64_t kPlanesMax = 2;
+// What activation_stride() adds to a row of a plane, at most.
+constexpr std::int64_t kStrideSlack = 128;
 // Split attention tiles of so many full-length sequences may be in flight at once.
 constexpr std::int64_t kSplitSequences = 8;
 
@@ -75,8 +77,8 @@ CpuBackend::ScratchSizes CpuBackend::scratch_sizes(const StepShape& shape) const
   const std::int64_t lines = std::max(kernels::kAttentionLinesMax, shape.heads);
   const std::int64_t attention = kernels::attend_scratch_floats(lines, shape.head_dim);
   ScratchSizes sizes{};
-  sizes.values =
-      inputs * sizeof(float) + static_cast<std::size_t>(shape.tokens_max) * kPlanesMax * 64;
+  sizes.values = inputs * sizeof(float) +
+                 static_cast<std::size_t>(shape.tokens_max) * kPlanesMax * kStrideSlack;
   sizes.rows = static_cast<std::size_t>(shape.inputs_max) * threads * sizeof(float);
   sizes.groups = inputs / kGroupMin * 3 * sizeof(float);
   sizes.partials = static_cast<std::size_t>(partials) * sizeof(float);
@@ -140,7 +142,6 @@ kernels::Activations CpuBackend::prepare(const Tensor& x, const Weight& w, const
   args.kind = w.format.kind;
   args.rotated = w.format.rotated;
   args.to.rows = x.rows;
-
   args.to.planes = spec.precise && integer && !w.coarse ? 2 : 1;
   args.to.cols = w.cols;
   args.to.group = w.format.group;
@@ -199,40 +200,6 @@ void CpuBackend::do_linear(Tensor x, const Weight& w, Tensor out, const LinearSp
     part.panel_end = end;
     part.panel_limit = panels;
     kernels_.linear(part);
-  });
-}
-
-void CpuBackend::do_rms_norm(Tensor x, std::span<const float> weight, float eps, Tensor out) {
-  kernels::RmsNormArgs args{};
-  args.x = x.row<float>(0);
-  args.x_stride = x.row_stride;
-  args.weight = weight.data();
-  args.eps = eps;
-  args.out = out.row<float>(0);
-  args.out_stride = out.row_stride;
-  args.cols = x.cols;
-  for_rows(x.rows, [&](std::int64_t begin, std::int64_t end) {
-    kernels::RmsNormArgs part = args;
-    part.row_begin = begin;
-    part.row_end = end;
-    kernels_.rms_norm(part);
-  });
-}
-
-void CpuBackend::do_gated_activation(Tensor gate_up, kernels::Activation act, Tensor out) {
-  kernels::GatedActivationArgs args{};
-  args.gate_up = gate_up.row<float>(0);
-  args.gate_up_stride = gate_up.row_stride;
-  args.activation = act;
-  args.out = out.row<float>(0);
-  args.out_stride = out.row_stride;
-  args.width = out.cols;
-  args.col_end = out.cols;
-  for_rows(out.rows, [&](std::int64_t begin, std::int64_t end) {
-    kernels::GatedActivationArgs part = args;
-    part.row_begin = begin;
-    part.row_end = end;
-    kernels_.gated_activation(part);
   });
 }
 

@@ -20,8 +20,6 @@ class CpuBackend final : public Backend {
   std::size_t do_scratch_bytes(const StepShape& shape) const override;
   void do_embed(const Weight& table, std::span<const std::int32_t> tokens, Tensor out) override;
   void do_linear(Tensor x, const Weight& w, Tensor out, const LinearSpec& spec) override;
-  void do_rms_norm(Tensor x, std::span<const float> weight, float eps, Tensor out) override;
-  void do_gated_activation(Tensor gate_up, kernels::Activation act, Tensor out) override;
   void do_rope_and_store_kv(Tensor qkv, Tensor cosines, Tensor sines, const RopeSpec& spec,
                             std::span<const std::int32_t> slots, KvCache& kv, int layer) override;
   void do_copy_page(KvCache& kv, std::int32_t from, std::int32_t to) override;

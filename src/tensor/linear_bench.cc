@@ -1,15 +1,15 @@
 // linear_bench: all linear layers of a decoder as one step runs them, without attention: rows/s,
 // and the share of what the machine's memory allows, measured in the same minute.
 //
-// usage: linear_bench [FORMAT[,FORMAT]] [ROWS[,ROWS]] [ISA] [THREADS]   e.g. i8min128r2 1,8,32
+// usage: linear_bench [FORMAT[,FORMAT]] [ROWS[,ROWS]] [ISA] [THREADS]   e.g. i8min256r2 1,8,32
 // A format is kind and group, then r when it is rotated and 2 for activations in two planes.
-#include <chrono>
 #include <cstdio>
 #include <cstring>
 #include <string>
 #include <vector>
 
 #include "tensor/cpu_backend.h"
+#include "tensor/test_speed.h"
 
 namespace vsurge::tensor {
 namespace {
@@ -44,10 +44,6 @@ class NoiseRows final : public RowSource {
  private:
   Shape shape_;
 };
-
-double now_s() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 struct Model {
   std::vector<Weight> layers;
@@ -93,45 +89,6 @@ double step_s(Backend& backend, const Model& model, std::int64_t rows, const Lin
   return best;
 }
 
-// GB/s of reading the packed weights themselves.
-double read_gb_s(Backend& backend, const Model& model) {
-  double best = 0;
-  for (int round = 0; round < 3; ++round) {
-    const double start = now_s();
-    for (const Weight& w : model.layers) {
-      constexpr std::int64_t kPiece = 1 << 20;
-      const auto size = static_cast<std::int64_t>(w.values.size());
-      backend.pool().parallel_for(
-          size / kPiece + 1, 1, [&](std::int64_t begin, std::int64_t end, int) {
-            using Vector [[gnu::vector_size(64)]] = std::uint64_t;
-            const auto* data = reinterpret_cast<const Vector*>(w.values.data());
-            Vector sums[8]{};
-            const std::int64_t last = std::min(size, end * kPiece) / 512 * 8;
-            for (std::int64_t i = begin * kPiece / 64; i < last; i += 8) {
-              for (int k = 0; k < 8; ++k) sums[k] ^= data[i + k];
-            }
-            for (const Vector& sum : sums) {
-              volatile std::uint64_t sink = sum[0];
-              (void)sink;
-            }
-          });
-    }
-    const double layer_bytes = model.bytes - static_cast<double>(model.head.bytes());
-    best = std::max(best, layer_bytes / (now_s() - start) / 1e9);
-  }
-  return best;
-}
-
-std::vector<std::string> split(const std::string& text) {
-  std::vector<std::string> parts;
-  for (std::size_t at = 0; at <= text.size();) {
-    const std::size_t end = std::min(text.find(',', at), text.size());
-    parts.push_back(text.substr(at, end - at));
-    at = end + 1;
-  }
-  return parts;
-}
-
 WeightFormat format_of(const std::string& text) {
   struct Name {
     const char* name;
@@ -151,7 +108,7 @@ WeightFormat format_of(const std::string& text) {
 }
 
 int run(int argc, char** argv) {
-  const std::string formats = argc > 1 ? argv[1] : "bf16,i8min128r,i8min128r2,i4min32";
+  const std::string formats = argc > 1 ? argv[1] : "bf16,i8min256r,i8min256r2,i4min32";
   const std::string rows = argc > 2 ? argv[2] : "1,2,4,8,16,32,64,512";
   auto backend = make_cpu_backend(
       {.threads = argc > 4 ? std::atoi(argv[4]) : 0, .isa = argc > 3 ? argv[3] : ""});
@@ -161,11 +118,13 @@ int run(int argc, char** argv) {
   for (const std::string& name : split(formats)) {
     const WeightFormat format = format_of(name);
     const Model model = make_model(**backend, format);
+    std::vector<const Buffer*> buffers;
+    for (const Weight& w : model.layers) buffers.push_back(&w.values);
     LinearSpec spec;
     spec.precise = name.ends_with("2") && name.find('r') != std::string::npos;
     for (const std::string& count : split(rows)) {
       const std::int64_t n = std::atoi(count.c_str());
-      const double roof = read_gb_s(**backend, model);
+      const double roof = read_gb_s(buffers, (*backend)->pool());
       const double s = step_s(**backend, model, n, spec);
       const double gb_s = model.bytes / s / 1e9;
       const double head = n > 64 ? 2.0 * static_cast<double>(kHead.n * kHead.k) : 0;

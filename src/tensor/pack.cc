@@ -15,7 +15,32 @@ struct RowMemory {
   std::vector<float> minima;
 };
 
+constexpr std::int64_t kSideMax = std::int64_t{1} << 31;
+constexpr std::size_t kBytesMax = std::size_t{1} << 62;
+
 }  // namespace
+
+std::optional<WeightBytes> weight_bytes(kernels::WeightFormat format, std::int64_t rows,
+                                        std::int64_t cols) {
+  if (rows < 1 || cols < 1 || rows > kSideMax || cols > kSideMax) return std::nullopt;
+  const auto panels =
+      static_cast<std::size_t>((rows + kernels::kPanelRows - 1) / kernels::kPanelRows);
+  WeightBytes bytes;
+  const auto panel = static_cast<std::size_t>(kernels::panel_bytes(format.kind, cols));
+  if (__builtin_mul_overflow(panels, panel, &bytes.values) || bytes.values > kBytesMax) {
+    return std::nullopt;
+  }
+  if (!kernels::is_integer(format.kind)) {
+    const bool odd = format.kind == kernels::WeightKind::kBF16 && cols % 2 != 0;
+    if (odd || format.group != 0 || format.rotated) return std::nullopt;
+    return bytes;
+  }
+  if (!kernels::known_group(format.group) || cols % format.group != 0) return std::nullopt;
+  // At most as many as values.
+  bytes.scales = panels * static_cast<std::size_t>(cols / format.group) * kernels::kPanelRows *
+                 sizeof(std::uint16_t);
+  return bytes;
+}
 
 base::Result<Weight> pack_weight(base::ThreadPool& pool, const RowSource& source,
                                  kernels::WeightFormat format) {

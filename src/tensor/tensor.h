@@ -14,18 +14,30 @@ namespace vsurge::tensor {
 
 using kernels::DType;
 
-// Owns zeroed, 64-byte aligned memory (huge pages where the system gives them), which the system
-// commits page by page when it is first touched. Movable only.
+// Owns (but for view()) zeroed, 64-byte aligned memory (huge pages where the system gives them),
+// which the system commits page by page when it is first touched. Movable only.
 class Buffer {
  public:
   Buffer() = default;
   // kEnvironment when the system has no such memory.
   static base::Result<Buffer> allocate(std::size_t bytes);
+  // A view: of memory, 64-byte aligned, that another owns and keeps for longer, and that can be
+  // read for 64 bytes behind its end. Read-only, whatever data() says.
+  static Buffer view(std::span<const std::byte> bytes) {
+    Buffer buffer;
+    buffer.data_ = const_cast<std::byte*>(bytes.data());
+    buffer.size_ = bytes.size();
+    buffer.owned_ = false;
+    return buffer;
+  }
   Buffer(Buffer&& other) noexcept
-      : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+      : data_(std::exchange(other.data_, nullptr)),
+        size_(std::exchange(other.size_, 0)),
+        owned_(other.owned_) {}
   Buffer& operator=(Buffer&& other) noexcept {
     std::swap(data_, other.data_);
     std::swap(size_, other.size_);
+    std::swap(owned_, other.owned_);
     return *this;
   }
   ~Buffer();
@@ -40,6 +52,7 @@ class Buffer {
  private:
   std::byte* data_ = nullptr;
   std::size_t size_ = 0;
+  bool owned_ = true;
 };
 
 // A dense row-major view, last dimension contiguous; rows may be further apart than their width.

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 #include "kernels/types.h"
 #include "tensor/tensor.h"
@@ -42,5 +43,15 @@ struct Weight {
 
   std::size_t bytes() const { return values.size() + scales.size() + minima.size(); }
 };
+
+// Bytes of a packed matrix's parts.
+struct WeightBytes {
+  std::size_t values = 0;
+  std::size_t scales = 0;  // and as many for minima, where the kind has them
+};
+// Nothing when there is no such matrix: a side below 1 or above 2^31, a group that the kernels do
+// not have or that does not divide the columns, odd columns in bfloat16, more bytes than 2^62.
+std::optional<WeightBytes> weight_bytes(kernels::WeightFormat format, std::int64_t rows,
+                                        std::int64_t cols);
 
 }  // namespace vsurge::tensor

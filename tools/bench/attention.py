@@ -5,20 +5,15 @@ usage: attention.py [--shapes 16/8/128,9/3/64,32/8/128] [--types bf16,int8] [--i
                     [--threads 0] [--cases 1x4096,p512@4096,ragged,...] [--json FILE]
 
 A shape is heads/kv_heads/head_dim; a case SEQUENCESxCONTEXT, pTOKENS@POSITION of a prompt, or
-ragged: one context of 32768 among 31 of 256. The cache is larger than the processor's own ones.
-Builds attention_bench where it is missing."""
+ragged: one context of 32768 among 31 of 256. The cache is larger than the processor's own ones."""
 
 import argparse
-import os
-import pathlib
 import re
 import subprocess
 import sys
 
-from report import Report, add_arguments
+from report import Report, add_arguments, build_program
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-BUILD = pathlib.Path(os.environ.get("VSURGE_BUILD") or ROOT / "build/release")
 LINE = re.compile(r"\s*(\S+)\s+(\S+)\s+(\S+)\s+([\d.]+) ms\s+(\d+) GFLOP/s\s+([\d.]+) GB/s"
                   r"\s+([\d.]+) of ([\d.]+)")  # fmt: skip
 
@@ -35,9 +30,7 @@ def main():
                    "p512@0,p512@4096,p512@32768")  # fmt: skip
     add_arguments(p)
     a = p.parse_args()
-    program = BUILD / "bin/attention_bench"
-    if not program.exists():
-        subprocess.run(["cmake", "--build", BUILD, "--target", "attention_bench"], check=True)
+    program = build_program("attention_bench")
     command = [program, a.shapes, a.types, a.isa, a.threads, a.cases]
     lines = subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE).stdout
     report = Report(f"attention: {lines.splitlines()[0]}")

@@ -1,18 +1,22 @@
 #!/usr/bin/env python3
-"""Speed of a model with random weights of the Qwen3-0.6B shape, beside llama.cpp and the machine's
-limits, all in one run.
+"""Speed of a model with random weights beside every peer that tools/setup/peers.sh has installed
+and the machine's limits, all in one run.
 
-usage: cpu.py [--streams 1,2,4,8,16,32] [--prompt 512] [--answer 24] [--rounds 3] [--threads N]
-              [--methods none,8bit,int4] [--json FILE] [--write]
+usage: cpu.py [--shape qwen3-0.6b|qwen3-1.7b] [--streams 1,2,4,8,16,32] [--prompts 512]
+              [--answer 24] [--rounds 3] [--threads N] [--methods none,8bit,int4]
+              [--peers TEXT[,TEXT]] [--json FILE] [--write]
 
-Rounds are interleaved: roofs, then ours and the peer for each class (none: BF16; 8bit: Q8_0; int4:
-Q4_0). Figures are medians. The limit of N streams is N / max(bytes / read, operations / vpdpbusd);
-vpdpbusd, not AMX, where the CPU has both; bytes: what a step reads of the weights, without the
-embedding; read and vpdpbusd: the best of the run, because one that others disturbed would flatter.
-The model and its GGUF files are made once into the cache, with the tools of VSURGE_TEST_DATA/peers.
---write puts the table into docs/PERFORMANCE.md."""
+Rounds are interleaved: roofs, then ours and the peers, class by class (none: 16 bits; 8bit: peers
+of 8 bits or more; int4: of 4 bits). Figures are medians over the rounds; with more than one, the
+range of ours stands behind the name. The limit of N streams is N / max(bytes / read, operations /
+vpdpbusd); vpdpbusd (of prefill in bfloat16: vdpbf16ps), not AMX, where the CPU has both; bytes:
+what a step reads of the weights, without the embedding; read and the others: the best of the run,
+because one that others disturbed would flatter. --peers: only those with a TEXT in their name, if
+no name has it none. The model is made once into the cache, with the tools of
+VSURGE_TEST_DATA/peers. --write puts the table into docs/PERFORMANCE.md."""
 
 import argparse
+import dataclasses
 import datetime
 import json
 import os
@@ -23,53 +27,85 @@ import subprocess
 import sys
 
 import llama_peer
-from report import Report, add_arguments, write_section
+import peers
+from report import BUILD, ROOT, Report, add_arguments, write_section
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-BUILD = pathlib.Path(os.environ.get("VSURGE_BUILD") or ROOT / "build/release")
-SHAPE = "qwen3-0.6b"
-LAYER_WEIGHTS = 28 * (4096 * 1024 + 2048 * 1024 + 3 * 3072 * 1024)
-HEAD_WEIGHTS = 151936 * 1024
-# class: peer's type, bits of a layer's weight and of the head's with scales, musts by streams
-# against llama.cpp's best type of the class, and against the limit
+# layers, weights of a layer's matrices, of the head
+SHAPES = {
+    "qwen3-0.6b": (28, 4096 * 1024 + 2048 * 1024 + 3 * 3072 * 1024, 151936 * 1024),
+    "qwen3-1.7b": (28, 4096 * 2048 + 2048 * 2048 + 3 * 6144 * 2048, 151936 * 2048),
+}
+LLAMA = {1: (1.0, None), 4: (2, 3), 8: (3, 5), 16: (3, 5), 32: (3, 5)}
+
+
+@dataclasses.dataclass(frozen=True)
+class Class:
+    """A method of quantising, and (must, aim) of the ratios by streams."""
+
+    bits: int
+    layer_bits: float  # a weight's, scales included
+    head_bits: float
+    by_limit: dict
+    by_peer: dict
+    prefill: tuple
+    roof: str
+
+
 CLASSES = {
-    "none": ("BF16", 16, 16, {1: 1.0}, {}),
-    "8bit": ("Q8_0", 8.25, 8.25, {1: 1.0, 4: 2, 8: 3, 16: 3, 32: 3},
-             {1: 0.88, 4: 0.70, 8: 0.70, 16: 0.65, 32: 0.60}),
-    "int4": ("Q4_0", 5, 8.25, {1: 1.0, 4: 2, 8: 3, 16: 3, 32: 3},
-             {1: 0.80, 4: 0.60, 8: 0.55, 16: 0.50, 32: 0.50}),
+    "none": Class(16, 16, 16, {1: (0.90, 0.95)}, {1: (1.0, 1.1)}, (0.80, 0.88), "vdpbf16ps"),
+    "8bit": Class(8, 8.15, 8.125,
+                  {1: (0.88, 0.93), 4: (0.70, 0.80), 8: (0.70, 0.80), 16: (0.65, 0.80),
+                   32: (0.60, 0.80)},
+                  {1: (1.0, 1.1), 4: (1.2, 1.4), 8: (1.6, 1.8), 16: (2.2, 2.7), 32: (2.3, 2.8)},
+                  (0.58, 0.75), "vpdpbusd"),
+    "int4": Class(4, 5, 8.125,
+                  {1: (0.80, 0.90), 4: (0.60, 0.70), 8: (0.55, 0.70), 16: (0.50, 0.70),
+                   32: (0.50, 0.70)},
+                  {1: (1.0, 1.1), 4: (1.4, 1.7), 8: (2.0, 2.4), 16: (2.2, 2.8), 32: (2.3, 2.8)},
+                  (None, None), "vpdpbusd"),
 }  # fmt: skip
+PREFILL_BY_PEER = {512: (1.4, 1.8), 4096: (1.7, 2.3)}
 
 
-def output(command, **options):
-    done = subprocess.run(list(map(str, command)), stdout=subprocess.PIPE, text=True, **options)
+def output(command):
+    done = subprocess.run(list(map(str, command)), stdout=subprocess.PIPE, text=True)
     if done.returncode != 0:
         sys.exit(f"cpu: {command[0]} ends with {done.returncode}")
     return done.stdout
 
 
-def prepare(types, binaries):
-    """The checkpoint, and a GGUF file of each type."""
-    models = llama_peer.cache() / "models"
-    folder = models / f"{SHAPE}-random"
-    tools = llama_peer.test_data() / "peers"
+def checkpoint(shape):
+    folder = llama_peer.cache() / "models" / f"{shape}-random"
     if not (folder / "model.safetensors").exists():
-        output([sys.executable, tools / "make_random_model.py", SHAPE, folder])
-    prefix = models / f"{SHAPE}-random"
-    wanted = [t for t in types if t != "BF16"]
-    if not all(pathlib.Path(f"{prefix}-{t}.gguf").exists() for t in types):
-        output(["bash", tools / "gguf_convert.sh", llama_peer.source(), binaries.parent, folder,
-                prefix, *wanted], env=llama_peer.environment(binaries), stderr=subprocess.DEVNULL)
-    return folder, {t: f"{prefix}-{t}.gguf" for t in types}
+        tool = llama_peer.test_data() / "peers/make_random_model.py"
+        output([sys.executable, tool, shape, folder, "--tokenizer",
+                llama_peer.test_data() / "tokenizers/qwen3"])
+    return folder
 
 
-def roofs(program):
-    """GB/s of reading, GOP/s of vpdpbusd, all threads."""
-    rows = [json.loads(line) for line in output([program, "1", "3", "probe"]).splitlines() if line]
+def roofs_program():
+    program = llama_peer.cache() / "peers/roofs"
+    if not program.exists():
+        source = llama_peer.test_data() / "peers/roofs.cpp"
+        flags = ["-march=x86-64-v4", "-mavx512vnni", "-mavx512bf16", "-pthread"]
+        output(["g++", "-O3", *flags, source, "-o", program])
+    return program
+
+
+def roofs(*options):
+    """GB/s of reading as "read", GOP/s of vpdpbusd, and of vdpbf16ps without "probe"; by all
+    threads."""
+    lines = output([roofs_program(), "1", "3", *options]).splitlines()
+    rows = [json.loads(line) for line in lines if line]
     most = max(row["threads"] for row in rows)
     rows = [row for row in rows if row["threads"] == most]
-    read = max(row["median"] for row in rows if row["unit"] == "GB/s")
-    return read, max((r["median"] for r in rows if "vpdpbusd" in r["roof"]), default=float("inf"))
+    memory = [row["median"] for row in rows if re.match("read_(huge|4k)", row["roof"])]
+    found = {"read": max(memory)}
+    for name in ("vpdpbusd", "vdpbf16ps"):
+        values = [row["median"] for row in rows if name in row["roof"]]
+        if values:
+            found[name] = max(values)
+    return found
 
 
 def machine():
@@ -78,91 +114,159 @@ def machine():
     return f"{found[1] if found else 'unknown CPU'}, load at the end {os.getloadavg()[0]:.1f}"
 
 
-def run_ours(a, folder, method):
+def run_ours(job, method):
     """Decoding by streams; prefill from all but the first run, which finds its memory cold."""
-    lines = output([BUILD / "bin/vsurge_bench", folder, "--quantization", method, "-s", a.streams,
-                    "-p", a.prompt, "-n", a.answer, "--threads", a.threads,
-                    "--max-concurrent-prefill", 64]).splitlines()  # all streams start at once
-    rows = [json.loads(line) for line in lines]
-    found = {row["streams"]: row["decode"] for row in rows}
-    found["prefill"] = statistics.median(row["prefill"] for row in rows[1:] or rows)
-    return found
-
-
-def run_peer(a, binaries, file):
-    env = llama_peer.environment(binaries)
-    table = output([binaries / "llama-batched-bench", "-m", file, "-t", a.threads, "-tb", a.threads,
-                    "-c", 4096, "-npp", 16, "-ntg", a.answer, "-npl", a.streams],
-                   env=env, stderr=subprocess.DEVNULL)
     found = {}
-    for line in table.splitlines():
-        cells = [cell.strip() for cell in line.strip("| ").split("|")]
-        if len(cells) >= 8 and re.fullmatch(r"\d+", cells[0]):
-            found[int(cells[2])] = float(cells[7])
-    rows = json.loads(output([binaries / "llama-bench", "-m", file, "-t", a.threads, "-p", a.prompt,
-                              "-n", 0, "-r", 1, "-o", "json"], env=env, stderr=subprocess.DEVNULL))
-    found["prefill"] = rows[0]["avg_ts"]
+    for i, prompt in enumerate(job.prompts):
+        streams = job.streams if i == 0 else (1, 1)
+        answer = job.answer if i == 0 else 1
+        lines = output([BUILD / "bin/vsurge_bench", job.model, "--quantization", method, "-s",
+                        ",".join(map(str, streams)), "-p", prompt, "-n", answer, "--threads",
+                        job.threads, "--max-model-len", max(4096, prompt + 64),
+                        "--max-concurrent-prefill", 64]).splitlines()  # all streams start at once
+        rows = [json.loads(line) for line in lines]
+        found["prefill", prompt] = statistics.median(row["prefill"] for row in rows[1:] or rows)
+        if i == 0:
+            found |= {("decode", row["streams"]): row["decode"] for row in rows}
     return found
+
+
+def measure(a, job, chosen):
+    """Results by name, a list of a round each: "roofs", the methods, the peers."""
+    results = {}
+    failed = set()
+
+    def keep(name, found):
+        print(f"cpu: {name}: {found}", file=sys.stderr, flush=True)
+        results.setdefault(name, []).append(found)
+
+    keep("roofs", roofs())
+    for _ in range(a.rounds):
+        for method in a.methods.split(","):
+            keep("roofs", roofs("probe"))
+            keep(method, run_ours(job, method))
+            for peer in chosen:
+                if peer.bits != CLASSES[method].bits or peer.name in failed:
+                    continue
+                try:
+                    keep(peer.name, peer.measure(job))
+                except peers.PeerError as error:
+                    failed.add(peer.name)
+                    print(f"cpu: {peer.name} left out: {error}", file=sys.stderr, flush=True)
+    return results
+
+
+class Table:
+    """Rows of the report from the results of all rounds."""
+
+    def __init__(self, job, shape, results, chosen):
+        self.job, self.results, self.chosen = job, results, chosen
+        best = {}
+        for row in results["roofs"]:
+            best |= {name: max(value, best.get(name, 0)) for name, value in row.items()}
+        self.roofs = best
+        layers, matrices, self.head = SHAPES[shape]
+        self.layers = layers * matrices
+        self.report = Report(
+            f"cpu: {shape} shape, {job.threads} threads, {len(results['roofs'])} probes; "
+            + ", ".join(f"{name} {value:.1f}" if name == "read" else f"{name} {value:.0f}"
+                        for name, value in best.items())
+            + " (GB/s, GOP/s)")
+
+    def peak(self, name):
+        """Operations/s; without bound where the CPU does not have the instruction."""
+        return self.roofs.get(name, float("inf")) * 1e9
+
+    def median(self, name, key):
+        values = [row[key] for row in self.results.get(name, []) if key in row]
+        return statistics.median(values) if values else None
+
+    def best_peer(self, key, accept):
+        found = [(self.median(p.name, key), p.name) for p in self.chosen if accept(p)]
+        return max(((v, n) for v, n in found if v is not None), default=(None, None))
+
+    def range(self, name, key):
+        values = [row[key] for row in self.results[name]]
+        return f" ({min(values):.0f}-{max(values):.0f})" if len(values) > 1 else ""
+
+    def add(self, method, label, key, limit, by_limit, by_peer):
+        """Ours beside the limit, the best peer of the class, and llama.cpp's best of it."""
+        kind = CLASSES[method]
+        mine = self.median(method, key)
+        must, aim = by_limit
+        self.report.add(f"{method}, {label}{self.range(method, key)}", mine, "tokens/s",
+                        limit=limit, must=must, aim=aim)
+
+        def of_class(peer):
+            return peer.bits == kind.bits or (kind.bits == 8 and peer.bits > 8)
+
+        for what, accept, (must, aim) in (
+            ("by the best peer", of_class, by_peer),
+            ("by llama.cpp", lambda p: of_class(p) and p.name.startswith("llama.cpp"),
+             LLAMA.get(key[1], (None, None)) if key[0] == "decode" and method != "none"
+             else (None, None))):  # fmt: skip
+            value, name = self.best_peer(key, accept)
+            if value:
+                self.report.add(f"{method}, {label}, {what}", mine, "tokens/s", peer=name,
+                                peer_value=value, must=must, aim=aim)
+
+    def fill(self, method):
+        kind = CLASSES[method]
+        step_s = (self.layers * kind.layer_bits + self.head * kind.head_bits) / 8 / (
+            self.roofs["read"] * 1e9)
+        operations = 2.0 * (self.layers + self.head)
+        for n in self.job.streams:
+            limit = n / max(step_s, n * operations / self.peak("vpdpbusd"))
+            self.add(method, f"{n} streams", ("decode", n), limit,
+                     kind.by_limit.get(n, (None, None)), kind.by_peer.get(n, (None, None)))
+        one, two = self.median(method, ("decode", 1)), self.median(method, ("decode", 2))
+        if method != "none" and one and two:
+            self.report.add(f"{method}, 2 streams by 1 stream", two, "tokens/s", peer="1 stream",
+                            peer_value=one, must=1.85, aim=1.95)
+        for prompt in self.job.prompts:
+            limit = self.peak(kind.roof) / (2.0 * self.layers)
+            self.add(method, f"prefill {prompt}", ("prefill", prompt), limit, kind.prefill,
+                     PREFILL_BY_PEER.get(prompt, (None, None)))
+
+
+def numbers(text):
+    return tuple(map(int, text.split(",")))
 
 
 def main():
     p = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    p.add_argument("--streams", default="1,2,4,8,16,32")
-    p.add_argument("--prompt", type=int, default=512)
+    p.add_argument("--shape", choices=SHAPES, default="qwen3-0.6b")
+    p.add_argument("--streams", type=numbers, default=(1, 2, 4, 8, 16, 32))
+    p.add_argument("--prompts", type=numbers, default=(512,))
     p.add_argument("--answer", type=int, default=24)
     p.add_argument("--rounds", type=int, default=3)
     p.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     p.add_argument("--methods", default="none,8bit,int4")
+    p.add_argument("--peers", default="", help="texts in their names")
     p.add_argument("--write", action="store_true", help="put the table into docs/PERFORMANCE.md")
     add_arguments(p)
     a = p.parse_args()
-    methods = a.methods.split(",")
-    binaries = llama_peer.binaries()
-    folder, files = prepare([CLASSES[m][0] for m in methods], binaries)
-    probe = llama_peer.cache() / "peers/roofs"
-    if not probe.exists():
-        source = llama_peer.test_data() / "peers/roofs.cpp"
-        flags = ["-march=x86-64-v4", "-mavx512vnni", "-mavx512bf16", "-pthread"]
-        output(["g++", "-O3", *flags, source, "-o", probe])
-    limits, ours, peer = [], {m: [] for m in methods}, {m: [] for m in methods}
-    for _ in range(a.rounds):
-        for m in methods:
-            limits.append(roofs(probe))
-            ours[m].append(run_ours(a, folder, m))
-            peer[m].append(run_peer(a, binaries, files[CLASSES[m][0]]))
-    # The best of them: a roof that others disturbed would flatter.
-    read, dots = (max(values) for values in zip(*limits))
-    report = Report(f"cpu: {SHAPE} shape, {a.threads} threads, {a.rounds} rounds; read {read:.1f} "
-                    f"GB/s, vpdpbusd {dots:.0f} GOP/s")
-    operations = 2.0 * (LAYER_WEIGHTS + HEAD_WEIGHTS)
-    for m in methods:
-        name, bits, head_bits, by_peer, by_limit = CLASSES[m]
-        step_s = (LAYER_WEIGHTS * bits + HEAD_WEIGHTS * head_bits) / 8 / (read * 1e9)
-
-        def middle(rows, key):
-            return statistics.median(row[key] for row in rows)
-
-        for n in map(int, a.streams.split(",")):
-            mine = middle(ours[m], n)
-            limit = n / max(step_s, n * operations / (dots * 1e9))
-            report.add(f"{m}, {n} streams", mine, "tokens/s", limit=limit, must=by_limit.get(n))
-            report.add(f"{m}, {n} streams, by the peer", mine, "tokens/s", peer=f"llama.cpp {name}",
-                       peer_value=middle(peer[m], n), must=by_peer.get(n))
-        if m != "none" and all(n in ours[m][0] for n in (1, 2)):
-            report.add(f"{m}, 2 streams by 1 stream", middle(ours[m], 2), "tokens/s",
-                       peer="1 stream", peer_value=middle(ours[m], 1), must=1.85, aim=1.95)
-        mine = middle(ours[m], "prefill")
-        limit = dots * 1e9 / (2.0 * LAYER_WEIGHTS)
-        report.add(f"{m}, prefill {a.prompt}", mine, "tokens/s", limit=limit,
-                   must=0.58 if m == "8bit" else None)
-        report.add(f"{m}, prefill {a.prompt}, by the peer", mine, "tokens/s",
-                   peer=f"llama.cpp {name}", peer_value=middle(peer[m], "prefill"), must=1.4)
+    job = peers.Job(checkpoint(a.shape), a.streams, a.prompts, a.answer, a.threads)
+    chosen = []
+    for peer in peers.PEERS:
+        missing = peer.missing(job.model)
+        if not any(text in peer.name for text in a.peers.split(",")):
+            continue
+        if missing is None:
+            chosen.append(peer)
+        else:
+            print(f"cpu: no {peer.name}: {missing} is not there; tools/setup/peers.sh makes it",
+                  file=sys.stderr)
+    results = measure(a, job, chosen)
+    table = Table(job, a.shape, results, chosen)
+    for method in a.methods.split(","):
+        table.fill(method)
     if a.write:
         write_section(ROOT / "docs/PERFORMANCE.md", "bench cpu",
-                      f"{datetime.date.today()}, {machine()}. {report.markdown()}")
-    sys.exit(report.finish(a.json))
+                      f"{datetime.date.today()}, {machine()}. {table.report.markdown()}")
+    sys.exit(table.report.finish(a.json))
 
 
 if __name__ == "__main__":

@@ -2,39 +2,32 @@
 """All linear layers of a decoder of the Qwen3-0.6B shape, head included, without attention: rows/s,
 beside what reading the packed weights allows in the same run.
 
-usage: linear.py [--formats bf16,i8min128r2,i8min128r,i4min32] [--rows 1,2,4,8,16,32,512]
+usage: linear.py [--formats bf16,i8min256r2,i8min256r,i4min32] [--rows 1,2,4,8,16,32,512]
                  [--isa LEVEL] [--threads 0] [--rounds 3] [--json FILE]
 
 A format is a kind and its group, then r when groups are rotated, then 2 for activations in two
-planes. `8bit` serves i8min128r2. Median of the rounds. Builds linear_bench where it is missing."""
+planes. `8bit` serves i8min256r2, and i8min128r2 behind a gate. Median of the rounds."""
 
 import argparse
-import os
-import pathlib
 import statistics
 import subprocess
 import sys
 
-from report import Report, add_arguments
-
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-BUILD = pathlib.Path(os.environ.get("VSURGE_BUILD") or ROOT / "build/release")
+from report import Report, add_arguments, build_program
 
 
 def main():
     p = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    p.add_argument("--formats", default="bf16,i8min128r2,i8min128r,i4min32")
+    p.add_argument("--formats", default="bf16,i8min256r2,i8min256r,i4min32")
     p.add_argument("--rows", default="1,2,4,8,16,32,512")
     p.add_argument("--isa", default="")
     p.add_argument("--threads", default="0")
     p.add_argument("--rounds", type=int, default=3)
     add_arguments(p)
     a = p.parse_args()
-    program = BUILD / "bin/linear_bench"
-    if not program.exists():
-        subprocess.run(["cmake", "--build", BUILD, "--target", "linear_bench"], check=True)
+    program = build_program("linear_bench")
     found = {}
     level = ""
     for _ in range(a.rounds):

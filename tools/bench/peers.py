@@ -45,8 +45,9 @@ class Peer:
 def run(command, env=None):
     """Both outputs of a command; PeerError with the end of them when it fails."""
     try:
+        # There, because some write logs where they stand.
         done = subprocess.run(list(map(str, command)), capture_output=True, text=True, env=env,
-                              timeout=PATIENCE_S)
+                              timeout=PATIENCE_S, cwd=llama_peer.cache())
     except subprocess.TimeoutExpired as error:
         raise PeerError(f"{command[0]}: not done after {PATIENCE_S} s") from error
     if done.returncode != 0:
@@ -58,9 +59,9 @@ def run(command, env=None):
 # llama.cpp, ik_llama.cpp --------------------------------------------------------------------------
 
 
-def llama(name, kind, bits, folders, options=()):
-    """folders: builds below the cache, by preference; the last that is there is taken, because a
-    build without AMX is made only where the other one fails."""
+def llama(name, kind, bits, folders, repack=False):
+    """folders: builds below the cache, by preference: a build without AMX is made only where the
+    other one fails. repack: while loading, which ik_llama.cpp wants to be fast."""
 
     def programs():
         built = [llama_peer.cache() / "peers" / one / "bin" for one in folders]
@@ -72,18 +73,20 @@ def llama(name, kind, bits, folders, options=()):
     def measure(job):
         folder, model = programs(), llama_peer.gguf(job.model, kind)
         env = llama_peer.environment(folder)
-        common = ["-m", model, "-t", job.threads, *options]
+        common = ["-m", model, "-t", job.threads]
         found = {}
         # Streams of 16 + answer tokens each.
         context = max(4096, max(job.streams) * (job.answer + 32))
         table = run([folder / "llama-batched-bench", *common, "-tb", job.threads, "-c", context,
-                     "-npp", 16, "-ntg", job.answer, "-npl", ",".join(map(str, job.streams))], env)
+                     "-npp", 16, "-ntg", job.answer, "-npl", ",".join(map(str, job.streams)),
+                     # With flash attention ik_llama.cpp fails on several streams.
+                     *(["-rtr", "-fa", "off"] if repack else [])], env)
         for line in "\n".join(table).splitlines():  # ik_llama.cpp prints it as an error
             cells = [cell.strip() for cell in line.strip("| ").split("|")]
             if len(cells) >= 8 and re.fullmatch(r"\d+", cells[0]):
                 found["decode", int(cells[2])] = float(cells[7])
         rows, _ = run([folder / "llama-bench", *common, "-p", ",".join(map(str, job.prompts)),
-                       "-n", 0, "-r", 1, "-o", "json"], env)
+                       "-n", 0, "-r", 1, "-o", "json", *(["-rtr", 1] if repack else [])], env)
         for row in json.loads(rows):
             found["prefill", row["n_prompt"]] = row["avg_ts"]
         return found
@@ -145,17 +148,17 @@ def vllm_settings(zentorch):
 LLAMA = ("llama-no-amx", "llama")
 PEERS = (
     llama("llama.cpp BF16", "BF16", 16, LLAMA),
-    llama("ik_llama BF16", "BF16", 16, ("ik",), ("-rtr", 1)),
+    llama("ik_llama BF16", "BF16", 16, ("ik",), repack=True),
     packaged("OpenVINO bf16", 16, "openvino", "ov", "-ov-bf16"),
     packaged("vLLM bf16", 16, "vllm", "vllm", "", settings=lambda: vllm_settings(False)),
     packaged("vLLM + zentorch bf16", 16, "vllm", "vllm", "", settings=lambda: vllm_settings(True)),
     llama("llama.cpp Q8_0", "Q8_0", 8, LLAMA),
-    llama("ik_llama Q8_0", "Q8_0", 8, ("ik",), ("-rtr", 1)),
+    llama("ik_llama Q8_0", "Q8_0", 8, ("ik",), repack=True),
     packaged("OpenVINO int8", 8, "openvino", "ov", "-ov-int8"),
     packaged("CTranslate2 int8", 8, "ctranslate2", "ct2", "-ct2-int8"),
     llama("llama.cpp Q4_0", "Q4_0", 4, LLAMA),
     llama("llama.cpp Q4_K_M", "Q4_K_M", 4, LLAMA),
-    llama("ik_llama Q4_0", "Q4_0", 4, ("ik",), ("-rtr", 1)),
+    llama("ik_llama Q4_0", "Q4_0", 4, ("ik",), repack=True),
     packaged("OpenVINO int4", 4, "openvino", "ov", "-ov-int4"),
     packaged("onnxruntime-genai int4", 4, "onnxruntime", "ort", "-ort-int4"),
 )

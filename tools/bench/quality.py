@@ -2,13 +2,20 @@
 """How near the answers of this program are to the reference, on a real text.
 
 usage: quality.py [--model FILE.gguf|FOLDER] [--text FILE] [--tokens 4000] [--window 1000]
-                  [--weights auto|f32|bf16|i8|i4] [--kv bf16|f32|i8] [--isa LEVEL] [--bf16-peer]
+                  [--weights auto|f32|bf16|i8|i4|nf4] [--kv bf16|f32|i8] [--isa LEVEL] [--last N]
+                  [--peer bf16|Q4_0|Q8_0] [--as-bf16 [--rescaled]]
                   [--json FILE]
 
 Teacher-forced: windows of the text through transformers (float32, dequantised weights) and
-through vsurge_logits, the same token ids; KL divergence and top token of every position. With
---bf16-peer transformers' own bfloat16 is measured the same way, and ours (--weights bf16) must
-lose at most 1.2 times as much. Needs torch (CPU), transformers and gguf in the Python
+through vsurge_logits, the same token ids; KL divergence and top token of every position. --peer
+measures another the same way: transformers in bfloat16, of which ours (--weights bf16) must lose at
+most 1.2 times as much; or transformers in float32 with the layers' matrices rounded to a type of
+llama.cpp's, of which ours must lose at most as much (llama.cpp itself rounds its head and
+activations too, and loses more). --as-bf16 takes the dequantised weights of a GGUF file, as a
+checkpoint in bfloat16 that is made once into the cache: what 8bit, int4 and nf4 lose shows there;
+--rescaled: with other weights for the same function, which lie on no grid of a quantised file.
+--last N compares the last N tokens of each window, for windows whose logits fill the memory. Needs
+torch (CPU), transformers and gguf in the Python
 environment.
 """
 
@@ -22,7 +29,10 @@ import sys
 from report import Report, add_arguments
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-KL_LIMIT, TOP_LIMIT, BF16_LIMIT = 0.005, 0.97, 1.2
+PEER_LIMITS = {"bf16": 1.2}  # others: 1
+# mean KL divergence, same top token; by what weights are rounded to
+LIMITS = {"i8": (0.002, 0.975)}
+OTHER_LIMITS = (0.005, 0.97)
 
 
 def arguments():
@@ -41,13 +51,19 @@ def arguments():
     p.add_argument("--kv", default="bf16")
     p.add_argument("--isa", default="")
     p.add_argument("--threads", type=int, default=0)
-    p.add_argument("--bf16-peer", action="store_true")
+    p.add_argument("--last", type=int, default=0, help="0: all of a window")
+    p.add_argument("--peer", default="")
+    p.add_argument("--as-bf16", action="store_true")
+    p.add_argument("--rescaled", action="store_true")
     add_arguments(p)
     a = p.parse_args()
     a.build = pathlib.Path(os.environ.get("VSURGE_BUILD") or ROOT / "build/release")
     for path in (a.model, a.text):
         if not path.exists():
             sys.exit(f"quality: {path}: not found")
+    kind = "as-bf16-rescaled" if a.rescaled else "as-bf16"
+    a.folder = cache / "models" / f"{a.model.stem}-{kind}"
+    a.last = a.last or a.window
     return a
 
 
@@ -79,10 +95,13 @@ class Ours:
             str(a.threads),
             "--context",
             str(a.window),
+            "--last",
+            str(a.last),
         ] + (["--isa", a.isa] if a.isa else [])
         self.process = subprocess.Popen(
             list(map(str, command)), stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
+        self.last = a.last
         self.vocabulary = int(self.read(1, "<i4")[0])
 
     def read(self, count, dtype):
@@ -95,7 +114,8 @@ class Ours:
     def logits(self, ids):
         self.process.stdin.write(self.np.array([len(ids), *ids], "<i4").tobytes())
         self.process.stdin.flush()
-        return self.read(len(ids) * self.vocabulary, "<f4").reshape(len(ids), self.vocabulary)
+        rows = min(len(ids), self.last)
+        return self.read(rows * self.vocabulary, "<f4").reshape(rows, self.vocabulary)
 
 
 class Sums:
@@ -122,43 +142,48 @@ class Sums:
             self.predicted += len(following)
 
 
-def report_of(a, sums, peer, bf16):
+def report_of(a, sums, peer, other):
     report = Report(
         f"quality: {a.model.name}, {sums.positions} tokens of {a.text.name} in windows of "
         f"{a.window}, weights {a.weights}, against {peer} float32"
     )
     kl, same = sums.kl / sums.positions, sums.same / sums.positions
     ppl, ppl_reference = (math.exp(x / sums.predicted) for x in (sums.nll, sums.nll_reference))
-    report.add("mean KL divergence", kl, "nat", limit=KL_LIMIT, must=1.0, better="lower")
-    report.add("same top token", same, "share", limit=TOP_LIMIT, must=1.0)
+    kl_limit, top_limit = LIMITS.get(a.weights, OTHER_LIMITS)
+    if a.weights not in ("i4", "nf4"):  # these have no bar of their own
+        report.add("mean KL divergence", kl, "nat", limit=kl_limit, must=1.0, better="lower")
+        report.add("same top token", same, "share", limit=top_limit, must=1.0)
+    else:
+        report.add("mean KL divergence", kl, "nat")
+        report.add("same top token", same, "share")
     report.add("largest KL divergence", sums.kl_max, "nat")
     report.add("perplexity", ppl, "", peer=f"{peer} float32", peer_value=ppl_reference)
-    if bf16:
-        name = f"{peer} bfloat16"
-        other = bf16.kl / bf16.positions
-        report.add("mean KL divergence, beside bfloat16", kl, "nat", peer=name, peer_value=other,
-                   must=BF16_LIMIT, better="lower")
-        report.add("same top token, beside bfloat16", same, "share", peer=name,
-                   peer_value=bf16.same / bf16.positions)
+    if other:
+        name = f"{peer} {a.peer}"
+        report.add(f"mean KL divergence, beside {a.peer}", kl, "nat", peer=name,
+                   peer_value=other.kl / other.positions, must=PEER_LIMITS.get(a.peer, 1.0),
+                   better="lower")
+        report.add(f"same top token, beside {a.peer}", same, "share", peer=name,
+                   peer_value=other.same / other.positions)
     return report
 
 
 def measure(a, torch, reference):
-    """Sums of ours and, when asked for, of transformers in bfloat16."""
+    """Sums of ours and, when asked for, of the peer."""
     ids = reference.token_ids(a.model, a.text, a.tokens)
     model, ours, sums = reference.load(a.model), Ours(a), Sums()
-    peer, peer_sums = (
-        (reference.load(a.model, torch.bfloat16), Sums()) if a.bf16_peer else (None, None)
-    )
+    peer, peer_sums = None, None
+    if a.peer:
+        peer, peer_sums = reference.peer(a.model, a.peer), Sums()
     for begin in range(0, len(ids), a.window):
         window = ids[begin : begin + a.window]
+        kept = window[-a.last :]
+        inputs = dict(input_ids=torch.tensor([window]), logits_to_keep=len(kept))
         with torch.no_grad():
-            expected = model(torch.tensor([window])).logits[0]
+            expected = model(**inputs).logits[0]
             if peer:
-                peer_sums.add(
-                    torch, expected, peer(torch.tensor([window])).logits[0].float(), window
-                )
-        sums.add(torch, expected, torch.from_numpy(ours.logits(window).copy()), window)
+                peer_sums.add(torch, expected, peer(**inputs).logits[0].float(), kept)
+        sums.add(torch, expected, torch.from_numpy(ours.logits(window).copy()), kept)
         print(f"quality: {begin + len(window)} of {len(ids)} tokens", file=sys.stderr)
     return sums, peer_sums
 
@@ -170,9 +195,11 @@ def main():
         import quality_reference as reference
     except ImportError as error:
         sys.exit(f"quality: {error}; tools/setup/oracle.sh installs torch, transformers and gguf")
-    sums, bf16 = measure(a, torch, reference)
+    if a.as_bf16:
+        a.model = reference.bf16_folder(a.model, a.folder, a.rescaled)
+    sums, other = measure(a, torch, reference)
     peer = f"transformers {reference.transformers.__version__}"
-    sys.exit(report_of(a, sums, peer, bf16).finish(a.json))
+    sys.exit(report_of(a, sums, peer, other).finish(a.json))
 
 
 if __name__ == "__main__":

@@ -97,3 +97,50 @@ def load_gguf(path):
     model = transformers.LlamaForCausalLM(config).float().eval()
     model.load_state_dict(state, strict=True)
     return model
+
+
+def peer(path, kind):
+    """The model in bfloat16, or in float32 with its layers' matrices rounded to a GGUF type."""
+    if kind == "bf16":
+        return load(path, torch.bfloat16)
+    type_ = gguf.GGMLQuantizationType[kind]
+    model = load(path)
+    for name, weight in model.named_parameters():
+        if weight.dim() == 2 and ".layers." in name:
+            packed = gguf.quants.quantize(weight.detach().numpy(), type_)
+            weight.data = torch.from_numpy(gguf.quants.dequantize(packed, type_))
+    return model
+
+
+def rescale(model):
+    """The same function by other weights: norms multiplied into the matrices behind them, and the
+    channels between v and o, up and down scaled by 0.8 to 1.25 and back."""
+    generator = torch.Generator().manual_seed(1)
+    head_dim = model.config.hidden_size // model.config.num_attention_heads
+    groups = model.config.num_attention_heads // model.config.num_key_value_heads
+    factors = lambda n: 1.25 ** (2 * torch.rand(n, generator=generator) - 1)
+    for layer in model.model.layers:
+        attention, mlp = layer.self_attn, layer.mlp
+        for norm, behind in ((layer.input_layernorm, (attention.q_proj, attention.k_proj,
+                                                      attention.v_proj)),
+                             (layer.post_attention_layernorm, (mlp.gate_proj, mlp.up_proj))):
+            for matrix in behind:
+                matrix.weight.data *= norm.weight.data
+            norm.weight.data.fill_(1)
+        by_channel = factors(attention.v_proj.weight.shape[0])
+        attention.v_proj.weight.data *= by_channel[:, None]
+        heads = by_channel.view(-1, 1, head_dim).expand(-1, groups, -1)
+        attention.o_proj.weight.data /= heads.reshape(-1)
+        by_channel = factors(mlp.up_proj.weight.shape[0])
+        mlp.up_proj.weight.data *= by_channel[:, None]
+        mlp.down_proj.weight.data /= by_channel
+    return model
+
+
+def bf16_folder(file, folder, rescaled):
+    """A folder with the weights of a GGUF file in bfloat16 and its tokenizer, made when missing."""
+    if not (folder / "tokenizer.json").exists():
+        model = load_gguf(file)
+        (rescale(model) if rescaled else model).to(torch.bfloat16).save_pretrained(folder)
+        tokenizer(file).save_pretrained(folder)  # last: its file says that all is there
+    return folder

@@ -15,14 +15,27 @@ A row is {metric, ours, unit, peer, peer_value, limit, ratio, must, aim, holds}:
 import argparse
 import json
 import math
+import os
+import pathlib
+import subprocess
 import sys
 
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("VSURGE_BUILD") or ROOT / "build/release")
 KEYS = ("metric", "ours", "unit", "peer", "peer_value", "limit", "ratio", "must", "aim", "holds")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options that every benchmark has."""
     parser.add_argument("--json", metavar="FILE", help="write the rows there as a JSON array")
+
+
+def build_program(name: str) -> pathlib.Path:
+    """The path of a benchmark's program of the release build, made or brought up to date."""
+    built = subprocess.run(["ninja", "-C", BUILD, name], stdout=subprocess.PIPE, text=True)
+    if built.returncode != 0:
+        sys.exit(f"{name}: not built; ./dev build says why\n{built.stdout[-2000:]}")
+    return BUILD / "bin" / name
 
 
 class Report:

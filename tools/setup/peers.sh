@@ -2,11 +2,11 @@
 # Installs the engines that `./dev bench cpu` compares with, and makes each one's form of the random
 # checkpoint. Nothing here is needed to build, to test or to serve.
 #
-# usage: peers.sh [--shape qwen3-0.6b|qwen3-1.7b|...] [llama ik openvino ctranslate2 onnxruntime vllm]
+# usage: peers.sh [--shape qwen3-0.6b|qwen3-1.7b] [llama ik openvino ctranslate2 onnxruntime vllm]
 #
-# No name: all of them. Each has a folder below VSURGE_CACHE/peers, models lie in VSURGE_CACHE/models;
-# what is there already is left as it is. About 9 GB and half an hour in all. A peer that cannot be
-# installed is told, with the end of its log, and skipped; the status is then 1.
+# No name: all of them. Each has a folder below VSURGE_CACHE/peers, models lie in
+# VSURGE_CACHE/models; what is there already is left as it is. About 9 GB and half an hour in all. A
+# peer that cannot be installed is told, with the end of its log, and skipped; the status is then 1.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 cache=${VSURGE_CACHE:-$HOME/.cache/vsurge}

@@ -18,9 +18,8 @@ void linear(const LinearArgs& a) {
   linear_dot(a);
 }
 
-constexpr KernelTable kTable{
-    "avx512", prepare, linear, embed, rms_norm, gated_activation, rope_store, attend_dot<Avx512Dot>,
-    merge,    sample};
+constexpr KernelTable kTable{"avx512", prepare, linear, embed, rope_store, attend_dot<Avx512Dot>,
+                             merge,    sample};
 
 }  // namespace
 

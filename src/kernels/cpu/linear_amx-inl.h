@@ -295,7 +295,7 @@ inline AmxPieces pieces_of(const LinearArgs& a) {
   p.slab = m.cols;
   if (!is_integer(m.kind)) return p;  // their sums stay in tiles, from the first column to the last
   const int64_t block_lines = lines < kAmxRows ? lines : kAmxRows;
-  const int64_t columns = kSlabBytes / block_lines / 128 * 128;
+  const int64_t columns = kSlabBytes / block_lines / 256 * 256;  // whole groups
   if (columns < m.cols) p.slab = columns;
   return p;
 }
@@ -307,11 +307,6 @@ struct AmxPiece {
   int64_t k0, k1;
 };
 
-// Bytes from the beginning of a panel to column k.
-inline int64_t column_bytes(const PackedMatrix& m, int64_t k) {
-  return panel_bytes(m.kind, k);
-}
-
 inline AmxBlock make_block(const LinearArgs& a, const AmxPiece& p) {
   const PackedMatrix& m = a.weights;
   const int lines = static_cast<int>(p.rows) * a.x.planes;
@@ -319,7 +314,7 @@ inline AmxBlock make_block(const LinearArgs& a, const AmxPiece& p) {
   b.tile = make_tile(a, p.r0, p.panel, panel_bytes(m.kind, m.cols));
   b.rows = static_cast<int>(p.rows);
   b.second = lines > 16 ? static_cast<int>(p.rows + 1) / 2 * a.x.planes : lines;
-  b.tile.w += column_bytes(m, p.k0);
+  b.tile.w += panel_bytes(m.kind, p.k0);
   b.tile.x += p.k0 * activation_bytes(m.kind);
   if (m.group == 0) return b;
   const int64_t g0 = p.k0 / m.group;

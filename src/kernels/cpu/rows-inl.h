@@ -41,40 +41,30 @@ inline void norm_row(const float* x, const float* weight, float eps, int64_t n, 
   norm_columns(x, weight, eps, n, out, 0, n);
 }
 
-void rms_norm(const RmsNormArgs& a) {
-  for (int64_t r = a.row_begin; r < a.row_end; ++r) {
-    norm_row(a.x + r * a.x_stride, a.weight, a.eps, a.cols, a.out + r * a.out_stride);
-  }
-}
-
+// out = act(gate) * up in columns [begin, end).
 template <Activation kActivation>
-void gate_rows(const GatedActivationArgs& a) {
-  const auto gate = [](Vf g, Vf u) {
+void gate_columns(const float* gate, const float* up, float* out, int64_t begin, int64_t end) {
+  const auto gated = [](Vf g, Vf u) {
     if constexpr (kActivation == Activation::kSilu) return vmul(vsilu(g), u);
     if constexpr (kActivation == Activation::kGelu) return vmul(vgelu(g), u);
     if constexpr (kActivation == Activation::kGeluTanh) return vmul(vgelu_tanh(g), u);
   };
-  for (int64_t r = a.row_begin; r < a.row_end; ++r) {
-    const float* g = a.gate_up + r * a.gate_up_stride;
-    const float* u = g + a.width;
-    float* out = a.out + r * a.out_stride;
-    int64_t i = a.col_begin;
-    for (; i + 16 <= a.col_end; i += 16) vstore(out + i, gate(vload(g + i), vload(u + i)));
-    if (i < a.col_end) {
-      const int64_t n = a.col_end - i;
-      vstore_n(out + i, gate(vload_n(g + i, n), vload_n(u + i, n)), n);
-    }
-  }
+  int64_t i = begin;
+  for (; i + 16 <= end; i += 16) vstore(out + i, gated(vload(gate + i), vload(up + i)));
+  if (i == end) return;
+  const int64_t n = end - i;
+  vstore_n(out + i, gated(vload_n(gate + i, n), vload_n(up + i, n)), n);
 }
 
-void gated_activation(const GatedActivationArgs& a) {
-  switch (a.activation) {
+inline void gate_row(const PrepareArgs& a, const float* x) {
+  const float* up = x + a.to.cols;
+  switch (a.gate) {
     case Activation::kSilu:
-      return gate_rows<Activation::kSilu>(a);
+      return gate_columns<Activation::kSilu>(x, up, a.scratch, a.col_begin, a.col_end);
     case Activation::kGelu:
-      return gate_rows<Activation::kGelu>(a);
+      return gate_columns<Activation::kGelu>(x, up, a.scratch, a.col_begin, a.col_end);
     case Activation::kGeluTanh:
-      return gate_rows<Activation::kGeluTanh>(a);
+      return gate_columns<Activation::kGeluTanh>(x, up, a.scratch, a.col_begin, a.col_end);
   }
 }
 
@@ -153,6 +143,8 @@ inline void hadamard(Vf (&v)[N]) {
   }
 }
 
+constexpr float kTiniestTop = 0x1p-100f;
+
 // One group of N vectors of one row: round(x * 127 / max |x|) in one plane, round(x * 32512 /
 // max |x|) in two.
 template <int N>
@@ -165,7 +157,8 @@ inline void round_group(const float* x, const PrepareArgs& a, int64_t row, int64
   for (int i = 1; i < N; ++i) m = vmax(m, vabs(v[i]));
   const float top = vreduce_max(m);
   const float steps = t.planes == 1 ? 127.0f : 32512.0f;
-  const Vf inverse = vset(top == 0 ? 0.0f : steps / top);
+  // Smaller groups round to zero: their inverse would overflow.
+  const Vf inverse = vset(top < kTiniestTop ? 0.0f : steps / top);
   int8_t* q = reinterpret_cast<int8_t*>(t.values + row * t.planes * t.stride) + g * t.group;
   Vf total = vset(0);
   for (int i = 0; i < N; ++i) {
@@ -200,8 +193,10 @@ inline void prepare_integer_row(const float* x, const PrepareArgs& a, int64_t ro
       return round_groups<2>(x, a, row);
     case 64:
       return round_groups<4>(x, a, row);
-    default:
+    case 128:
       return round_groups<8>(x, a, row);
+    default:
+      return round_groups<16>(x, a, row);
   }
 }
 
@@ -209,15 +204,7 @@ inline void prepare_integer_row(const float* x, const PrepareArgs& a, int64_t ro
 inline const float* transformed_row(const PrepareArgs& a, int64_t row) {
   const float* x = a.x + row * a.x_stride;
   if (a.gated) {
-    GatedActivationArgs gate{};
-    gate.gate_up = x;
-    gate.activation = a.gate;
-    gate.out = a.scratch;
-    gate.width = a.to.cols;
-    gate.row_end = 1;
-    gate.col_begin = a.col_begin;
-    gate.col_end = a.col_end;
-    gated_activation(gate);
+    gate_row(a, x);
     return a.scratch;
   }
   if (a.norm == nullptr) return x;

@@ -18,8 +18,7 @@ void linear(const LinearArgs& a) {
   linear_int(a);
 }
 
-constexpr KernelTable kTable{"scalar",         prepare,    linear, embed, rms_norm,
-                             gated_activation, rope_store, attend, merge, sample};
+constexpr KernelTable kTable{"scalar", prepare, linear, embed, rope_store, attend, merge, sample};
 
 }  // namespace
 

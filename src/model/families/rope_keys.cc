@@ -142,6 +142,11 @@ base::Status read_divisors(const Checkpoint& checkpoint, DecoderSpec& spec) {
                       checkpoint.file_name(*tensor), pairs, shape_text(tensor->shape),
                       type_info(tensor->type).name);
   }
+  if (checkpoint.bytes(*tensor).empty()) {
+    return base::fail(base::ErrorCode::kBadModel,
+                      "{}: tensor rope_freqs.weight: its bytes are not there",
+                      checkpoint.file_name(*tensor));
+  }
   spec.rope.divisors.resize(static_cast<std::size_t>(pairs));
   tensor_rows(tensor->type, checkpoint.bytes(*tensor), 1, pairs)
       ->read_floats(0, spec.rope.divisors.data());
