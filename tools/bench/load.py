@@ -27,9 +27,8 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path[:0] = [str(ROOT / "tools" / "load"), str(ROOT / "tools" / "bench")]
 import served  # noqa: E402
-from report import Report, add_arguments  # noqa: E402
+from report import BUILD, Report, add_arguments  # noqa: E402
 
-BUILD = pathlib.Path(os.environ.get("VSURGE_BUILD", ROOT / "build" / "release"))
 LOADED = re.compile(r"weights: (\d+) MiB (?:mapped|read and packed) in ([\d.]+) s")
 MIB = 1 << 20
 DATA_UNIT, SECTION_UNIT, TAIL = 2 << 20, 4096, 64  # src/model/packed_file.h

@@ -1,6 +1,6 @@
 """Servers of the OpenAI API side by side: how each is started at its best, and the load on it.
 
-SERVERS is the table. A Server is a process of ours on a free port of this machine, and a context
+VSURGE, LLAMA and VLLM are the kinds. A Server is a process of ours on a free port of this machine, and a context
 manager; `load` is N clients of /v1/completions, each with one request after the other."""
 
 import contextlib
@@ -90,7 +90,6 @@ LLAMA = Kind("llama-server Q8_0",
              lambda job: [llama_folder() / "llama-server", llama_peer.gguf(job.model, "Q8_0")],
              llama_command, lambda: llama_peer.environment(llama_folder()))
 VLLM = Kind("vLLM + zentorch bf16", vllm_files, vllm_command)
-SERVERS = (VSURGE, LLAMA, VLLM)
 
 
 def free_port():
