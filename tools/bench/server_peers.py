@@ -1,7 +1,8 @@
 """Servers of the OpenAI API side by side: how each is started at its best, and the load on it.
 
-VSURGE, LLAMA and VLLM are the kinds. A Server is a process of ours on a free port of this machine, and a context
-manager; `load` is N clients of /v1/completions, each with one request after the other."""
+VSURGE, LLAMA and VLLM are the kinds. A Server is a process of ours on a free port of this machine,
+and a context manager; `load` is N clients of /v1/completions, each with one request after the
+other."""
 
 import contextlib
 import dataclasses
