@@ -15,6 +15,7 @@ struct ServeOptions {
   ModelOptions model;
   ApiServerOptions api;
   FireOptions fire;
+  std::string unknown_fields = "refuse";
 };
 
 void add_server_options(OptionSet& set, ServeOptions& options) {
@@ -42,8 +43,26 @@ void add_server_options(OptionSet& set, ServeOptions& options) {
       ->capture_default_str();
 }
 
+void add_api_options(OptionSet& set, ServeOptions& options) {
+  set.add("--tool-call-parser", options.api.tool_parser_name,
+          "how the model writes tool calls: a name of docs/API.md, or auto")
+      ->capture_default_str();
+  set.add("--reasoning-parser", options.api.reasoning_parser_name,
+          "how it marks its reasoning: a name of docs/API.md, auto or none")
+      ->capture_default_str();
+  set.add("--trust-request-chat-template", options.api.trust_request_chat_template,
+          "requests may bring their own chat_template");
+  set.add("--unknown-fields", options.unknown_fields,
+          "fields of requests that nobody knows: refuse, or warn in a header")
+      ->check(CLI::IsMember({"refuse", "warn"}))
+      ->capture_default_str();
+  set.add("--response-store", options.api.response_store,
+          "SQLite file that keeps /v1/responses over restarts; default: in memory");
+}
+
 int run_serve(ServeOptions& options, const Environment& environment) {
   options.fire.log_level = options.model.log_level;
+  options.api.warn_unknown_fields = options.unknown_fields == "warn";
   vSurgeApiServer::check_options(options.api, options.fire);  // before a long load
   vSurge surge = load_surge(options.model, environment);
   vSurgeApiServer(surge, options.api).fire(options.fire);
@@ -57,6 +76,7 @@ Run add_serve(CLI::App& program) {
   const auto options = std::make_shared<ServeOptions>();
   const auto set = std::make_shared<OptionSet>(*command);
   add_server_options(*set, *options);
+  add_api_options(*set, *options);
   add_model_options(*set, *command, options->model);
   return [options, set](const Environment& environment) {
     fill_options(*set, options->model, environment);

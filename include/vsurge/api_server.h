@@ -23,6 +23,18 @@ struct ApiServerOptions {
   std::vector<std::string> served_model_names = {};
   // After SIGTERM, SIGINT or shutdown(): what runs longer ends with an error.
   int drain_timeout_s = 30;
+  // Answers are searched for tool calls where a request offers tools.
+  bool enable_function_calling = true;
+  // How the model writes tool calls and reasoning: names of docs/API.md; "auto" = by its chat
+  // template and vocabulary; reasoning "none" = it stays in the content.
+  std::string tool_parser_name = "auto";
+  std::string reasoning_parser_name = "auto";
+  bool trust_request_chat_template = false;  // requests may bring a chat_template
+  // Fields of requests that nobody knows: refused with a 400, or told in the header
+  // X-Ignored-Fields.
+  bool warn_unknown_fields = false;
+  // File that keeps responses of /v1/responses over restarts; empty = in memory.
+  std::string response_store = {};
 };
 
 struct FireOptions {

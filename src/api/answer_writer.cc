@@ -1,9 +1,18 @@
 #include "api/answer_writer.h"
 
+#include <fmt/format.h>
+
+#include <iterator>
+
 #include "api/json.h"
 
 namespace vsurge::api {
 namespace {
+
+using Kind = OutputEvent::Kind;
+
+// Chunks are padded to a multiple of so many bytes.
+constexpr std::size_t kObfuscationBytes = 256;
 
 // {"id":...,"choices":[
 std::string object_head(const AnswerHead& head, std::string_view object) {
@@ -30,75 +39,195 @@ void append_usage_object(std::string& out, const AnswerUsage& usage) {
   append_integer(out, usage.prompt_tokens + usage.completion_tokens);
   out += R"(,"prompt_tokens_details":{"cached_tokens":)";
   append_integer(out, usage.cached_tokens);
-  out += "}}";
+  out += R"(},"completion_tokens_details":{"reasoning_tokens":)";
+  append_integer(out, usage.reasoning_tokens);
+  out += '}';
+  if (usage.total_seconds >= 0) {
+    const double rate = usage.total_seconds > 0
+                            ? static_cast<double>(usage.completion_tokens) / usage.total_seconds
+                            : 0;
+    fmt::format_to(std::back_inserter(out),
+                   R"(,"tokens_per_second":{:.3f},"processing_time":{:.6f},)"
+                   R"("first_token_time":{:.6f})",
+                   rate, usage.total_seconds, usage.first_token_seconds);
+  }
+  out += '}';
+}
+
+void append_call_head(std::string& out, const OutputEvent& event) {
+  out += R"("id":)";
+  append_json_string(out, event.id);
+  out += R"(,"type":"function","function":{"name":)";
+  append_json_string(out, event.text);
+  out += R"(,"arguments":")";
+}
+
+// The message of a whole answer; other servers' two names for reasoning are both told.
+void append_message(std::string& out, const ChoicePart& part) {
+  std::string content = part.text, reasoning, calls;
+  for (const OutputEvent& event : part.output) {
+    switch (event.kind) {
+      case Kind::kReasoning:
+        reasoning += event.text;
+        break;
+      case Kind::kContent:
+        content += event.text;
+        break;
+      case Kind::kCallBegin:
+        calls += calls.empty() ? "[{" : R"("}},{)";
+        append_call_head(calls, event);
+        break;
+      case Kind::kCallArguments:
+        append_json_escaped(calls, event.text);
+        break;
+    }
+  }
+  out += R"({"role":"assistant","content":)";
+  if (content.empty() && !calls.empty()) {
+    out += "null";
+  } else {
+    append_json_string(out, content);
+  }
+  out += R"(,"refusal":null)";
+  if (!reasoning.empty()) {
+    for (const std::string_view name : {"reasoning_content", "reasoning"}) {
+      fmt::format_to(std::back_inserter(out), R"(,"{}":)", name);
+      append_json_string(out, reasoning);
+    }
+  }
+  if (!calls.empty()) {
+    out += R"(,"tool_calls":)";
+    out += calls;
+    out += R"("}}])";
+  }
+  out += '}';
 }
 
 }  // namespace
 
-AnswerWriter::AnswerWriter(const AnswerHead& head, bool usage_chunks)
+AnswerWriter::AnswerWriter(const AnswerHead& head, const StreamStyle& style)
     : chat_(head.endpoint == Endpoint::kChat),
-      usage_chunks_(usage_chunks),
+      style_(style),
       event_head_("data: " +
                   object_head(head, chat_ ? "chat.completion.chunk" : "text_completion")) {}
 
-// Of the list of choices and the event.
-void AnswerWriter::append_end(std::string& out, const AnswerPiece& piece,
+// Of the list of choices and the event, which began at `begin`.
+void AnswerWriter::append_end(std::string& out, std::size_t begin, const AnswerPiece& piece,
                               std::string_view more) const {
   out += ']';
   out += more;
   if (piece.usage != nullptr) {
     out += R"(,"usage":)";
     append_usage_object(out, *piece.usage);
-  } else if (usage_chunks_) {
+  } else if (style_.usage_chunks) {
     out += R"(,"usage":null)";
+  }
+  if (style_.obfuscation) {
+    out += R"(,"obfuscation":")";
+    out.append(kObfuscationBytes - (out.size() - begin) % kObfuscationBytes, 'x');
+    out += '"';
   }
   out += "}\n\n";
 }
 
 void AnswerWriter::append_role(std::string& out, const AnswerPiece& piece) const {
   if (!chat_) return;
+  const std::size_t begin = out.size();
   out += event_head_;
   out += R"({"index":)";
   append_integer(out, static_cast<std::int64_t>(piece.index));
   out += R"(,"delta":{"role":"assistant","content":"","refusal":null},"logprobs":null,)"
          R"("finish_reason":null})";
-  append_end(out, piece, piece.more);
+  append_end(out, begin, piece, piece.more);
 }
 
-void AnswerWriter::append_text(std::string& out, const AnswerPiece& piece) const {
-  out.reserve(out.size() + event_head_.size() + piece.text.size() + piece.logprobs.size() + 128);
-  out += event_head_;
-  if (chat_) {
-    out += R"({"index":)";
-    append_integer(out, static_cast<std::int64_t>(piece.index));
-    out += R"(,"delta":{"content":")";
-    append_json_escaped(out, piece.text);
-    out += R"("},"logprobs":)";
-  } else {
-    out += R"({"text":")";
-    append_json_escaped(out, piece.text);
-    out += R"(","index":)";
-    append_integer(out, static_cast<std::int64_t>(piece.index));
-    out += R"(,"logprobs":)";
+void AnswerWriter::append_output(std::string& out, const AnswerPiece& piece,
+                                 const ChoicePart& part) const {
+  if (!chat_) return append_text(out, piece, part.text);
+  if (!part.text.empty() || part.output.empty()) {
+    return append_delta(out, piece, {.kind = Kind::kContent, .text = part.text, .id = {}});
   }
+  AnswerPiece each = piece;
+  for (const OutputEvent& event : part.output) {
+    append_delta(out, each, event);
+    each.logprobs = "null";
+    each.more = {};
+  }
+}
+
+void AnswerWriter::append_delta(std::string& out, const AnswerPiece& piece,
+                                const OutputEvent& event) const {
+  const std::size_t begin = out.size();
+  out.reserve(begin + event_head_.size() + 2 * event.text.size() + piece.logprobs.size() + 160);
+  out += event_head_;
+  out += R"({"index":)";
+  append_integer(out, static_cast<std::int64_t>(piece.index));
+  out += R"(,"delta":{)";
+  switch (event.kind) {
+    case Kind::kContent:
+      out += R"("content":")";
+      append_json_escaped(out, event.text);
+      out += '"';
+      break;
+    case Kind::kReasoning:
+      out += R"("reasoning_content":")";
+      append_json_escaped(out, event.text);
+      out += R"(","reasoning":")";
+      append_json_escaped(out, event.text);
+      out += '"';
+      break;
+    case Kind::kCallBegin:
+    case Kind::kCallArguments:
+      out += R"("tool_calls":[{"index":)";
+      append_integer(out, event.call);
+      out += ',';
+      if (event.kind == Kind::kCallBegin) {
+        append_call_head(out, event);
+      } else {
+        out += R"("function":{"arguments":")";
+        append_json_escaped(out, event.text);
+      }
+      out += R"("}}])";
+      break;
+  }
+  out += R"(},"logprobs":)";
   out += piece.logprobs;
   out += R"(,"finish_reason":null)";
   out += piece.more;
   out += '}';
-  append_end(out, piece, {});
+  append_end(out, begin, piece, {});
 }
 
-void AnswerWriter::append_finish(std::string& out, const AnswerPiece& piece) const {
+void AnswerWriter::append_text(std::string& out, const AnswerPiece& piece,
+                               std::string_view text) const {
+  const std::size_t begin = out.size();
+  out.reserve(begin + event_head_.size() + text.size() + piece.logprobs.size() + 128);
+  out += event_head_;
+  out += R"({"text":")";
+  append_json_escaped(out, text);
+  out += R"(","index":)";
+  append_integer(out, static_cast<std::int64_t>(piece.index));
+  out += R"(,"logprobs":)";
+  out += piece.logprobs;
+  out += R"(,"finish_reason":null)";
+  out += piece.more;
+  out += '}';
+  append_end(out, begin, piece, {});
+}
+
+void AnswerWriter::append_finish(std::string& out, const AnswerPiece& piece,
+                                 std::string_view reason) const {
+  const std::size_t begin = out.size();
   out += event_head_;
   out += chat_ ? R"({"index":)" : R"({"text":"","index":)";
   append_integer(out, static_cast<std::int64_t>(piece.index));
   out += chat_ ? R"(,"delta":{},"logprobs":null,"finish_reason":")"
                : R"(,"logprobs":null,"finish_reason":")";
-  out += piece.text;
+  out += reason;
   out += '"';
   out += piece.more;
   out += '}';
-  append_end(out, piece, {});
+  append_end(out, begin, piece, {});
 }
 
 void AnswerWriter::append_usage(std::string& out, const AnswerUsage& usage) const {
@@ -127,12 +256,11 @@ std::string AnswerWriter::answer(const AnswerHead& head, std::span<const AnswerC
     if (chat) {
       out += R"({"index":)";
       append_integer(out, static_cast<std::int64_t>(i));
-      out += R"(,"message":{"role":"assistant","content":)";
-      append_json_string(out, choices[i].text);
-      out += R"(,"refusal":null})";
+      out += R"(,"message":)";
+      append_message(out, choices[i].part);
     } else {
       out += R"({"text":)";
-      append_json_string(out, choices[i].text);
+      append_json_string(out, choices[i].part.text);
       out += R"(,"index":)";
       append_integer(out, static_cast<std::int64_t>(i));
     }

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "api/answer.h"
 #include "api/fields.h"
 
 namespace vsurge::api {
@@ -18,42 +19,40 @@ struct AnswerHead {
   std::string fingerprint;
 };
 
-struct AnswerUsage {
-  std::int64_t prompt_tokens = 0;
-  std::int64_t cached_tokens = 0;
-  std::int64_t completion_tokens = 0;
-};
-
 // `more` are members beyond OpenAI's, each after a comma: ,"token_ids":[1]
 struct AnswerChoice {
-  std::string_view text;
+  ChoicePart part;
   std::string_view finish_reason;
-  std::string_view logprobs = "null";  // JSON
-  std::string_view more = {};
+  std::string logprobs = "null";  // JSON
+  std::string more = {};
 };
 
 // A chunk of one choice.
 struct AnswerPiece {
   std::size_t index = 0;
-  std::string_view text;
   std::string_view logprobs = "null";  // JSON
   std::string_view more = {};          // see AnswerChoice
   const AnswerUsage* usage = nullptr;  // so far, where each chunk tells it
+};
+
+struct StreamStyle {
+  bool usage_chunks = false;  // the stream ends with a usage chunk, the others say "usage": null
+  // Each chunk has a member that makes all of about one length, as OpenAI pads its streams.
+  bool obfuscation = false;
 };
 
 // Immutable; any thread. The functions append whole server-sent events to `out`, about a
 // microsecond each.
 class AnswerWriter {
  public:
-  // usage_chunks: the stream ends with a usage chunk, and the others say "usage": null.
-  AnswerWriter(const AnswerHead& head, bool usage_chunks);
+  AnswerWriter(const AnswerHead& head, const StreamStyle& style);
 
   // The first chunk of a choice; only chat has one. Of the piece index, more (of the chunk itself)
   // and usage count.
   void append_role(std::string& out, const AnswerPiece& piece) const;
-  void append_text(std::string& out, const AnswerPiece& piece) const;
-  // text is the reason.
-  void append_finish(std::string& out, const AnswerPiece& piece) const;
+  // A chunk for each kind of output in the part; at least one. Logprobs and more go with the first.
+  void append_output(std::string& out, const AnswerPiece& piece, const ChoicePart& part) const;
+  void append_finish(std::string& out, const AnswerPiece& piece, std::string_view reason) const;
   void append_usage(std::string& out, const AnswerUsage& usage) const;
   static void append_done(std::string& out);
   // {"error": ...} of api_error.h as an event.
@@ -64,10 +63,13 @@ class AnswerWriter {
                             const AnswerUsage& usage, std::string_view more = {});
 
  private:
-  void append_end(std::string& out, const AnswerPiece& piece, std::string_view more) const;
+  void append_text(std::string& out, const AnswerPiece& piece, std::string_view text) const;
+  void append_delta(std::string& out, const AnswerPiece& piece, const OutputEvent& event) const;
+  void append_end(std::string& out, std::size_t begin, const AnswerPiece& piece,
+                  std::string_view more) const;
 
   bool chat_;
-  bool usage_chunks_;
+  StreamStyle style_;
   std::string event_head_;  // data: {...,"choices":[
 };
 

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "api/json.h"
+#include "api/limits.h"
 #include "api/messages.h"
 #include "api/reader.h"
 
@@ -37,7 +38,80 @@ ApiResult<void> read_template_kwargs(const ObjectReader& body, ChatRequest& out)
   return {};
 }
 
+// Documents of retrieval, for templates that take them: objects, or texts.
+ApiResult<void> read_documents(const ObjectReader& body, ChatRequest& out) {
+  const json::value* documents = body.find("documents");
+  if (documents == nullptr) return {};
+  if (!documents->is_array()) return wrong_type("documents", "an array", type_name(*documents));
+  for (std::size_t i = 0; i < documents->get_array().size(); ++i) {
+    const json::value& each = documents->get_array()[i];
+    if (each.is_object() || each.is_string()) continue;
+    return wrong_type(fmt::format("documents[{}]", i), "an object or a string", type_name(each));
+  }
+  if (!documents->get_array().empty()) append_json(out.documents_json, *documents);
+  return {};
+}
+
+// The last message is the beginning of the answer.
+ApiResult<void> read_continuation(const ObjectReader& body, const json::value& messages,
+                                  ChatRequest& out) {
+  const json::value* generation_prompt = body.find("add_generation_prompt");
+  out.add_generation_prompt =
+      VSURGE_TRY(body.boolean("add_generation_prompt", out.add_generation_prompt));
+  if (!VSURGE_TRY(body.boolean("continue_final_message", false))) return {};
+  if (generation_prompt != nullptr && out.add_generation_prompt) {
+    return bad_value("continue_final_message",
+                     "'continue_final_message' and 'add_generation_prompt' exclude each other.");
+  }
+  const json::object& last = messages.get_array().back().get_object();
+  const json::value* content = last.if_contains("content");
+  if (last.at("role") != "assistant" || content == nullptr || !content->is_string()) {
+    return bad_value("continue_final_message",
+                     "'continue_final_message' needs a last message of the assistant whose content "
+                     "is a string.");
+  }
+  out.add_generation_prompt = false;
+  out.continued = std::string(content->get_string());
+  return {};
+}
+
+struct EffortWord {
+  std::string_view word;
+  ReasoningEffort effort;
+};
+constexpr auto kEfforts = std::to_array<EffortWord>({
+    {"none", ReasoningEffort::kNone},
+    {"minimal", ReasoningEffort::kMinimal},
+    {"low", ReasoningEffort::kLow},
+    {"medium", ReasoningEffort::kMedium},
+    {"high", ReasoningEffort::kHigh},
+    {"xhigh", ReasoningEffort::kMax},
+    {"max", ReasoningEffort::kMax},
+});
+
+ApiResult<void> read_reasoning(const ObjectReader& body, ReasoningFields& out) {
+  out.separate = VSURGE_TRY(body.boolean("separate_reasoning", true));
+  out.include = VSURGE_TRY(body.boolean("include_reasoning", true));
+  out.stream = VSURGE_TRY(body.boolean("stream_reasoning", true));
+  const auto word = VSURGE_TRY(body.text("reasoning_effort"));
+  if (word) VSURGE_TRY(set_effort(*word, "reasoning_effort", out));
+  return {};
+}
+
 }  // namespace
+
+ApiResult<void> set_effort(std::string_view word, std::string field, ReasoningFields& out) {
+  const auto* found = std::ranges::find(kEfforts, word, &EffortWord::word);
+  if (found == kEfforts.end()) {
+    return bad_value(field, fmt::format("'{}' must be none, minimal, low, medium, high, xhigh or "
+                                        "max; found {}.",
+                                        field, in_quotes(word)));
+  }
+  out.effort = found->effort;
+  out.effort_word = word;
+  out.effort_field = std::move(field);
+  return {};
+}
 
 ApiResult<ChatRequest> read_chat_request(const json::value& body, const RequestContext& context) {
   if (!body.is_object()) {
@@ -51,7 +125,23 @@ ApiResult<ChatRequest> read_chat_request(const json::value& body, const RequestC
   const json::value* messages = reader.find("messages");
   if (messages == nullptr) return missing("messages");
   out.messages_json = VSURGE_TRY(read_messages(*messages, context.json));
+  out.tools = VSURGE_TRY(read_tools(reader));
+  VSURGE_TRY(read_reasoning(reader, out.reasoning));
   VSURGE_TRY(read_template_kwargs(reader, out));
+  VSURGE_TRY(read_documents(reader, out));
+  VSURGE_TRY(read_continuation(reader, *messages, out));
+  out.add_special_tokens = VSURGE_TRY(reader.boolean("add_special_tokens", false));
+  const auto own_template = VSURGE_TRY(reader.text("chat_template"));
+  if (!own_template) return out;
+  if (!context.trust_chat_template) {
+    return unsupported("chat_template",
+                       "'chat_template' is not taken from requests by this server "
+                       "(--trust-request-chat-template).");
+  }
+  if (own_template->empty()) {
+    return bad_value("chat_template", "'chat_template' must not be empty.");
+  }
+  out.chat_template = *own_template;
   return out;
 }
 
@@ -61,7 +151,11 @@ std::string template_context(
   std::string out = R"({"messages":)";
   out += request.messages_json;
   // As transformers passes them: none, not absent.
-  out += R"(,"tools":null,"documents":null,"add_generation_prompt":)";
+  out += R"(,"tools":)";
+  out += request.tools.json.empty() ? "null" : request.tools.json;
+  out += R"(,"documents":)";
+  out += request.documents_json.empty() ? "null" : request.documents_json;
+  out += R"(,"add_generation_prompt":)";
   out += request.add_generation_prompt ? "true" : "false";
   for (const auto& [name, token] : special_tokens) {
     if (request.template_kwargs.contains(name)) continue;

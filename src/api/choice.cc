@@ -10,7 +10,9 @@ namespace vsurge::api {
 using base::ErrorCode;
 
 Choice::Choice(const text::Tokenizer& tokenizer, const ChoiceOptions& options)
-    : options_(options), text_(tokenizer, options.text) {}
+    : options_(options), text_(tokenizer, options.text) {
+  if (options.reader != nullptr) reader_.emplace(tokenizer, *options.reader);
+}
 
 double Choice::logprob_mean() const {
   if (scored_tokens_ == 0) return -std::numeric_limits<double>::infinity();
@@ -31,10 +33,77 @@ void Choice::move_shown() {
 }
 
 base::Status Choice::cut(const char* reason) {
-  VSURGE_TRY(text_.finish(part_.text));
-  move_shown();
+  VSURGE_TRY(finish_text());
   finish_ = reason;
   return {};
+}
+
+// One token's text, to the part or to the reader. Stop strings are not looked for in reasoning.
+base::Status Choice::take_text(engine::TokenId token) {
+  if (!reader_) {
+    VSURGE_TRY(text_.push(token, part_.text));
+    move_shown();
+    return {};
+  }
+  const bool reasoning = reader_->in_reasoning();
+  const auto markers = reader_->markers();
+  piece_.clear();
+  if (std::ranges::find(markers, token) != markers.end()) {
+    VSURGE_TRY(text_.push_marker(token, piece_));
+    read(piece_);
+    fresh_.clear();
+    reader_->push_marker(token, fresh_);
+    tell(fresh_);
+  } else {
+    VSURGE_TRY(text_.push(token, piece_, !reasoning));
+    read(piece_);
+  }
+  if (reasoning || reader_->in_reasoning()) ++reasoning_tokens_;
+  move_shown();
+  return {};
+}
+
+void Choice::read(std::string_view text) {
+  if (text.empty()) return;
+  fresh_.clear();
+  reader_->push_text(text, fresh_);
+  tell(fresh_);
+}
+
+void Choice::tell(std::vector<OutputEvent>& events) {
+  for (OutputEvent& event : events) {
+    if (event.kind == OutputEvent::Kind::kReasoning) {
+      if (!options_.tell_reasoning) continue;
+      append_output(options_.stream_reasoning ? part_.output : held_, std::move(event));
+      continue;
+    }
+    for (OutputEvent& held : held_) part_.output.push_back(std::move(held));
+    held_.clear();
+    append_output(part_.output, std::move(event));
+  }
+}
+
+// After the last token. A stop string may be found only now.
+base::Status Choice::finish_text() {
+  if (!reader_) {
+    VSURGE_TRY(text_.finish(part_.text));
+    move_shown();
+    return {};
+  }
+  piece_.clear();
+  VSURGE_TRY(text_.finish(piece_));
+  read(piece_);
+  end_reader();
+  move_shown();
+  return {};
+}
+
+void Choice::end_reader() {
+  fresh_.clear();
+  reader_->finish(fresh_);
+  tell(fresh_);
+  for (OutputEvent& held : held_) part_.output.push_back(std::move(held));
+  held_.clear();
 }
 
 base::Status Choice::take(const engine::Event& event) {
@@ -51,10 +120,16 @@ base::Status Choice::take_token(const engine::Event& event) {
   }
   if (options_.keep_ids) part_.ids.push_back(event.token);
   if (options_.scored) pending_.push_back({event.token, 0, event.logprobs});
-  VSURGE_TRY(text_.push(event.token, part_.text));
-  move_shown();
-  if (text_.stopped()) finish_ = "stop";
+  VSURGE_TRY(take_text(event.token));
+  if (text_.stopped()) {
+    if (reader_) end_reader();
+    finish_ = stop_reason();
+  }
   return {};
+}
+
+const char* Choice::stop_reason() const {
+  return reader_ && reader_->calls() > 0 ? "tool_calls" : "stop";
 }
 
 base::Status Choice::take_end(const engine::Event& event) {
@@ -81,12 +156,11 @@ base::Status Choice::take_end(const engine::Event& event) {
     if (options_.keep_ids) part_.ids.push_back(event.stop_token);
     if (options_.text.include_stop) {
       if (options_.scored) pending_.push_back({event.stop_token, 0, nullptr});
-      VSURGE_TRY(text_.push(event.stop_token, part_.text));
+      VSURGE_TRY(take_text(event.stop_token));
     }
   }
-  VSURGE_TRY(text_.finish(part_.text));
-  if (text_.stopped()) finish_ = "stop";
-  move_shown();
+  VSURGE_TRY(finish_text());
+  if (text_.stopped() || event.reason == engine::FinishReason::kStop) finish_ = stop_reason();
   return {};
 }
 

@@ -68,7 +68,9 @@ ApiResult<CompletionRequest> read_completion_request(const json::value& body,
   const json::object& object = body.get_object();
   CompletionRequest out;
   out.generation = VSURGE_TRY(read_generation_fields(object, Endpoint::kCompletions, context));
-  const json::value* prompt = ObjectReader(object, "").find("prompt");
+  const ObjectReader reader(object, "");
+  out.add_special_tokens = VSURGE_TRY(reader.boolean("add_special_tokens", true));
+  const json::value* prompt = reader.find("prompt");
   if (prompt == nullptr) return missing("prompt");
   VSURGE_TRY(read_prompts(*prompt, context.vocabulary, context.json.prompts_max, out));
   const auto choices = static_cast<std::size_t>(out.generation.sampling.n) * out.prompts.size();

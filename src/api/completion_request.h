@@ -20,6 +20,7 @@ struct CompletionRequest {
   GenerationFields generation;
   std::vector<Prompt> prompts;     // in order; at least one
   std::vector<std::string> paths;  // "prompt" or "prompt[3]", for errors
+  bool add_special_tokens = true;  // the tokenizer's own, before a prompt that is text
 };
 
 // The model's name is read, not compared.

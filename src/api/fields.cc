@@ -73,18 +73,19 @@ constexpr auto kFields = std::to_array<Field>({
     {"length_penalty", kInBoth, kWorks},
     {"early_stopping", kInBoth, kWorks},
     {"stream_options.continuous_usage_stats", kInBoth, kWorks},
+    {"stream_options.include_obfuscation", kInBoth, kWorks},
     {"top_logprobs", kInChat, kWorks},
     {"echo", kInCompletions, kWorks},
     // OpenAI
     {"echo", kInChat, "[false]"},
     {"suffix", kInCompletions, kNullOnly},
     {"response_format", kInBoth, R"([{"type":"text"}])"},
-    {"tools", kInChat, "[[]]"},
-    {"tool_choice", kInChat, R"(["none","auto"])"},
-    {"parallel_tool_calls", kInChat, "[true]"},
-    {"functions", kInChat, "[[]]"},
-    {"function_call", kInChat, R"(["none","auto"])"},
-    {"reasoning_effort", kInChat, kNullOnly},
+    {"tools", kInChat, kWorks},
+    {"tool_choice", kInChat, kWorks},
+    {"parallel_tool_calls", kInChat, kWorks},
+    {"functions", kInChat, kWorks},
+    {"function_call", kInChat, kWorks},
+    {"reasoning_effort", kInChat, kWorks},
     {"verbosity", kInChat, R"(["medium"])"},
     {"prediction", kInChat, kNullOnly},
     {"modalities", kInChat, R"([["text"]])"},
@@ -92,21 +93,19 @@ constexpr auto kFields = std::to_array<Field>({
     {"web_search_options", kInChat, kNullOnly},
     {"service_tier", kInChat, R"(["auto","default"])"},
     {"store", kInChat, "[false]"},
-    {"metadata", kInChat, "[{}]"},
+    {"metadata", kInBoth, kWorks},
     {"moderation", kInChat, kNullOnly},
-    {"safety_identifier", kInChat, kNullOnly},
-    {"prompt_cache_key", kInChat, kNullOnly},
+    {"safety_identifier", kInBoth, kWorks},
+    {"prompt_cache_key", kInBoth, kWorks},
     {"prompt_cache_retention", kInChat, kNullOnly},
     {"prompt_cache_options", kInChat, kNullOnly},
-    {"stream_options.include_obfuscation", kInBoth, "[false]"},
     // Extensions
-    {"add_generation_prompt", kInChat, "[true]"},
-    {"add_special_tokens", kInChat, "[false]"},
-    {"add_special_tokens", kInCompletions, "[true]"},
+    {"add_generation_prompt", kInChat, kWorks},
+    {"add_special_tokens", kInBoth, kWorks},
     {"cache_prompt", kInBoth, kNullOnly},
-    {"chat_template", kInChat, kNullOnly},
-    {"continue_final_message", kInChat, "[false]"},
-    {"documents", kInChat, kNullOnly},
+    {"chat_template", kInChat, kWorks},
+    {"continue_final_message", kInChat, kWorks},
+    {"documents", kInChat, kWorks},
     {"grammar", kInBoth, kNullOnly},
     {"guided_choice", kInBoth, kNullOnly},
     {"guided_decoding_backend", kInBoth, kNullOnly},
@@ -114,7 +113,7 @@ constexpr auto kFields = std::to_array<Field>({
     {"guided_json", kInBoth, kNullOnly},
     {"guided_regex", kInBoth, kNullOnly},
     {"guided_whitespace_pattern", kInBoth, kNullOnly},
-    {"include_reasoning", kInChat, "[true]"},
+    {"include_reasoning", kInChat, kWorks},
     {"json_schema", kInBoth, kNullOnly},
     {"kv_transfer_params", kInBoth, kNullOnly},
     {"logits_processors", kInBoth, "[[]]"},
@@ -125,17 +124,39 @@ constexpr auto kFields = std::to_array<Field>({
     {"request_id", kInBoth, kNullOnly},
     {"return_progress", kInBoth, "[false]"},
     {"return_tokens", kInBoth, "[false]"},
-    {"separate_reasoning", kInChat, "[true]"},
+    {"separate_reasoning", kInChat, kWorks},
     {"spaces_between_special_tokens", kInBoth, "[true]"},
     {"stop_regex", kInBoth, kNullOnly},
-    {"stream_reasoning", kInChat, "[true]"},
+    {"stream_reasoning", kInChat, kWorks},
     {"structural_tag", kInBoth, kNullOnly},
     {"structured_outputs", kInBoth, kNullOnly},
     {"t_max_predict_ms", kInBoth, kNullOnly},
     {"timings_per_token", kInBoth, "[false]"},
-    {"truncate_prompt_tokens", kInBoth, kNullOnly},
-    {"truncation_side", kInBoth, kNullOnly},
+    {"truncate_prompt_tokens", kInBoth, kWorks},
+    {"truncation_side", kInBoth, kWorks},
     {"vllm_xargs", kInBoth, kNullOnly},
+    // Anthropic
+    {"model", kInMessages, kWorks},
+    {"messages", kInMessages, kWorks},
+    {"max_tokens", kInMessages, kWorks},
+    {"system", kInMessages, kWorks},
+    {"temperature", kInMessages, kWorks},
+    {"top_p", kInMessages, kWorks},
+    {"top_k", kInMessages, kWorks},
+    {"stop_sequences", kInMessages, kWorks},
+    {"stream", kInMessages, kWorks},
+    {"metadata", kInMessages, kWorks},
+    {"tools", kInMessages, kWorks},
+    {"tool_choice", kInMessages, kWorks},
+    {"thinking", kInMessages, kWorks},
+    {"service_tier", kInMessages, R"(["auto","standard_only"])"},
+    {"cache_control", kInMessages, R"([{"type":"ephemeral"}])"},
+    {"container", kInMessages, kNullOnly},
+    {"context_management", kInMessages, kNullOnly},
+    {"inference_geo", kInMessages, kNullOnly},
+    {"mcp_servers", kInMessages, "[[]]"},
+    {"output_config", kInMessages, "[{}]"},
+    {"output_format", kInMessages, kNullOnly},
 });
 
 // Equal as JSON means it: 1 and 1.0 are one number.
@@ -167,18 +188,20 @@ std::span<const Field> field_table() {
   return kFields;
 }
 
-ApiResult<void> check_fields(const json::object& body, Endpoint endpoint, std::string_view prefix) {
+ApiResult<void> check_fields(const json::object& body, Endpoint endpoint, const FieldCheck& check) {
   const auto bit = static_cast<std::uint8_t>(endpoint);
   std::string path;
   for (const auto& [key, value] : body) {
-    path.assign(prefix).append(key.data(), key.size());
+    path.assign(check.prefix).append(key.data(), key.size());
     // A dot in a member's name is not a path.
     const bool plain = key.find('.') == std::string_view::npos;
     const auto* field = std::ranges::find_if(kFields, [&](const Field& each) {
       return plain && (each.endpoints & bit) != 0 && each.name == path;
     });
     if (field == kFields.end()) {
-      return unknown_field(printable_name(path));
+      if (check.ignored == nullptr) return unknown_field(printable_name(path));
+      check.ignored->push_back(printable_name(path));
+      continue;
     }
     if (!field->works() && !is_neutral(*field, value)) {
       return unsupported(path, not_done(*field));

@@ -4,17 +4,21 @@
 #include <boost/json/object.hpp>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "api/api_error.h"
 
 namespace vsurge::api {
 
-enum class Endpoint : std::uint8_t { kChat = 1, kCompletions = 2 };
+enum class Endpoint : std::uint8_t { kChat = 1, kCompletions = 2, kMessages = 4, kResponses = 8 };
 
 inline constexpr std::uint8_t kInChat = 1;
 inline constexpr std::uint8_t kInCompletions = 2;
-inline constexpr std::uint8_t kInBoth = 3;
+inline constexpr std::uint8_t kInBoth = 3;  // of them
+inline constexpr std::uint8_t kInMessages = 4;
+inline constexpr std::uint8_t kInResponses = 8;
 
 // A field of a request's top level, or of stream_options ("stream_options.include_usage").
 struct Field {
@@ -29,9 +33,15 @@ struct Field {
 
 std::span<const Field> field_table();
 
+struct FieldCheck {
+  std::string_view prefix = {};  // "stream_options." for its members
+  // Where members that nobody knows are noted; nullptr: they are refused.
+  std::vector<std::string>* ignored = nullptr;
+};
+
 // Refuses members of `body` that the endpoint does not know (unknown_parameter) or knows but does
-// not do (unsupported_value). `prefix` is "" for the top level, "stream_options." for its members.
+// not do (unsupported_value).
 ApiResult<void> check_fields(const boost::json::object& body, Endpoint endpoint,
-                             std::string_view prefix = {});
+                             const FieldCheck& check = {});
 
 }  // namespace vsurge::api

@@ -30,8 +30,13 @@ struct RequestContext {
   SamplingDefaults sampling;
   base::JsonLimits json;
   int vocabulary = std::numeric_limits<int>::max();
-  int speculative_tokens_max = 0;  // what a request may ask, and has if it is silent; 0 = off
+  int speculative_tokens_max = 0;    // what a request may ask, and has if it is silent; 0 = off
+  bool trust_chat_template = false;  // of a request
+  // Where fields that nobody knows are noted; nullptr: they are refused.
+  std::vector<std::string>* ignored = nullptr;
 };
+
+enum class TruncationSide : std::uint8_t { kLeft, kRight };
 
 // Below this a temperature means greedy.
 inline constexpr double kTemperatureMin = 1e-5;
@@ -55,10 +60,20 @@ struct GenerationFields {
   bool return_token_ids = false;
   bool tokens_as_ids = false;  // tokens beside logprobs are "token_id:5"
 
+  bool tell_reasoning = true;
+  bool stream_reasoning = true;   // false: it is told when it has ended
+  bool legacy_functions = false;  // a call is told as OpenAI's old function_call
+
   bool stream = false;
   bool include_usage = false;
   bool continuous_usage = false;
+  bool obfuscation = false;  // chunks are padded
 
+  // Tokens of the prompt that are kept; only when the client says so. -1: as many as fit.
+  std::optional<int> prompt_tokens_kept;
+  TruncationSide truncation_side = TruncationSide::kLeft;  // where the others go
+
+  std::string metadata_json;  // told again in the answer; empty = none
   std::string user;
   std::string cache_salt;
   int priority = 0;

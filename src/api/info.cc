@@ -34,7 +34,8 @@ std::string model_json(const ServiceCore& core, std::string_view name) {
   append_member(out, "architecture", core.options.family);
   out += R"(,"supports_chat":)";
   out += core.assets.chat_template ? "true" : "false";
-  out += R"(,"supports_function_calling":false}})";
+  out += R"(,"supports_function_calling":)";
+  out += core.assets.chat_template && core.options.tool_format != nullptr ? "true}}" : "false}}";
   return out;
 }
 

@@ -5,9 +5,15 @@
 
 namespace vsurge::api {
 
+inline constexpr std::size_t kStopSequencesMax = 64;  // of /v1/messages
+inline constexpr std::size_t kToolsMax = 512;         // of one request
+inline constexpr std::size_t kFunctionNameBytesMax = 128;
 inline constexpr std::size_t kToolCallsMax = 128;  // of one message
 inline constexpr std::size_t kIdBytesMax = 256;    // names and ids: model, user, tool_call_id
 inline constexpr std::size_t kChoicesMax = 1024;   // of all prompts of one request
+inline constexpr std::size_t kMetadataPairsMax = 16;
+inline constexpr std::size_t kMetadataKeyBytesMax = 64 * 4;  // 64 characters
+inline constexpr std::size_t kMetadataValueBytesMax = 512 * 4;
 inline constexpr double kTimeoutSecondsMax = 86'400;
 inline constexpr std::size_t kBadWordBytesMax = 1024;
 inline constexpr std::size_t kDryBreakersMax = 64;  // strings

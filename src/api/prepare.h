@@ -2,11 +2,13 @@
 #pragma once
 
 #include <atomic>
+#include <memory>
 #include <optional>
 #include <string_view>
 #include <vector>
 
-#include "api/echo.h"
+#include "api/answer.h"
+#include "api/formats/output_reader.h"
 #include "api/generation.h"
 #include "api/service_core.h"
 
@@ -21,11 +23,63 @@ struct PreparedPrompt {
 struct PreparedRequest {
   GenerationFields generation;  // sampling is complete but for `thinking`
   std::vector<PreparedPrompt> prompts;
+  std::unique_ptr<AnswerForm> form;
+  std::optional<ReaderOptions> reader = {};  // how answers are taken apart; absent: they are not
+  std::vector<std::string> ignored = {};     // fields that nobody knows, where that is a warning
 };
 
-// Parses, checks, renders the template, tokenises, and checks the context's length. `gone` is read
-// between these; when it is set the work is given up with some error, which nobody sees.
-ApiResult<PreparedRequest> prepare_request(const ServiceCore& core, Endpoint endpoint,
-                                           std::string_view body, const std::atomic<bool>& gone);
+struct PrepareCall {
+  ServiceCore& core;
+  std::string_view body;
+  // Read between steps of the work; when it is set the work is given up with some error, which
+  // nobody sees.
+  const std::atomic<bool>& gone;
+
+  bool given_up() const { return gone.load(std::memory_order_relaxed); }
+};
+
+// An endpoint whose answer is generated.
+struct GenerationEndpoint {
+  std::string_view name;          // in the log
+  std::string_view prompt_field;  // what a too long prompt is the fault of
+  // Parses, checks, renders the template, tokenises, and checks the context's length.
+  ApiResult<PreparedRequest> (*prepare)(const PrepareCall& call);
+  std::string (*error_json)(const ApiError& error);  // body of an error
+};
+
+// What the `prepare` functions share.
+std::unexpected<ApiError> client_gone();
+std::unexpected<ApiError> with_param(const base::Error& error, std::string param);
+ApiResult<void> check_model(const ServiceCore& core, const std::string& model);
+// ignored: see RequestContext; used where the server is told to warn only.
+RequestContext request_context(const ServiceCore& core, std::vector<std::string>& ignored);
+// Ids of a text whose length is checked later; far too long a text is refused here, unless it is
+// to be truncated.
+struct PromptText {
+  std::string_view text;
+  bool add_special = false;  // what the tokenizer adds by itself
+};
+ApiResult<std::vector<engine::TokenId>> encode_prompt(const ServiceCore& core,
+                                                      const GenerationFields& generation,
+                                                      const PromptText& prompt,
+                                                      const std::string& param);
+// Does what truncate_prompt_tokens says.
+void truncate_prompt(const ServiceCore& core, const GenerationFields& generation,
+                     std::vector<engine::TokenId>& ids);
+// Of a prompt and the answer asked for.
+ApiResult<void> check_length(const ServiceCore& core, const GenerationFields& generation,
+                             std::size_t prompt_tokens, const std::string& param);
+// What the fields say in words becomes tokens.
+ApiResult<void> resolve_sampling(const ServiceCore& core, GenerationFields& generation);
+ApiResult<PreparedPrompt> prepare_prompt(const ServiceCore& core,
+                                         const GenerationFields& generation,
+                                         std::vector<engine::TokenId> ids,
+                                         std::optional<std::string_view> text);
+
+template <class T>
+ApiResult<T> as_api(base::Result<T> result) {
+  if (!result) return std::unexpected(from_base(result.error()));
+  return std::move(*result);
+}
 
 }  // namespace vsurge::api

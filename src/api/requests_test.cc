@@ -90,7 +90,8 @@ TEST(Fields, AreDocumentedForTheirEndpoints) {
     }
   }
   for (const Field& field : field_table()) {
-    if (!field.works()) continue;
+    const bool openai = has(field, Endpoint::kChat) || has(field, Endpoint::kCompletions);
+    if (!field.works() || !openai) continue;
     EXPECT_EQ(of_chat.contains(field.name), has(field, Endpoint::kChat)) << field.name;
     EXPECT_EQ(of_completions.contains(field.name), has(field, Endpoint::kCompletions))
         << field.name;
@@ -124,7 +125,7 @@ TEST(Fields, RefusedOnesTakeTheirNeutralValuesAlone) {
       refusals += here;
     }
   }
-  EXPECT_GT(refusals, 1000U);
+  EXPECT_GT(refusals, 500U);
 }
 
 TEST(Fields, OfTheOtherEndpointAreUnknown) {

@@ -9,6 +9,8 @@ namespace {
 constexpr auto kRoutes = std::to_array<Route>({
     {"POST", "/v1/chat/completions", Target::kChat},
     {"POST", "/v1/completions", Target::kCompletions},
+    {"POST", "/v1/messages", Target::kMessages},
+    {"POST", "/v1/messages/count_tokens", Target::kMessagesCount},
     {"GET", "/v1/models", Target::kModels},
     {"GET", "/v1/models/{id}", Target::kModel},
     {"GET", "/health", Target::kHealth},

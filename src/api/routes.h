@@ -8,7 +8,16 @@
 
 namespace vsurge::api {
 
-enum class Target : std::uint8_t { kChat, kCompletions, kModels, kModel, kHealth, kVersion };
+enum class Target : std::uint8_t {
+  kChat,
+  kCompletions,
+  kMessages,
+  kMessagesCount,
+  kModels,
+  kModel,
+  kHealth,
+  kVersion,
+};
 
 struct Route {
   std::string_view method;

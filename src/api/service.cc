@@ -1,13 +1,18 @@
 #include "api/service.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
+#include "api/anthropic.h"
+#include "api/chat.h"
+#include "api/completions.h"
 #include "api/exchange.h"
 #include "api/info.h"
 #include "api/limits.h"
 #include "api/routes.h"
 #include "api/service_core.h"
+#include "api/text_answer.h"
 #include "base/worker_pool.h"
 
 namespace vsurge::api {
@@ -62,9 +67,13 @@ struct Service::State {
   };
 
   void dispatch(Call call, const RouteMatch& match);
-  void generate(Call call, Endpoint endpoint);
+  void generate(Call call, const GenerationEndpoint& endpoint);
   void send(const Call& call, int status, std::string body, Headers headers = {});
-  void refuse(const Call& call, const ApiError& error, Headers headers = {});
+  void work_on_text(Call call, const TextEndpoint& endpoint);
+  std::optional<ApiError> obstacle(const Call& call) const;
+  using ErrorJson = std::string (*)(const ApiError& error);
+  void refuse(const Call& call, const ApiError& error, Headers headers = {},
+              ErrorJson json = error_json);
 
   const std::shared_ptr<ServiceCore> core;
   base::WorkerPool workers;
@@ -76,18 +85,23 @@ void Service::State::send(const Call& call, int status, std::string body, Header
   call.responder->send(status, std::move(headers), std::move(body));
 }
 
-void Service::State::refuse(const Call& call, const ApiError& error, Headers headers) {
+void Service::State::refuse(const Call& call, const ApiError& error, Headers headers,
+                            ErrorJson json) {
   for (auto& header : error_headers(error)) headers.push_back(std::move(header));
   headers.emplace_back("X-Request-ID", call.request_id);
-  call.responder->send(error.status, std::move(headers), error_json(error));
+  call.responder->send(error.status, std::move(headers), json(error));
 }
 
 void Service::State::dispatch(Call call, const RouteMatch& match) {
   switch (match.route->target) {
     case Target::kChat:
-      return generate(std::move(call), Endpoint::kChat);
+      return generate(std::move(call), kChatEndpoint);
     case Target::kCompletions:
-      return generate(std::move(call), Endpoint::kCompletions);
+      return generate(std::move(call), kCompletionsEndpoint);
+    case Target::kMessages:
+      return generate(std::move(call), kAnthropicEndpoint);
+    case Target::kMessagesCount:
+      return work_on_text(std::move(call), kAnthropicCountEndpoint);
     case Target::kModels:
       return send(call, 200, models_json(*core));
     case Target::kModel:
@@ -103,26 +117,37 @@ void Service::State::dispatch(Call call, const RouteMatch& match) {
   }
 }
 
-void Service::State::generate(Call call, Endpoint endpoint) {
+// What keeps a request from being read, if anything does.
+std::optional<ApiError> Service::State::obstacle(const Call& call) const {
   if (core->shutting_down.load(std::memory_order_relaxed)) {
-    return refuse(call, from_base({ErrorCode::kShuttingDown, "The server is shutting down.", ""}));
+    return from_base({ErrorCode::kShuttingDown, "The server is shutting down.", ""});
   }
   const std::string_view type = call.request.header("content-type");
   const std::string_view coding = call.request.header("content-encoding");
   if (!is_json_type(type)) {
-    return refuse(call, from_base({ErrorCode::kUnsupportedMediaType,
-                                   fmt::format("The Content-Type must be application/json; found "
-                                               "{}.",
-                                               in_quotes(type)),
-                                   ""}));
+    return from_base(
+        {ErrorCode::kUnsupportedMediaType,
+         fmt::format("The Content-Type must be application/json; found {}.", in_quotes(type)), ""});
   }
   if (!coding.empty() && !equal_ignoring_case(coding, "identity")) {
-    return refuse(call, from_base({ErrorCode::kUnsupportedMediaType,
-                                   "Bodies with a Content-Encoding are not accepted.", ""}));
+    return from_base(
+        {ErrorCode::kUnsupportedMediaType, "Bodies with a Content-Encoding are not accepted.", ""});
   }
+  return std::nullopt;
+}
+
+void Service::State::generate(Call call, const GenerationEndpoint& endpoint) {
+  if (const auto error = obstacle(call)) return refuse(call, *error, {}, endpoint.error_json);
   const auto exchange = std::make_shared<Exchange>(
       core, Exchange::Call{endpoint, std::move(call.responder), std::move(call.request_id)});
   exchange->start(std::move(call.request.body), workers);
+}
+
+void Service::State::work_on_text(Call call, const TextEndpoint& endpoint) {
+  if (const auto error = obstacle(call)) return refuse(call, *error, {}, endpoint.error_json);
+  answer_text(core, workers,
+              {endpoint, std::move(call.responder), std::move(call.request_id),
+               std::move(call.request.body)});
 }
 
 Service::Service(ServiceOptions options, const text::TextAssets& assets, engine::Engine& engine,

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "api/event_router.h"
+#include "api/formats/output_reader.h"
 #include "api/generation.h"
 #include "api/http.h"
 #include "base/limits.h"
@@ -24,8 +25,13 @@ struct ServiceOptions {
   int prompt_max = 0;  // longest prompt; 0 = what leaves room for an answer
   int vocabulary = 0;
   int text_workers = 1;
-  SamplingDefaults sampling;       // where a request says nothing
-  int speculative_tokens_max = 0;  // see RequestContext
+  SamplingDefaults sampling;         // where a request says nothing
+  int speculative_tokens_max = 0;    // see RequestContext
+  bool trust_chat_template = false;  // requests may bring their own
+  bool warn_unknown_fields = false;  // they are told in a header, not refused
+  // How answers to chats are taken apart; nullptr: not at all.
+  const ToolFormat* tool_format = nullptr;
+  const ReasoningFormat* reasoning_format = nullptr;
   base::JsonLimits json;
   base::HttpLimits http;
   base::TextLimits text;

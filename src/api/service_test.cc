@@ -28,6 +28,11 @@ using testing::TestResponder;
 std::string masked(std::string text) {
   text = std::regex_replace(text, std::regex(R"("id":"(chatcmpl|cmpl)-[0-9a-f]{24}")"),
                             R"("id":"$1-ID")");
+  // Times of this run.
+  text = std::regex_replace(text,
+                            std::regex(R"(,"tokens_per_second":[0-9.]+,"processing_time":[0-9.]+,)"
+                                       R"("first_token_time":[0-9.]+)"),
+                            ",T");
   return std::regex_replace(text, std::regex(R"("created":[0-9]{10})"), R"("created":T)");
 }
 
@@ -38,12 +43,13 @@ TEST(Service, Chat) {
   EXPECT_EQ(answer->status(), 200);
   EXPECT_EQ(answer->header("Content-Type"), "application/json");
   // <s><|user|>hi<|assistant|>; the answer has ten bytes and the end of text.
-  EXPECT_EQ(masked(answer->body()),
-            R"({"id":"chatcmpl-ID","object":"chat.completion","created":T,"model":"tiny",)"
-            R"("system_fingerprint":"fp_test","choices":[{"index":0,"message":)"
-            R"({"role":"assistant","content":"Hé\n\"😀\"","refusal":null},"logprobs":null,)"
-            R"("finish_reason":"stop"}],"usage":{"prompt_tokens":5,"completion_tokens":11,)"
-            R"("total_tokens":16,"prompt_tokens_details":{"cached_tokens":0}}})");
+  EXPECT_EQ(
+      masked(answer->body()),
+      R"({"id":"chatcmpl-ID","object":"chat.completion","created":T,"model":"tiny",)"
+      R"("system_fingerprint":"fp_test","choices":[{"index":0,"message":)"
+      R"({"role":"assistant","content":"Hé\n\"😀\"","refusal":null},"logprobs":null,)"
+      R"("finish_reason":"stop"}],"usage":{"prompt_tokens":5,"completion_tokens":11,)"
+      R"("total_tokens":16,"prompt_tokens_details":{"cached_tokens":0},"completion_tokens_details":{"reasoning_tokens":0},T}})");
   fixture.wait_idle();
 }
 
@@ -65,25 +71,27 @@ TEST(Service, ChatStream) {
                        head, delta, finish) +
            "\n\n";
   };
-  EXPECT_EQ(masked(answer->body()),
-            choice(R"({"role":"assistant","content":"","refusal":null})", "null") +
-                choice(R"({"content":"a"})", "null") + choice(R"({"content":"é"})", "null") +
-                choice("{}", R"("stop")") + head +
-                R"(],"usage":{"prompt_tokens":5,"completion_tokens":4,"total_tokens":9,)"
-                R"("prompt_tokens_details":{"cached_tokens":0}}})" +
-                "\n\ndata: [DONE]\n\n");
+  EXPECT_EQ(
+      masked(answer->body()),
+      choice(R"({"role":"assistant","content":"","refusal":null})", "null") +
+          choice(R"({"content":"a"})", "null") + choice(R"({"content":"é"})", "null") +
+          choice("{}", R"("stop")") + head +
+          R"(],"usage":{"prompt_tokens":5,"completion_tokens":4,"total_tokens":9,)"
+          R"("prompt_tokens_details":{"cached_tokens":0},"completion_tokens_details":{"reasoning_tokens":0},T}})" +
+          "\n\ndata: [DONE]\n\n");
 }
 
 TEST(Service, Completions) {
   ServiceFixture fixture;
   fixture.runner.script = bytes_of("0123456789abcdefghij");
   // Sixteen tokens where the client names no number; <s>hi are three.
-  EXPECT_EQ(masked(fixture.answer(kCompletions, completion_body())->body()),
-            R"({"id":"cmpl-ID","object":"text_completion","created":T,"model":"tiny",)"
-            R"("system_fingerprint":"fp_test","choices":[{"text":"0123456789abcdef","index":0,)"
-            R"("logprobs":null,"finish_reason":"length"}],"usage":{"prompt_tokens":3,)"
-            R"("completion_tokens":16,"total_tokens":19,)"
-            R"("prompt_tokens_details":{"cached_tokens":0}}})");
+  EXPECT_EQ(
+      masked(fixture.answer(kCompletions, completion_body())->body()),
+      R"({"id":"cmpl-ID","object":"text_completion","created":T,"model":"tiny",)"
+      R"("system_fingerprint":"fp_test","choices":[{"text":"0123456789abcdef","index":0,)"
+      R"("logprobs":null,"finish_reason":"length"}],"usage":{"prompt_tokens":3,)"
+      R"("completion_tokens":16,"total_tokens":19,)"
+      R"("prompt_tokens_details":{"cached_tokens":0},"completion_tokens_details":{"reasoning_tokens":0},T}})");
   const auto stream = events_of(
       fixture.answer(kCompletions, completion_body(R"("stream":true,"max_tokens":30)"))->body());
   EXPECT_EQ(stream.text(), "0123456789abcdefghij");
@@ -231,7 +239,7 @@ TEST(Service, Refusals) {
                    long_text),
        400, "context_length_exceeded", "messages"},
       {chat_body(R"("temperature":3)"), 400, "invalid_value", "temperature"},
-      {chat_body(R"("tools":[1])"), 400, "unsupported_value", "tools"},
+      {chat_body(R"("tools":[1])"), 400, "invalid_type", "tools[0]"},
       {chat_body(R"("x":1)"), 400, "unknown_parameter", "x"},
       {R"({"model":"tiny","messages":[{"role":"user","content":[{"type":"image_url"}]}]})", 400,
        "unsupported_value", "messages[0].content[0].type"},

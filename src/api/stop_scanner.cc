@@ -57,9 +57,10 @@ void StopScanner::push(std::string_view piece, std::string& out, bool armed) {
   held_.erase(0, held_.size() - hold);
 }
 
-void StopScanner::finish(std::string& out) {
+void StopScanner::flush(std::string& out) {
   out += held_;
   held_.clear();
+  for (Stop& stop : stops_) stop.matched = 0;
 }
 
 }  // namespace vsurge::api

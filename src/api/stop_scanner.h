@@ -22,8 +22,8 @@ class StopScanner {
   // Appends to `out` what may be shown now; after a stop string was found, nothing. armed = false:
   // stop strings that are complete within `piece` do not count.
   void push(std::string_view piece, std::string& out, bool armed = true);
-  // No more text comes: what was held back.
-  void finish(std::string& out);
+  // What was held back: no more text comes, or no stop string goes on from here.
+  void flush(std::string& out);
   bool found() const { return found_; }
   const std::string& stop_string() const { return found_string_; }  // once found
 

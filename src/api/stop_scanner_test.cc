@@ -33,7 +33,7 @@ TEST(StopScanner, NoStops) {
   std::string out;
   scanner.push("abc", out);
   EXPECT_EQ(out, "abc");
-  scanner.finish(out);
+  scanner.flush(out);
   EXPECT_EQ(out, "abc");
   EXPECT_FALSE(scanner.found());
 }
@@ -51,7 +51,7 @@ TEST(StopScanner, HoldsBackOnlyAPrefix) {
   EXPECT_TRUE(scanner.found());
   EXPECT_EQ(out, "a<ex");
   scanner.push("more", out);
-  scanner.finish(out);
+  scanner.flush(out);
   EXPECT_EQ(out, "a<ex");
 }
 
@@ -60,7 +60,7 @@ TEST(StopScanner, WhatWasHeldBackComesAtTheEnd) {
   std::string out;
   scanner.push("xabcab", out);
   EXPECT_EQ(out, "x");
-  scanner.finish(out);
+  scanner.flush(out);
   EXPECT_EQ(out, "xabcab");
   EXPECT_FALSE(scanner.found());
 }
@@ -78,7 +78,7 @@ TEST(StopScanner, Overlaps) {
     StopScanner scanner(stops);
     std::string out;
     for (const char c : text) scanner.push(std::string_view(&c, 1), out);
-    scanner.finish(out);
+    scanner.flush(out);
     EXPECT_EQ(out, expected);
     EXPECT_EQ(out, cut_at_stop(text, stops, found));
   }
@@ -117,7 +117,7 @@ TEST(StopScanner, EqualsTheDefinitionHoweverTheTextIsCut) {
                   (static_cast<unsigned char>(expected[out.size()]) & 0xC0U) != 0x80);
       at += size;
     }
-    scanner.finish(out);
+    scanner.flush(out);
     ASSERT_EQ(out, expected);
     ASSERT_EQ(scanner.found(), found);
     hits += found ? 1 : 0;

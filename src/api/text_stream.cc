@@ -17,19 +17,20 @@ std::size_t count_characters(std::string_view text) {
 }
 
 TextStream::TextStream(const text::Tokenizer& tokenizer, TextOptions options)
-    : detokenizer_(tokenizer, options.skip_special),
+    : tokenizer_(tokenizer),
+      detokenizer_(tokenizer, options.skip_special),
       scanner_(std::move(options.stops), options.include_stop),
       min_tokens_(options.min_tokens) {}
 
-void TextStream::add(std::string_view piece, std::string& out) {
+void TextStream::add(std::string_view piece, std::string& out, bool armed) {
   end_.byte += piece.size();
   end_.character += count_characters(piece);
   const std::size_t before = out.size();
-  scanner_.push(piece, out, tokens_ > min_tokens_);
+  scanner_.push(piece, out, armed && tokens_ > min_tokens_);
   shown_ += out.size() - before;
 }
 
-base::Status TextStream::push(text::TokenId token, std::string& out) {
+base::Status TextStream::push(text::TokenId token, std::string& out, bool armed) {
   if (scanner_.found()) return {};
   ++tokens_;
   const std::string piece = VSURGE_TRY(detokenizer_.push(token));
@@ -43,16 +44,32 @@ base::Status TextStream::push(text::TokenId token, std::string& out) {
   begin.byte += old;
   held_ = old == piece.size() && (held_ || old == 0);
   pending_.push_back(begin);
-  add(piece, out);
+  add(piece, out, armed);
+  return {};
+}
+
+base::Status TextStream::push_marker(text::TokenId token, std::string& out) {
+  if (scanner_.found()) return {};
+  ++tokens_;
+  std::string piece = VSURGE_TRY(detokenizer_.push(token));
+  const auto own = tokenizer_.token_of(token);
+  if (own && piece.ends_with(*own)) piece.resize(piece.size() - own->size());
+  add(piece, out, false);
+  pending_.push_back(end_);
+  held_ = false;
+  // No stop string goes on behind it.
+  const std::size_t before = out.size();
+  scanner_.flush(out);
+  shown_ += out.size() - before;
   return {};
 }
 
 base::Status TextStream::finish(std::string& out) {
   if (scanner_.found()) return {};
-  add(VSURGE_TRY(detokenizer_.finish()), out);
+  add(VSURGE_TRY(detokenizer_.finish()), out, true);
   if (scanner_.found()) return {};
   const std::size_t before = out.size();
-  scanner_.finish(out);
+  scanner_.flush(out);
   shown_ += out.size() - before;
   complete_ = true;
   return {};

@@ -27,8 +27,12 @@ class TextStream {
  public:
   TextStream(const text::Tokenizer& tokenizer, TextOptions options);
 
-  // Appends to `out` what the client may see now.
-  base::Status push(text::TokenId token, std::string& out);
+  // Appends to `out` what the client may see now. armed = false: stop strings that end within it
+  // do not count.
+  base::Status push(text::TokenId token, std::string& out, bool armed = true);
+  // A token that means something else than its text, of which nothing comes out; all text before
+  // it does.
+  base::Status push_marker(text::TokenId token, std::string& out);
   // After the last token, unless stopped().
   base::Status finish(std::string& out);
   // A stop string was found: the answer is complete.
@@ -44,8 +48,9 @@ class TextStream {
     std::size_t byte;
     std::size_t character;
   };
-  void add(std::string_view piece, std::string& out);
+  void add(std::string_view piece, std::string& out, bool armed);
 
+  text::Tokenizer tokenizer_;
   text::Detokenizer detokenizer_;
   StopScanner scanner_;
   int min_tokens_;

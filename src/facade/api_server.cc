@@ -10,6 +10,7 @@
 #include <csignal>
 #include <thread>
 
+#include "api/formats/detect.h"
 #include "api/json.h"
 #include "api/service.h"
 #include "base/escape.h"
@@ -135,7 +136,53 @@ api::ServiceOptions service_options(const vSurge::State& surge, const ApiServerO
   result.speculative_tokens_max = surge.options.speculative_tokens;
   result.http.body_bytes_max = options.max_request_size;
   result.http.drain_timeout_ms = options.drain_timeout_s * 1000;
+  result.trust_chat_template = options.trust_request_chat_template;
+  result.warn_unknown_fields = options.warn_unknown_fields;
   return result;
+}
+
+constexpr std::string_view kAuto = "auto";
+
+// By name, or as the template and the vocabulary say; a model of no known format gets hermes.
+void choose_formats(const text::TextAssets& assets, const ApiServerOptions& options,
+                    api::ServiceOptions& out) {
+  const std::string_view source =
+      assets.chat_template ? assets.chat_template->source() : std::string_view();
+  const api::DetectedFormats found = api::detect_formats(source, assets.tokenizer);
+  if (options.enable_function_calling) {
+    out.tool_format = options.tool_parser_name == kAuto
+                          ? found.tools
+                          : api::find_tool_format(options.tool_parser_name);
+    if (out.tool_format == nullptr) out.tool_format = api::find_tool_format("hermes");
+  }
+  out.reasoning_format = options.reasoning_parser_name == kAuto
+                             ? found.reasoning
+                             : api::find_reasoning_format(options.reasoning_parser_name);
+  base::log_info("tool calls as {}, reasoning as {}",
+                 out.tool_format == nullptr ? "off" : out.tool_format->name,
+                 out.reasoning_format == nullptr ? "none" : out.reasoning_format->name);
+}
+
+template <class Format>
+std::string names_of(std::span<const Format* const> formats) {
+  std::string out = "auto";
+  for (const Format* format : formats) out.append(", ").append(format->name);
+  return out;
+}
+
+base::Status check_formats(const ApiServerOptions& options) {
+  const std::string& tools = options.tool_parser_name;
+  if (tools != kAuto && api::find_tool_format(tools) == nullptr) {
+    return fail(ErrorCode::kUsage, "tool_parser_name: expected one of {}; found '{}'",
+                names_of(api::tool_formats()), base::shorten(base::escape_for_line(tools), 80));
+  }
+  const std::string& reasoning = options.reasoning_parser_name;
+  if (reasoning != kAuto && api::find_reasoning_format(reasoning) == nullptr) {
+    return fail(ErrorCode::kUsage, "reasoning_parser_name: expected one of {}; found '{}'",
+                names_of(api::reasoning_formats()),
+                base::shorten(base::escape_for_line(reasoning), 80));
+  }
+  return {};
 }
 
 constexpr std::size_t kRequestSizeMin = base::kKiB;
@@ -165,7 +212,7 @@ base::Status check(const ApiServerOptions& options) {
                 kRequestSizeMin, most, options.max_request_size);
   }
   for (const std::string& name : options.served_model_names) VSURGE_TRY(check_name(name));
-  return {};
+  return check_formats(options);
 }
 
 base::Status check(const FireOptions& fire) {
@@ -210,9 +257,10 @@ base::Status vSurgeApiServer::State::fire(const FireOptions& fire) {
   VSURGE_TRY(check(fire));
   VSURGE_TRY(facade::set_log_level(fire.log_level));
   vSurge::State& state = *surge.state();
-  const api::ServiceOptions service_options_value = service_options(state, options);
-  api::Service service(service_options_value, state.processor.state().assets, *state.engine,
-                       state.router);
+  api::ServiceOptions service_options_value = service_options(state, options);
+  const text::TextAssets& assets = state.processor.state().assets;
+  choose_formats(assets, options, service_options_value);
+  api::Service service(service_options_value, assets, *state.engine, state.router);
   server::ServerOptions server_options;
   server_options.host = fire.host;
   server_options.port = fire.port;

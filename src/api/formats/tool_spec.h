@@ -9,8 +9,8 @@ namespace vsurge::api {
 
 struct ToolSpec {
   std::string name;
-  boost::json::object parameters;  // JSON schema of the arguments; empty: any object
-  bool strict = false;             // calls of it must fit the schema
+  boost::json::object parameters = {};  // JSON schema of the arguments; empty: any object
+  bool strict = false;                  // calls of it must fit the schema
 };
 
 using ToolSpecs = std::vector<ToolSpec>;

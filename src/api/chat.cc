@@ -1,0 +1,178 @@
+#include "api/chat.h"
+
+#include <ctime>
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <utility>
+
+#include "api/completion_form.h"
+#include "api/formats/detect.h"
+#include "api/json.h"
+#include "api/tool_prompt.h"
+
+namespace vsurge::api {
+namespace {
+
+using base::ErrorCode;
+
+// Seconds since 1970 as a local clock on the wall counts them.
+std::int64_t local_seconds() {
+  const std::time_t now = std::time(nullptr);
+  std::tm local{};
+  if (localtime_r(&now, &local) == nullptr) return now;
+  return now + local.tm_gmtoff;
+}
+
+bool mentions(std::string_view source, std::string_view name) {
+  return source.find(name) != std::string_view::npos;
+}
+
+// Tokens of reasoning, for models that have no other measure of effort.
+std::optional<int> budget_of(ReasoningEffort effort) {
+  switch (effort) {
+    case ReasoningEffort::kNone:
+      return 0;
+    case ReasoningEffort::kMinimal:
+      return 256;
+    case ReasoningEffort::kLow:
+      return 1024;
+    case ReasoningEffort::kMedium:
+      return 4096;
+    case ReasoningEffort::kHigh:
+      return 16'384;
+    case ReasoningEffort::kMax:
+      break;
+  }
+  return std::nullopt;
+}
+
+// By the template's own variable; else on or off; else by a budget of tokens.
+ApiResult<void> apply_effort(const ServiceCore& core, std::string_view source,
+                             ChatRequest& request) {
+  const ReasoningFields& reasoning = request.reasoning;
+  if (!reasoning.effort) return {};
+  if (mentions(source, "reasoning_effort")) {
+    request.template_kwargs.emplace("reasoning_effort", reasoning.effort_word);
+  }
+  const bool thinks = *reasoning.effort != ReasoningEffort::kNone;
+  request.template_kwargs.emplace("enable_thinking", thinks);
+  request.template_kwargs.emplace("thinking", thinks);
+  if (mentions(source, "reasoning_effort")) return {};
+  const bool known = thinking_tokens(core.assets.tokenizer).has_value();
+  if (!known && thinks && !mentions(source, "enable_thinking")) {
+    return unsupported(
+        reasoning.effort_field,
+        fmt::format("'{}' is for models that reason; this one does not.", reasoning.effort_field));
+  }
+  const bool switched = !thinks && mentions(source, "enable_thinking");
+  auto& budget = request.generation.texts.thinking_tokens;
+  if (known && !switched && !budget) budget = budget_of(*reasoning.effort);
+  return {};
+}
+
+// The request's own template, the model's for tools, or the model's.
+ApiResult<text::ChatTemplate> choose_template(const ServiceCore& core, const ChatRequest& request,
+                                              const std::string& param) {
+  if (!request.chat_template.empty()) {
+    auto own = text::ChatTemplate::compile(request.chat_template);
+    if (!own) return with_param(own.error(), "chat_template");
+    return std::move(*own);
+  }
+  const auto named = core.assets.named_templates.find("tool_use");
+  if (!request.tools.json.empty() && named != core.assets.named_templates.end()) {
+    return named->second;
+  }
+  if (core.assets.chat_template) return *core.assets.chat_template;
+  return with_param(
+      {ErrorCode::kTemplateError, "This model has no chat template; use /v1/completions.", ""},
+      param);
+}
+
+// Ends the prompt right behind the last message's text, as transformers does.
+ApiResult<void> cut_behind(std::string_view last, std::string& prompt) {
+  while (!last.empty() && (last.back() == ' ' || last.back() == '\n')) last.remove_suffix(1);
+  const std::size_t at = prompt.rfind(last);
+  if (at == std::string::npos) {
+    return bad_value("continue_final_message",
+                     "The chat template changes the last message, so that it cannot be continued.");
+  }
+  prompt.resize(at + last.size());
+  return {};
+}
+
+ApiResult<std::string> render(const ServiceCore& core, ChatRequest& request,
+                              const std::string& param) {
+  const text::ChatTemplate chat_template = VSURGE_TRY(choose_template(core, request, param));
+  const std::string_view source = chat_template.source();
+  if (!template_takes_tools(source)) tell_tools_in_words(request);
+  if (!request.documents_json.empty() && !mentions(source, "documents")) {
+    return unsupported("documents", "This model's chat template takes no 'documents'.");
+  }
+  VSURGE_TRY(apply_effort(core, source, request));
+  const std::string context = template_context(request, core.assets.special_tokens);
+  auto prompt = chat_template.render(context, local_seconds());
+  if (!prompt) return with_param(prompt.error(), param);
+  if (request.continued) VSURGE_TRY(cut_behind(*request.continued, *prompt));
+  return std::move(*prompt);
+}
+
+// How the answer is taken apart; nothing where it is not.
+std::optional<ReaderOptions> reader_options(const PrepareCall& call, const ChatRequest& request,
+                                            std::string_view prompt) {
+  const ServiceOptions& options = call.core.options;
+  ReaderOptions out;
+  if (request.tools.any()) {
+    out.tools = options.tool_format;
+    out.schemas = request.tools.specs;
+    out.parallel = request.tools.parallel;
+    out.new_id = [&core = call.core, prefix = request.tools.id_prefix] {
+      return core.new_id(prefix);
+    };
+  }
+  if (request.reasoning.separate) out.reasoning = options.reasoning_format;
+  if (out.reasoning != nullptr) out.reasoning_open = prompt_opens_reasoning(*out.reasoning, prompt);
+  if (out.tools == nullptr && out.reasoning == nullptr) return std::nullopt;
+  return out;
+}
+
+ApiResult<PreparedRequest> prepare_chat(const PrepareCall& call) {
+  const boost::json::value body = VSURGE_TRY(parse_json(call.body, call.core.options.json));
+  std::vector<std::string> ignored;
+  ChatRequest request = VSURGE_TRY(read_chat_request(body, request_context(call.core, ignored)));
+  PreparedRequest out = VSURGE_TRY(prepare_chat_request(call, std::move(request), "messages"));
+  out.form = std::make_unique<CompletionForm>(call.core, Endpoint::kChat);
+  out.ignored = std::move(ignored);
+  return out;
+}
+
+}  // namespace
+
+const GenerationEndpoint kChatEndpoint = {"chat", "messages", prepare_chat, error_json};
+
+ApiResult<PreparedRequest> prepare_chat_request(const PrepareCall& call, ChatRequest request,
+                                                const std::string& param) {
+  const ServiceCore& core = call.core;
+  VSURGE_TRY(check_model(core, request.generation.model));
+  const std::string prompt = VSURGE_TRY(render(core, request, param));
+  if (call.given_up()) return client_gone();
+  // The template writes all special tokens itself, unless the client says otherwise.
+  std::vector<engine::TokenId> ids = VSURGE_TRY(
+      encode_prompt(core, request.generation, {prompt, request.add_special_tokens}, param));
+  if (ids.empty()) {
+    return bad_value(param, "The chat template makes an empty prompt of these messages.");
+  }
+  VSURGE_TRY(check_length(core, request.generation, ids.size(), param));
+  PreparedRequest out;
+  out.reader = reader_options(call, request, prompt);
+  out.generation = std::move(request.generation);
+  out.generation.tell_reasoning = request.reasoning.include;
+  out.generation.stream_reasoning = request.reasoning.stream;
+  out.generation.legacy_functions = request.tools.legacy;
+  VSURGE_TRY(resolve_sampling(core, out.generation));
+  out.prompts.push_back(
+      VSURGE_TRY(prepare_prompt(core, out.generation, std::move(ids), std::nullopt)));
+  return out;
+}
+
+}  // namespace vsurge::api

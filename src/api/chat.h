@@ -1,0 +1,18 @@
+// POST /v1/chat/completions, and the way from messages to a prompt that other endpoints share.
+#pragma once
+
+#include <string>
+
+#include "api/chat_request.h"
+#include "api/prepare.h"
+
+namespace vsurge::api {
+
+extern const GenerationEndpoint kChatEndpoint;
+
+// A checked request to all but the form of its answer. `param` is to blame for what the template
+// or the length of the prompt says.
+ApiResult<PreparedRequest> prepare_chat_request(const PrepareCall& call, ChatRequest request,
+                                                const std::string& param);
+
+}  // namespace vsurge::api

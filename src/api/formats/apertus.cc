@@ -1,0 +1,23 @@
+// <|tools_prefix|>[{"f": {...}}]<|tools_suffix|>: Apertus.
+#include "api/formats/json_machine.h"
+#include "api/formats/tool_formats.h"
+
+namespace vsurge::api {
+namespace {
+
+std::unique_ptr<CallMachine> make(std::string_view /*open*/, const ToolSpecs& /*tools*/) {
+  return std::make_unique<JsonMachine>(
+      JsonMachineOptions{.closes = {"<|tools_suffix|>"}, .key_is_name = true});
+}
+
+}  // namespace
+
+constinit const ToolFormat kApertusFormat = {
+    .name = "apertus",
+    .aliases = {"apertus2509"},
+    .opens = {"<|tools_prefix|>"},
+    .tags = {"<|tools_suffix|>"},
+    .make = make,
+};
+
+}  // namespace vsurge::api

@@ -1,0 +1,23 @@
+// <|tool_call>call:f{k:<|"|>v<|"|>}<tool_call|>: Gemma 4.
+#include "api/formats/gemma_machine.h"
+#include "api/formats/tool_formats.h"
+
+namespace vsurge::api {
+namespace {
+
+std::unique_ptr<CallMachine> make(std::string_view /*open*/, const ToolSpecs& tools) {
+  return std::make_unique<GemmaMachine>(GemmaOptions{.quote = "<|\"|>", .end = "<tool_call|>"},
+                                        tools);
+}
+
+}  // namespace
+
+constinit const ToolFormat kGemma4Format = {
+    .name = "gemma4",
+    .aliases = {},
+    .opens = {"<|tool_call>"},
+    .tags = {"<|\"|>", "<tool_call|>"},
+    .make = make,
+};
+
+}  // namespace vsurge::api

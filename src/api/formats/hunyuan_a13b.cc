@@ -1,0 +1,22 @@
+// <tool_calls>[{...}]</tool_calls>: Hunyuan A13B.
+#include "api/formats/json_machine.h"
+#include "api/formats/tool_formats.h"
+
+namespace vsurge::api {
+namespace {
+
+std::unique_ptr<CallMachine> make(std::string_view /*open*/, const ToolSpecs& /*tools*/) {
+  return std::make_unique<JsonMachine>(JsonMachineOptions{.closes = {"</tool_calls>"}});
+}
+
+}  // namespace
+
+constinit const ToolFormat kHunyuanA13bFormat = {
+    .name = "hunyuan_a13b",
+    .aliases = {"hunyuan"},
+    .opens = {"<tool_calls>"},
+    .tags = {"</tool_calls>"},
+    .make = make,
+};
+
+}  // namespace vsurge::api

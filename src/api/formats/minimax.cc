@@ -1,0 +1,22 @@
+// <tool_calls> with one JSON object in each line: MiniMax M1.
+#include "api/formats/json_machine.h"
+#include "api/formats/tool_formats.h"
+
+namespace vsurge::api {
+namespace {
+
+std::unique_ptr<CallMachine> make(std::string_view /*open*/, const ToolSpecs& /*tools*/) {
+  return std::make_unique<JsonMachine>(JsonMachineOptions{.closes = {"</tool_calls>"}});
+}
+
+}  // namespace
+
+constinit const ToolFormat kMinimaxFormat = {
+    .name = "minimax",
+    .aliases = {"minimax_m1"},
+    .opens = {"<tool_calls>"},
+    .tags = {"</tool_calls>"},
+    .make = make,
+};
+
+}  // namespace vsurge::api

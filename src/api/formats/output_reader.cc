@@ -1,0 +1,254 @@
+#include "api/formats/output_reader.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "api/formats/harmony.h"
+
+namespace vsurge::api {
+
+using Kind = OutputEvent::Kind;
+
+OutputReader::OutputReader(const text::Tokenizer& tokenizer, ReaderOptions options)
+    : options_(std::move(options)),
+      sink_({.ids = options_.tools == nullptr ? CallIds::kOurs : options_.tools->ids,
+             .parallel = options_.parallel,
+             .new_id = options_.new_id}) {
+  if (is_harmony(options_.tools, options_.reasoning)) {
+    harmony_ =
+        std::make_unique<HarmonyReader>(options_.tools != nullptr, options_.reasoning != nullptr);
+  }
+  add_markers(tokenizer);
+  const bool reasons = options_.reasoning != nullptr && options_.reasoning_open;
+  trimmed_ = reasons;
+  set_state(reasons ? State::kReasoning : State::kContent);
+}
+
+OutputReader::~OutputReader() = default;
+OutputReader::OutputReader(OutputReader&&) noexcept = default;
+
+void OutputReader::add_markers(const text::Tokenizer& tokenizer) {
+  const auto add = [&](const TextList& texts) {
+    for (const std::string_view text : texts) {
+      const auto id = tokenizer.id_of(text);
+      if (!id || std::ranges::find(tokens_, *id) != tokens_.end()) continue;
+      tokens_.push_back(*id);
+      token_texts_.emplace_back(text);
+      token_special_.push_back(tokenizer.is_special(*id) ? 1 : 0);
+    }
+  };
+  if (harmony_ != nullptr) add(HarmonyReader::markers());
+  if (options_.tools != nullptr) {
+    add(options_.tools->opens);
+    add(options_.tools->tags);
+  }
+  if (options_.reasoning != nullptr) {
+    add(options_.reasoning->opens);
+    add(options_.reasoning->closes);
+    add(options_.reasoning->wrappers);
+  }
+}
+
+// Looks for the markers that count there and are not known by their id.
+void OutputReader::set_state(State state) {
+  state_ = state;
+  std::vector<std::string_view> markers;
+  const auto add = [&](const TextList& texts) {
+    for (const std::string_view text : texts) {
+      if (std::ranges::find(token_texts_, text) == token_texts_.end()) markers.push_back(text);
+    }
+  };
+  if (options_.reasoning != nullptr && state != State::kCall) {
+    add(options_.reasoning->closes);
+    if (state == State::kContent) {
+      add(options_.reasoning->opens);
+      add(options_.reasoning->wrappers);
+    }
+  }
+  if (options_.tools != nullptr && state == State::kContent) add(options_.tools->opens);
+  scanner_.look_for(std::move(markers));
+}
+
+bool OutputReader::in_reasoning() const {
+  return harmony_ != nullptr ? harmony_->in_reasoning() : state_ == State::kReasoning;
+}
+
+void OutputReader::push_text(std::string_view text, std::vector<OutputEvent>& out) {
+  out_ = &out;
+  sink_.set_out(&out);
+  if (harmony_ != nullptr) return harmony_->push(text, sink_, out);
+  scan(text);
+}
+
+// What follows a call within one piece is looked at when the call is done with.
+void OutputReader::scan(std::string_view text) {
+  scanner_.push(text, scan_sink());
+  while (!again_.empty()) {
+    const std::string rest = std::exchange(again_, {});
+    scanner_.push(rest, scan_sink());
+  }
+}
+
+MarkerScanner::Sink OutputReader::scan_sink() {
+  return {[this](std::string_view piece) { on_text(piece); },
+          [this](std::string_view marker) { on_marker(marker); }};
+}
+
+void OutputReader::push_marker(text::TokenId token, std::vector<OutputEvent>& out) {
+  out_ = &out;
+  sink_.set_out(&out);
+  const auto place = std::ranges::find(tokens_, token) - tokens_.begin();
+  const auto index = static_cast<std::size_t>(place);
+  if (index >= tokens_.size()) return;
+  const std::string& text = token_texts_[index];
+  if (harmony_ != nullptr) return harmony_->push(text, sink_, out);
+  // No marker of text goes on behind a token.
+  scanner_.flush(scan_sink());
+  if (state_ == State::kCall) {
+    on_call_text(text);
+    return scan({});
+  }
+  const auto in = [&](const TextList& texts) { return texts.contains(text); };
+  const bool calls = state_ == State::kContent && options_.tools != nullptr;
+  const bool means = (calls && in(options_.tools->opens)) ||
+                     (options_.reasoning != nullptr &&
+                      (in(options_.reasoning->closes) || in(options_.reasoning->opens) ||
+                       in(options_.reasoning->wrappers)));
+  if (means) return on_marker(text);
+  if (token_special_[index] == 0) on_text(text);
+}
+
+void OutputReader::finish(std::vector<OutputEvent>& out) {
+  out_ = &out;
+  sink_.set_out(&out);
+  if (harmony_ != nullptr) return harmony_->finish(sink_, out);
+  scanner_.flush(scan_sink());
+  scan({});
+  scanner_.flush(scan_sink());
+  if (state_ == State::kCall) {
+    end_call(machine_->finish(sink_) == CallMachine::Status::kBroken, {});
+  }
+  // White space at the end is the answer's own, unless it stands behind a call or reasoning.
+  if (state_ == State::kContent && !space_.empty() && !(at_start_ && trimmed_)) {
+    append_output(*out_, {.kind = Kind::kContent, .text = std::exchange(space_, {}), .id = {}});
+  }
+}
+
+void OutputReader::on_text(std::string_view text) {
+  switch (state_) {
+    case State::kReasoning:
+      return tell(Kind::kReasoning, text);
+    case State::kContent:
+      return on_content(text);
+    case State::kCall:
+      return on_call_text(text);
+  }
+}
+
+// Holds back white space until something of the same kind follows.
+void OutputReader::tell(Kind kind, std::string_view text) {
+  if (!prefixed_ && options_.reasoning != nullptr && !options_.reasoning->prefix.empty()) {
+    append_output(
+        *out_, {.kind = Kind::kContent, .text = std::string(options_.reasoning->prefix), .id = {}});
+  }
+  prefixed_ = true;
+  const bool reasoning = kind == Kind::kReasoning;
+  if (at_start_) {
+    const std::string_view rest = trim_start(text);
+    if (!(trimmed_ || reasoning)) space_ += text.substr(0, text.size() - rest.size());
+    text = rest;
+    if (text.empty()) return;
+    at_start_ = false;
+  }
+  std::size_t end = text.size();
+  while (end > 0 && is_space(text[end - 1])) --end;
+  if (end > 0) {
+    std::string told = std::exchange(space_, {});
+    told += text.substr(0, end);
+    append_output(*out_, {.kind = kind, .text = std::move(told), .id = {}});
+  }
+  space_ += text.substr(end);
+}
+
+void OutputReader::on_content(std::string_view text) {
+  if (at_start_ && options_.tools != nullptr && !options_.tools->first_characters.empty()) {
+    const std::string_view rest = trim_start(text);
+    if (!rest.empty() && options_.tools->first_characters.contains(rest.front())) {
+      if (!trimmed_) space_ += text.substr(0, text.size() - rest.size());
+      begin_call({});
+      return on_call_text(rest);
+    }
+  }
+  tell(Kind::kContent, text);
+}
+
+void OutputReader::on_marker(std::string_view marker) {
+  const auto in = [&](const TextList& texts) { return texts.contains(marker); };
+  if (options_.reasoning != nullptr) {
+    if (in(options_.reasoning->closes)) {
+      drop_space();
+      at_start_ = trimmed_ = true;
+      return set_state(State::kContent);
+    }
+    if (state_ == State::kContent && in(options_.reasoning->opens)) {
+      drop_space();
+      at_start_ = trimmed_ = true;
+      return set_state(State::kReasoning);
+    }
+    if (in(options_.reasoning->wrappers)) {
+      drop_space();
+      at_start_ = trimmed_ = true;
+      return;
+    }
+  }
+  begin_call(marker);
+}
+
+void OutputReader::begin_call(std::string_view open) {
+  raw_ = std::exchange(space_, {});
+  raw_ += open;
+  if (at_start_ && trimmed_) raw_ = open;
+  machine_ = options_.tools->make(open, *options_.schemas);
+  sink_.reset_told();
+  set_state(State::kCall);
+}
+
+void OutputReader::on_call_text(std::string_view text) {
+  std::size_t used = 0;
+  const CallMachine::Status status = machine_->push(text, used, sink_);
+  if (sink_.told()) {
+    raw_.clear();
+    sink_.reset_told();
+    told_call_ = true;
+  }
+  if (!told_call_) raw_ += text.substr(0, used);
+  if (status == CallMachine::Status::kMore) return;
+  end_call(status == CallMachine::Status::kBroken, text.substr(used));
+}
+
+// What was no call is content; `rest` goes on as content.
+void OutputReader::end_call(bool broken, std::string_view rest) {
+  again_ += rest;
+  if (sink_.told()) told_call_ = true;
+  machine_.reset();
+  set_state(State::kContent);
+  if (broken && !told_call_) {
+    const std::string raw = std::exchange(raw_, {});
+    std::string told = raw;
+    std::size_t end = told.size();
+    while (end > 0 && is_space(told[end - 1])) --end;
+    space_ = told.substr(end);
+    told.resize(end);
+    if (!told.empty()) {
+      at_start_ = false;
+      append_output(*out_, {.kind = Kind::kContent, .text = std::move(told), .id = {}});
+    }
+  } else {
+    drop_space();
+    at_start_ = trimmed_ = true;
+  }
+  raw_.clear();
+  told_call_ = false;
+}
+
+}  // namespace vsurge::api

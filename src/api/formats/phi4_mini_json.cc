@@ -1,0 +1,21 @@
+// functools[{...}]: Phi-4-mini.
+#include "api/formats/json_machine.h"
+#include "api/formats/tool_formats.h"
+
+namespace vsurge::api {
+namespace {
+
+std::unique_ptr<CallMachine> make(std::string_view /*open*/, const ToolSpecs& /*tools*/) {
+  return std::make_unique<JsonMachine>(JsonMachineOptions{});
+}
+
+}  // namespace
+
+constinit const ToolFormat kPhi4MiniJsonFormat = {
+    .name = "phi4_mini_json",
+    .aliases = {"phi4_mini"},
+    .opens = {"functools"},
+    .make = make,
+};
+
+}  // namespace vsurge::api
