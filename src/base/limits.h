@@ -52,6 +52,26 @@ struct TemplateLimits {
   int render_time_ms_max = 5'000;
 };
 
+// Schemas, regexes and grammars of requests. What each of a compiler's steps costs stands in
+// text_bridge.h.
+struct GrammarLimits {
+  std::size_t source_bytes_max = 256 * kKiB;
+  std::size_t whitespace_bytes_max = 256;    // of a client's pattern
+  std::size_t schema_depth_max = 64;         // steps of a path in it
+  std::uint64_t schema_count_max = 100'000;  // minItems, maxLength and the like
+  std::size_t choices_max = 4096;
+  std::size_t grammar_symbols_max = 100'000;
+  std::uint64_t compile_fuel = 1'000'000;
+  std::size_t compiled_bytes_max = 64 * kMiB;
+  int compile_ms_max = 5'000;
+  int late_compiles_max = 2;
+  std::uint32_t row_items_max = 2'000;
+  std::uint64_t step_fuel = 200'000;
+  std::uint64_t step_items_max = 50'000;
+  std::uint64_t lexer_states_max = 50'000;  // of one answer
+  std::size_t cache_bytes_max = 128 * kMiB;
+};
+
 struct TokenizerLimits {
   std::size_t file_bytes_max = 256 * kMiB;
   std::size_t vocabulary_max = 4'000'000;

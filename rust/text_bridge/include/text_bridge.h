@@ -22,7 +22,8 @@ enum tb_status {
   TB_ERROR = -1,  /* the input is wrong */
   TB_PANIC = -2,  /* a bug, caught at the boundary */
   TB_RAISED = -3, /* the chat template called raise_exception(); *error is its message alone */
-  TB_LIMIT = -4   /* a limit of fuel, memory, output, depth or time was passed */
+  TB_LIMIT = -4,  /* a limit of fuel, memory, output, depth or time was passed */
+  TB_BUSY = -5    /* too much of this is at work already */
 };
 
 typedef struct tb_bytes {
@@ -104,13 +105,43 @@ enum tb_grammar_kind {
 };
 typedef struct tb_grammar_factory tb_grammar_factory;
 typedef struct tb_matcher tb_matcher;
+typedef struct {
+  uint64_t source_bytes_max;
+  uint64_t schema_depth_max;
+  uint64_t schema_count_max; /* of minItems, maxLength and the like */
+  uint64_t grammar_symbols_max;
+  uint64_t compile_fuel;      /* nodes of the lexer's expressions: some 50,000 a millisecond */
+  uint64_t compile_bytes_max; /* of the result */
+  uint64_t compile_ms_max;    /* then the caller stops waiting */
+  uint32_t late_compiles_max; /* that go on unwaited for; more compilations are refused then */
+  uint32_t row_items_max;     /* ways to read the text so far */
+  uint64_t step_fuel;         /* of one mask: some 14,000 a millisecond */
+  uint64_t step_items_max;    /* of one mask: some 20,000 a millisecond */
+  uint64_t lexer_states_max;  /* of one matcher: 1 to 2 KB each */
+} tb_grammar_limits;
+typedef struct {
+  int kind;
+  const uint8_t* text;
+  size_t size;
+  const uint8_t*
+      whitespace; /* kinds of JSON: a pattern of the blanks between its tokens; empty: none */
+  size_t whitespace_size;
+} tb_grammar_source;
 /* logits: width of the model's logits, at least the tokenizer's vocabulary; ids beyond that are
  * never allowed. eos: the ids that end an answer, at least one. */
 int tb_grammar_factory_new(const tb_tokenizer* tokenizer, uint32_t logits, const uint32_t* eos,
-                           size_t eos_count, tb_grammar_factory** out, tb_bytes* error);
+                           size_t eos_count, const tb_grammar_limits* limits,
+                           tb_grammar_factory** out, tb_bytes* error);
 void tb_grammar_factory_free(tb_grammar_factory* factory);
-int tb_matcher_new(const tb_grammar_factory* factory, int kind, const uint8_t* source, size_t size,
+/* A schema as the compiler gets it, to stand after %json in a Lark grammar: checked, with its
+ * options in it. TB_ERROR begins with the keyword at fault in quotes. */
+int tb_grammar_schema(const tb_grammar_factory* factory, const tb_grammar_source* source,
+                      tb_bytes* out, tb_bytes* error);
+/* TB_LIMIT when compiling took too long, TB_BUSY when late_compiles_max are still at it. */
+int tb_matcher_new(const tb_grammar_factory* factory, const tb_grammar_source* source,
                    tb_matcher** out, tb_bytes* error);
+/* Memory that it took when it was made. */
+size_t tb_matcher_bytes(const tb_matcher* matcher);
 int tb_matcher_clone(const tb_matcher* matcher, tb_matcher** out, tb_bytes* error);
 void tb_matcher_free(tb_matcher* matcher);
 /* Bit i of words[i / 32]: token i may come next. When the grammar is at its end: the eos ids. */

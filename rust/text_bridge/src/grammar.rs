@@ -1,13 +1,21 @@
-//! Constrained output over llguidance: a factory per model, a matcher per sequence.
+//! Constrained output over llguidance: a factory per model, a compiled grammar per source, a
+//! matcher per sequence.
 
+use crate::schema::{prepare, SchemaLimits};
 use crate::stream::{byte_level, fallback_byte};
 use crate::tokenizer::TbTokenizer;
-use crate::{guard, quietly, refuse, release, text_view, view, Outcome, TbBytes};
+use crate::{
+    guard, memory, panic_text, quietly, refuse, release, text_view, view, Failure, Outcome,
+    TbBytes, TB_BUSY, TB_LIMIT,
+};
 use llguidance::api::TopLevelGrammar;
 use llguidance::{Matcher, ParserFactory};
 use serde_json::Value as Json;
 use std::os::raw::c_int;
-use std::sync::Arc;
+use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{mpsc, Arc};
+use std::time::Duration;
 use tokenizers::Tokenizer;
 use toktrie::{TokEnv, TokRxInfo, TokTrie, TokenId, TokenizerEnv};
 
@@ -88,9 +96,43 @@ fn token_bytes(tokenizer: &TbTokenizer, count: usize) -> Outcome<(Vec<Vec<u8>>, 
     Ok((bytes, alphabet))
 }
 
-pub struct TbGrammarFactory(ParserFactory);
+/// As in the header.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct TbGrammarLimits {
+    source_bytes_max: u64,
+    schema_depth_max: u64,
+    schema_count_max: u64,
+    grammar_symbols_max: u64,
+    compile_fuel: u64,
+    compile_bytes_max: u64,
+    compile_ms_max: u64,
+    late_compiles_max: u32,
+    row_items_max: u32,
+    step_fuel: u64,
+    step_items_max: u64,
+    lexer_states_max: u64,
+}
 
-fn make_factory(tokenizer: &TbTokenizer, logits: u32, eos: &[u32]) -> Outcome<TbGrammarFactory> {
+/// Grammars nest by the references in them, and llguidance follows those by recursion. Address
+/// space only: what is not used is never touched.
+const COMPILE_STACK_BYTES: usize = 1 << 29;
+
+struct Compiler {
+    factory: ParserFactory,
+    limits: TbGrammarLimits,
+    /// Compilations that nobody waits for any more.
+    late: AtomicU32,
+}
+
+pub struct TbGrammarFactory(Arc<Compiler>);
+
+fn make_factory(
+    tokenizer: &TbTokenizer,
+    logits: u32,
+    eos: &[u32],
+    limits: TbGrammarLimits,
+) -> Outcome<TbGrammarFactory> {
     if logits < tokenizer.vocabulary {
         return refuse(format!("{logits} logits for {} token ids", tokenizer.vocabulary));
     }
@@ -103,24 +145,53 @@ fn make_factory(tokenizer: &TbTokenizer, logits: u32, eos: &[u32]) -> Outcome<Tb
         Arc::new(Environment { trie, tokenizer: tokenizer.inner.clone(), canonical });
     let mut factory = ParserFactory::new_simple(&environment)?;
     factory.quiet();
-    factory.limits_mut().verbose_errors = false; // else an error quotes the whole grammar
-    Ok(TbGrammarFactory(factory))
+    let parser = factory.limits_mut();
+    parser.verbose_errors = false; // else an error quotes the whole grammar
+    parser.max_items_in_row = limits.row_items_max as usize;
+    parser.initial_lexer_fuel = limits.compile_fuel;
+    parser.step_lexer_fuel = limits.step_fuel;
+    parser.step_max_items = limits.step_items_max as usize;
+    parser.max_lexer_states = limits.lexer_states_max as usize;
+    parser.max_grammar_size = limits.grammar_symbols_max as usize;
+    Ok(TbGrammarFactory(Arc::new(Compiler { factory, limits, late: AtomicU32::new(0) })))
 }
 
-fn grammar_of(kind: c_int, source: &str) -> Outcome<TopLevelGrammar> {
-    Ok(match kind {
-        0 => TopLevelGrammar::from_tagged_str("json_schema", source)?,
-        1 => TopLevelGrammar::from_regex(source),
-        2 => TopLevelGrammar::from_lark(source.into()),
+#[derive(Clone)]
+struct Source {
+    kind: c_int,
+    text: String,
+    whitespace: String,
+}
+
+fn schema_of(source: &Source, limits: &TbGrammarLimits) -> Outcome<Json> {
+    let text = if source.kind == 4 { "{\"type\":\"object\"}" } else { &source.text };
+    let limits =
+        SchemaLimits { depth: limits.schema_depth_max as usize, count: limits.schema_count_max };
+    prepare(text, &source.whitespace, &limits)
+}
+
+/// The whole answer is matched anyway, and anchors are not known to the compiler.
+fn unanchored(regex: &str) -> &str {
+    let regex = regex.strip_prefix('^').unwrap_or(regex);
+    match regex.strip_suffix('$') {
+        Some(rest) if rest.bytes().rev().take_while(|it| *it == b'\\').count() % 2 == 0 => rest,
+        _ => regex,
+    }
+}
+
+fn grammar_of(source: &Source, limits: &TbGrammarLimits) -> Outcome<TopLevelGrammar> {
+    Ok(match source.kind {
+        0 | 4 => TopLevelGrammar::from_json_schema(schema_of(source, limits)?),
+        1 => TopLevelGrammar::from_regex(unanchored(&source.text)),
+        2 => TopLevelGrammar::from_lark(source.text.clone()),
         3 => {
-            let choices: Vec<String> = serde_json::from_str(source)?;
+            let choices: Vec<String> = serde_json::from_str(&source.text)?;
             if choices.is_empty() {
                 return refuse("a choice needs at least one string");
             }
             let quoted: Result<Vec<_>, _> = choices.iter().map(serde_json::to_string).collect();
             TopLevelGrammar::from_lark(format!("start: {}", quoted?.join(" | ")))
         }
-        4 => TopLevelGrammar::from_tagged_str("json_object", "")?,
         other => return refuse(format!("no grammar kind {other}")),
     })
 }
@@ -128,6 +199,66 @@ fn grammar_of(kind: c_int, source: &str) -> Outcome<TopLevelGrammar> {
 pub struct TbMatcher {
     inner: Matcher,
     ids: usize,
+    bytes: usize,
+}
+
+fn compile(compiler: &Compiler, source: &Source) -> Outcome<TbMatcher> {
+    let before = memory::held();
+    let grammar = grammar_of(source, &compiler.limits)?;
+    let mut inner = Matcher::new(compiler.factory.create_parser(grammar));
+    if let Some(text) = inner.get_error() {
+        return refuse(text);
+    }
+    // The first mask is every sequence's first: made once, and refused here when it is empty.
+    let mask = inner.compute_mask_or_eos()?;
+    if mask.is_zero() {
+        return refuse("no token of this model can begin an answer");
+    }
+    let ids = compiler.factory.tok_env().tok_trie().vocab_size();
+    let bytes = memory::held().wrapping_sub(before).max(0) as usize;
+    if bytes as u64 > compiler.limits.compile_bytes_max {
+        return refuse(format!("the compiled grammar takes {bytes} bytes"));
+    }
+    Ok(TbMatcher { inner, ids, bytes })
+}
+
+/// On a thread of its own: for the stack, and because nothing but a limit of time is sure to end
+/// it. One that is late goes on alone and its result is dropped; a few at once, no more.
+fn compile_in_time(compiler: &Arc<Compiler>, source: Source) -> Outcome<TbMatcher> {
+    let late = |status, text: &str| Err(Failure { status, text: text.into() });
+    let limits = &compiler.limits;
+    if source.text.len() as u64 > limits.source_bytes_max {
+        return refuse(format!(
+            "{} bytes, the limit is {}",
+            source.text.len(),
+            limits.source_bytes_max
+        ));
+    }
+    if compiler.late.load(Ordering::Acquire) >= limits.late_compiles_max {
+        return late(TB_BUSY, "too many grammars are compiled that take too long; try again later");
+    }
+    let (sender, receiver) = mpsc::sync_channel(1);
+    let ended = Arc::new(AtomicBool::new(false)); // by whoever is first: the work, or the wait
+    let (own, own_ended) = (compiler.clone(), ended.clone());
+    let work = move || {
+        let made = catch_unwind(AssertUnwindSafe(|| compile(&own, &source)))
+            .unwrap_or_else(|it| refuse(format!("cannot be compiled: {}", panic_text(it))));
+        if own_ended.swap(true, Ordering::AcqRel) {
+            own.late.fetch_sub(1, Ordering::AcqRel);
+        } else {
+            let _ = sender.send(made); // there is room for one, and it is waited for
+        }
+    };
+    std::thread::Builder::new().stack_size(COMPILE_STACK_BYTES).spawn(work)?;
+    if let Ok(made) = receiver.recv_timeout(Duration::from_millis(limits.compile_ms_max)) {
+        return made;
+    }
+    compiler.late.fetch_add(1, Ordering::AcqRel);
+    if ended.swap(true, Ordering::AcqRel) {
+        compiler.late.fetch_sub(1, Ordering::AcqRel);
+        return receiver.recv()?;
+    }
+    late(TB_LIMIT, &format!("took longer than {} ms to compile", limits.compile_ms_max))
 }
 
 #[no_mangle]
@@ -136,11 +267,12 @@ pub unsafe extern "C" fn tb_grammar_factory_new(
     logits: u32,
     eos: *const u32,
     eos_count: usize,
+    limits: *const TbGrammarLimits,
     out: *mut *mut TbGrammarFactory,
     error: *mut TbBytes,
 ) -> c_int {
     guard(error, || {
-        let factory = make_factory(&*tokenizer, logits, view(eos, eos_count))?;
+        let factory = make_factory(&*tokenizer, logits, view(eos, eos_count), *limits)?;
         *out = Box::into_raw(Box::new(factory));
         Ok(())
     })
@@ -151,26 +283,57 @@ pub unsafe extern "C" fn tb_grammar_factory_free(factory: *mut TbGrammarFactory)
     release(factory);
 }
 
+/// As in the header.
+#[repr(C)]
+pub struct TbGrammarSource {
+    kind: c_int,
+    text: *const u8,
+    size: usize,
+    whitespace: *const u8,
+    whitespace_size: usize,
+}
+
+unsafe fn source_of(source: *const TbGrammarSource) -> Outcome<Source> {
+    let source = &*source;
+    Ok(Source {
+        kind: source.kind,
+        text: text_view(source.text, source.size)?.to_owned(),
+        whitespace: text_view(source.whitespace, source.whitespace_size)?.to_owned(),
+    })
+}
+
+#[no_mangle]
+pub unsafe extern "C" fn tb_grammar_schema(
+    factory: *const TbGrammarFactory,
+    source: *const TbGrammarSource,
+    out: *mut TbBytes,
+    error: *mut TbBytes,
+) -> c_int {
+    guard(error, || {
+        let factory = &*factory;
+        let schema = schema_of(&source_of(source)?, &factory.0.limits)?;
+        out.write(TbBytes::from(serde_json::to_vec(&schema)?));
+        Ok(())
+    })
+}
+
 #[no_mangle]
 pub unsafe extern "C" fn tb_matcher_new(
     factory: *const TbGrammarFactory,
-    kind: c_int,
-    source: *const u8,
-    size: usize,
+    source: *const TbGrammarSource,
     out: *mut *mut TbMatcher,
     error: *mut TbBytes,
 ) -> c_int {
     guard(error, || {
-        let factory = &(*factory).0;
-        let grammar = grammar_of(kind, text_view(source, size)?)?;
-        let inner = Matcher::new(factory.create_parser(grammar));
-        if let Some(text) = inner.get_error() {
-            return refuse(text);
-        }
-        let ids = factory.tok_env().tok_trie().vocab_size();
-        *out = Box::into_raw(Box::new(TbMatcher { inner, ids }));
+        let made = compile_in_time(&(*factory).0, source_of(source)?)?;
+        *out = Box::into_raw(Box::new(made));
         Ok(())
     })
+}
+
+#[no_mangle]
+pub unsafe extern "C" fn tb_matcher_bytes(matcher: *const TbMatcher) -> usize {
+    (*matcher).bytes
 }
 
 #[no_mangle]
@@ -180,7 +343,8 @@ pub unsafe extern "C" fn tb_matcher_clone(
     error: *mut TbBytes,
 ) -> c_int {
     guard(error, || {
-        let copy = TbMatcher { inner: (*matcher).inner.deep_clone(), ids: (*matcher).ids };
+        let from = &*matcher;
+        let copy = TbMatcher { inner: from.inner.deep_clone(), ids: from.ids, bytes: from.bytes };
         *out = Box::into_raw(Box::new(copy));
         Ok(())
     })

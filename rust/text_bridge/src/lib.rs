@@ -5,6 +5,7 @@
 
 mod grammar;
 mod memory;
+mod schema;
 mod stream;
 mod template;
 mod token_span;
@@ -19,6 +20,7 @@ pub const TB_ERROR: c_int = -1;
 pub const TB_PANIC: c_int = -2;
 pub const TB_RAISED: c_int = -3;
 pub const TB_LIMIT: c_int = -4;
+pub const TB_BUSY: c_int = -5;
 
 /// What a body returns when it fails: a status and one line of text.
 pub struct Failure {
@@ -77,7 +79,7 @@ fn silence_panics() {
     });
 }
 
-fn panic_text(panic: Box<dyn std::any::Any + Send>) -> String {
+pub fn panic_text(panic: Box<dyn std::any::Any + Send>) -> String {
     let text = panic.downcast_ref::<&str>().map(|s| s.to_string());
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "panic".into())
 }
