@@ -8,7 +8,17 @@
 
 namespace vsurge::api {
 
-enum class Target : std::uint8_t { kChat, kCompletions, kModels, kModel, kHealth, kVersion };
+enum class Target : std::uint8_t {
+  kChat,
+  kCompletions,
+  kModels,
+  kModel,
+  kHealth,
+  kVersion,
+  kTokenize,
+  kDetokenize,
+  kApplyTemplate,
+};
 
 struct Route {
   std::string_view method;

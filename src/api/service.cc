@@ -6,8 +6,10 @@
 #include "api/exchange.h"
 #include "api/info.h"
 #include "api/limits.h"
+#include "api/plain_call.h"
 #include "api/routes.h"
 #include "api/service_core.h"
+#include "api/tokens.h"
 #include "base/worker_pool.h"
 
 namespace vsurge::api {
@@ -63,6 +65,8 @@ struct Service::State {
 
   void dispatch(Call call, const RouteMatch& match);
   void generate(Call call, Endpoint endpoint);
+  void answer_plainly(Call call, PlainAnswer answer);
+  bool refuse_body(const Call& call);
   void send(const Call& call, int status, std::string body, Headers headers = {});
   void refuse(const Call& call, const ApiError& error, Headers headers = {});
 
@@ -100,26 +104,44 @@ void Service::State::dispatch(Call call, const RouteMatch& match) {
       return send(call, is_healthy(*core) ? 200 : 503, health_json(*core));
     case Target::kVersion:
       return send(call, 200, version_json(*core));
+    case Target::kTokenize:
+      return answer_plainly(std::move(call), &tokenize_json);
+    case Target::kDetokenize:
+      return answer_plainly(std::move(call), &detokenize_json);
+    case Target::kApplyTemplate:
+      return answer_plainly(std::move(call), &apply_template_json);
   }
 }
 
-void Service::State::generate(Call call, Endpoint endpoint) {
+// True when work and bodies like this one are not taken; the client knows it then.
+bool Service::State::refuse_body(const Call& call) {
+  const auto no = [&](ErrorCode code, std::string message) {
+    refuse(call, from_base({code, std::move(message), ""}));
+    return true;
+  };
   if (core->shutting_down.load(std::memory_order_relaxed)) {
-    return refuse(call, from_base({ErrorCode::kShuttingDown, "The server is shutting down.", ""}));
+    return no(ErrorCode::kShuttingDown, "The server is shutting down.");
   }
   const std::string_view type = call.request.header("content-type");
   const std::string_view coding = call.request.header("content-encoding");
   if (!is_json_type(type)) {
-    return refuse(call, from_base({ErrorCode::kUnsupportedMediaType,
-                                   fmt::format("The Content-Type must be application/json; found "
-                                               "{}.",
-                                               in_quotes(type)),
-                                   ""}));
+    return no(ErrorCode::kUnsupportedMediaType,
+              fmt::format("The Content-Type must be application/json; found {}.", in_quotes(type)));
   }
   if (!coding.empty() && !equal_ignoring_case(coding, "identity")) {
-    return refuse(call, from_base({ErrorCode::kUnsupportedMediaType,
-                                   "Bodies with a Content-Encoding are not accepted.", ""}));
+    return no(ErrorCode::kUnsupportedMediaType, "Bodies with a Content-Encoding are not accepted.");
   }
+  return false;
+}
+
+void Service::State::answer_plainly(Call call, PlainAnswer answer) {
+  if (refuse_body(call)) return;
+  answer_on_worker({core, std::move(call.responder), std::move(call.request_id)},
+                   std::move(call.request.body), workers, answer);
+}
+
+void Service::State::generate(Call call, Endpoint endpoint) {
+  if (refuse_body(call)) return;
   const auto exchange = std::make_shared<Exchange>(
       core, Exchange::Call{endpoint, std::move(call.responder), std::move(call.request_id)});
   exchange->start(std::move(call.request.body), workers);
