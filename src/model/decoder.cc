@@ -40,7 +40,10 @@ ModelInfo describe(const DecoderSpec& spec, const DecoderWeights& weights) {
           .top_p = spec.generation.top_p,
           .top_k = spec.generation.top_k,
           .min_p = spec.generation.min_p,
-          .repetition_penalty = spec.generation.repetition_penalty};
+          .repetition_penalty = spec.generation.repetition_penalty,
+          .pooling = spec.pooling,
+          .score = weights.score,
+          .generates = spec.pooling.needs_head()};
 }
 
 // Rows [first, first + count).

@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "model/batch.h"
+#include "model/pooling.h"
 #include "tensor/backend.h"
 
 namespace vsurge::model {
@@ -40,6 +41,9 @@ struct ModelInfo {
   std::optional<int> top_k;
   std::optional<float> min_p;
   std::optional<float> repetition_penalty;
+  PoolingSpec pooling;
+  std::vector<float> score;  // of a classifier: [labels, hidden]
+  bool generates = true;     // it has a head that makes logits
 };
 
 // How the weights are kept: as the checkpoint has them (integers stay integers, floats become
