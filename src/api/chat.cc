@@ -101,22 +101,6 @@ ApiResult<void> cut_behind(std::string_view last, std::string& prompt) {
   return {};
 }
 
-ApiResult<std::string> render(const ServiceCore& core, ChatRequest& request,
-                              const std::string& param) {
-  const text::ChatTemplate chat_template = VSURGE_TRY(choose_template(core, request, param));
-  const std::string_view source = chat_template.source();
-  if (!template_takes_tools(source)) tell_tools_in_words(request);
-  if (!request.documents_json.empty() && !mentions(source, "documents")) {
-    return unsupported("documents", "This model's chat template takes no 'documents'.");
-  }
-  VSURGE_TRY(apply_effort(core, source, request));
-  const std::string context = template_context(request, core.assets.special_tokens);
-  auto prompt = chat_template.render(context, local_seconds());
-  if (!prompt) return with_param(prompt.error(), param);
-  if (request.continued) VSURGE_TRY(cut_behind(*request.continued, *prompt));
-  return std::move(*prompt);
-}
-
 // How the answer is taken apart; nothing where it is not.
 std::optional<ReaderOptions> reader_options(const PrepareCall& call, const ChatRequest& request,
                                             std::string_view prompt) {
@@ -150,11 +134,27 @@ ApiResult<PreparedRequest> prepare_chat(const PrepareCall& call) {
 
 const GenerationEndpoint kChatEndpoint = {"chat", "messages", prepare_chat, error_json};
 
+ApiResult<std::string> render_chat(const ServiceCore& core, ChatRequest& request,
+                                   const std::string& param) {
+  const text::ChatTemplate chat_template = VSURGE_TRY(choose_template(core, request, param));
+  const std::string_view source = chat_template.source();
+  if (!template_takes_tools(source)) tell_tools_in_words(request);
+  if (!request.documents_json.empty() && !mentions(source, "documents")) {
+    return unsupported("documents", "This model's chat template takes no 'documents'.");
+  }
+  VSURGE_TRY(apply_effort(core, source, request));
+  const std::string context = template_context(request, core.assets.special_tokens);
+  auto prompt = chat_template.render(context, local_seconds());
+  if (!prompt) return with_param(prompt.error(), param);
+  if (request.continued) VSURGE_TRY(cut_behind(*request.continued, *prompt));
+  return std::move(*prompt);
+}
+
 ApiResult<PreparedRequest> prepare_chat_request(const PrepareCall& call, ChatRequest request,
                                                 const std::string& param) {
   const ServiceCore& core = call.core;
   VSURGE_TRY(check_model(core, request.generation.model));
-  const std::string prompt = VSURGE_TRY(render(core, request, param));
+  const std::string prompt = VSURGE_TRY(render_chat(core, request, param));
   if (call.given_up()) return client_gone();
   // The template writes all special tokens itself, unless the client says otherwise.
   std::vector<engine::TokenId> ids = VSURGE_TRY(

@@ -15,6 +15,12 @@ constexpr auto kRoutes = std::to_array<Route>({
     {"GET", "/v1/models/{id}", Target::kModel},
     {"GET", "/health", Target::kHealth},
     {"GET", "/version", Target::kVersion},
+    {"POST", "/tokenize", Target::kTokenize},
+    {"POST", "/v1/tokenize", Target::kTokenize},
+    {"POST", "/detokenize", Target::kDetokenize},
+    {"POST", "/v1/detokenize", Target::kDetokenize},
+    {"POST", "/apply-template", Target::kApplyTemplate},
+    {"POST", "/v1/apply-template", Target::kApplyTemplate},
 });
 
 constexpr std::string_view kId = "{id}";

@@ -17,6 +17,9 @@ enum class Target : std::uint8_t {
   kModel,
   kHealth,
   kVersion,
+  kTokenize,
+  kDetokenize,
+  kApplyTemplate,
 };
 
 struct Route {

@@ -10,9 +10,10 @@
 #include "api/exchange.h"
 #include "api/info.h"
 #include "api/limits.h"
+#include "api/plain_call.h"
 #include "api/routes.h"
 #include "api/service_core.h"
-#include "api/text_answer.h"
+#include "api/tokens.h"
 #include "base/worker_pool.h"
 
 namespace vsurge::api {
@@ -66,12 +67,12 @@ struct Service::State {
     std::string request_id;
   };
 
+  using ErrorJson = std::string (*)(const ApiError& error);
   void dispatch(Call call, const RouteMatch& match);
   void generate(Call call, const GenerationEndpoint& endpoint);
+  void answer_plainly(Call call, PlainAnswer answer, ErrorJson json = error_json);
   void send(const Call& call, int status, std::string body, Headers headers = {});
-  void work_on_text(Call call, const TextEndpoint& endpoint);
   std::optional<ApiError> obstacle(const Call& call) const;
-  using ErrorJson = std::string (*)(const ApiError& error);
   void refuse(const Call& call, const ApiError& error, Headers headers = {},
               ErrorJson json = error_json);
 
@@ -101,7 +102,7 @@ void Service::State::dispatch(Call call, const RouteMatch& match) {
     case Target::kMessages:
       return generate(std::move(call), kAnthropicEndpoint);
     case Target::kMessagesCount:
-      return work_on_text(std::move(call), kAnthropicCountEndpoint);
+      return answer_plainly(std::move(call), count_anthropic_tokens, anthropic_error_json);
     case Target::kModels:
       return send(call, 200, models_json(*core));
     case Target::kModel:
@@ -114,6 +115,12 @@ void Service::State::dispatch(Call call, const RouteMatch& match) {
       return send(call, is_healthy(*core) ? 200 : 503, health_json(*core));
     case Target::kVersion:
       return send(call, 200, version_json(*core));
+    case Target::kTokenize:
+      return answer_plainly(std::move(call), &tokenize_json);
+    case Target::kDetokenize:
+      return answer_plainly(std::move(call), &detokenize_json);
+    case Target::kApplyTemplate:
+      return answer_plainly(std::move(call), &apply_template_json);
   }
 }
 
@@ -136,18 +143,17 @@ std::optional<ApiError> Service::State::obstacle(const Call& call) const {
   return std::nullopt;
 }
 
+void Service::State::answer_plainly(Call call, PlainAnswer answer, ErrorJson json) {
+  if (const auto error = obstacle(call)) return refuse(call, *error, {}, json);
+  answer_on_worker({core, std::move(call.responder), std::move(call.request_id), json},
+                   std::move(call.request.body), workers, answer);
+}
+
 void Service::State::generate(Call call, const GenerationEndpoint& endpoint) {
   if (const auto error = obstacle(call)) return refuse(call, *error, {}, endpoint.error_json);
   const auto exchange = std::make_shared<Exchange>(
       core, Exchange::Call{endpoint, std::move(call.responder), std::move(call.request_id)});
   exchange->start(std::move(call.request.body), workers);
-}
-
-void Service::State::work_on_text(Call call, const TextEndpoint& endpoint) {
-  if (const auto error = obstacle(call)) return refuse(call, *error, {}, endpoint.error_json);
-  answer_text(core, workers,
-              {endpoint, std::move(call.responder), std::move(call.request_id),
-               std::move(call.request.body)});
 }
 
 Service::Service(ServiceOptions options, const text::TextAssets& assets, engine::Engine& engine,

@@ -22,6 +22,15 @@ constinit const ToolFormat kGlimmerFormat = {
     .aliases = {"atem"},
     .opens = {"<atem:function_calls>"},
     .make = make,
+    .shape = {.group_begin = "<atem:function_calls>\n",
+              .begin = "<atem:invoke name=\"",
+              .middle = "\">\n",
+              .end = "</atem:invoke>\n",
+              .group_end = "</atem:function_calls>",
+              .parameter = CallShape::Parameter{.begin = "<atem:parameter name=\"",
+                                                .middle = "\">",
+                                                .end = "</atem:parameter>\n",
+                                                .strings = CallShape::Strings::kRaw}},
 };
 
 }  // namespace vsurge::api
