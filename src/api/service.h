@@ -24,6 +24,7 @@ struct ServiceOptions {
   int context_max = 0;
   int prompt_max = 0;  // longest prompt; 0 = what leaves room for an answer
   int vocabulary = 0;
+  std::vector<engine::TokenId> end_tokens;  // that end an answer
   int text_workers = 1;
   SamplingDefaults sampling;         // where a request says nothing
   int speculative_tokens_max = 0;    // see RequestContext

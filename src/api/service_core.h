@@ -3,9 +3,11 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
+#include "api/grammar_cache.h"
 #include "api/service.h"
 #include "base/clock.h"
 
@@ -21,6 +23,8 @@ struct ServiceCore {
   engine::Engine& engine;
   EventRouter& router;
   const base::SteadyClock clock;
+  // nullptr: answers cannot be constrained with this tokenizer.
+  const std::unique_ptr<GrammarCache> grammars;
   const base::Nanoseconds started = clock.now();
   const std::int64_t created = base::unix_seconds();
 

@@ -122,6 +122,7 @@ api::ServiceOptions service_options(const vSurge::State& surge, const ApiServerO
   result.context_max = surge.context_max;
   result.prompt_max = surge.prompt_max;
   result.vocabulary = info.vocabulary;
+  result.end_tokens = surge.engine_options.eos_tokens;
   // Templates and tokenising are work of the CPU: more threads than CPUs only steal time from the
   // model.
   const int cpus = base::ThreadPool::allowed_cpus();

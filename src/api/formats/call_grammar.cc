@@ -191,8 +191,8 @@ class Writer {
         out_ += fmt::format("par{0}: {1} {2} TEXT{0}? {3}\nTEXT{0}: /(?s:.+)/\n", id, head, before,
                             end);
       } else {
-        out_ += fmt::format("par{0}: {1} {2} raw{0}\nraw{0}[lazy]: /(?s:.*){3}/\n", id, head, before,
-                            regex_literal(stop));
+        out_ += fmt::format("par{0}: {1} {2} raw{0}\nraw{0}[lazy]: /(?s:.*){3}/\n", id, head,
+                            before, regex_literal(stop));
       }
       return {};
     }
@@ -201,8 +201,7 @@ class Writer {
     for (const std::string_view key : {"$defs", "definitions"}) {
       if (const json::value* defs = root.if_contains(key)) schema[key] = *defs;
     }
-    out_ += fmt::format("par{0}: {1} val{0} {2}\nval{0}: %json {3}\n", id, head,
-                        literal(shape.end),
+    out_ += fmt::format("par{0}: {1} val{0} {2}\nval{0}: %json {3}\n", id, head, literal(shape.end),
                         VSURGE_TRY(factory_.lark_schema(json::serialize(schema))));
     return {};
   }
