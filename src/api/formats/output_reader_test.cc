@@ -106,9 +106,9 @@ struct Row {
   std::string expected;
 };
 
-TEST(ToolFormats, ReadOneCall) {
+std::vector<Row> rows_of_one_call() {
   const std::string call = fmt::format("[get_weather#call_00000001]{}", kArguments);
-  const Row rows[] = {
+  return {
       {"hermes", one("<tool_call>\n{\"name\": \"get_weather\", \"arguments\": ", "}\n</tool_call>"),
        call},
       {"longcat",
@@ -179,7 +179,10 @@ TEST(ToolFormats, ReadOneCall) {
       {"cohere_command",
        one("Action:\n```json\n[{\"tool_name\": \"get_weather\", \"parameters\": ", "}]```"), call},
   };
-  for (const Row& row : rows) {
+}
+
+TEST(ToolFormats, ReadOneCall) {
+  for (const Row& row : rows_of_one_call()) {
     ASSERT_NE(find_tool_format(row.format), nullptr) << row.format;
     expect_reads({.tools = row.format}, row.text, row.expected);
   }
