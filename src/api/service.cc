@@ -11,6 +11,7 @@
 #include "api/info.h"
 #include "api/limits.h"
 #include "api/plain_call.h"
+#include "api/responses.h"
 #include "api/routes.h"
 #include "api/service_core.h"
 #include "api/tokens.h"
@@ -56,8 +57,9 @@ bool is_request_id(std::string_view id) {
 // The exchanges share the core and may outlive the service; the workers end with it.
 struct Service::State {
   State(ServiceOptions options, const text::TextAssets& assets, engine::Engine& engine,
-        EventRouter& router)
-      : core(std::make_shared<ServiceCore>(std::move(options), assets, engine, router)),
+        EventRouter& router, std::unique_ptr<ResponseStore> store_in)
+      : store(store_in != nullptr ? std::move(store_in) : make_memory_store({})),
+        core(std::make_shared<ServiceCore>(std::move(options), assets, engine, router, store)),
         workers(std::max(core->options.text_workers, 1),
                 std::max<std::size_t>(core->options.text.text_queue_requests_max, 1)) {}
 
@@ -73,9 +75,11 @@ struct Service::State {
   void answer_plainly(Call call, PlainAnswer answer, ErrorJson json = error_json);
   void send(const Call& call, int status, std::string body, Headers headers = {});
   std::optional<ApiError> obstacle(const Call& call) const;
+  void answer_stored(const Call& call, const ApiResult<std::string>& result);
   void refuse(const Call& call, const ApiError& error, Headers headers = {},
               ErrorJson json = error_json);
 
+  const std::shared_ptr<ResponseStore> store;
   const std::shared_ptr<ServiceCore> core;
   base::WorkerPool workers;
 };
@@ -103,6 +107,26 @@ void Service::State::dispatch(Call call, const RouteMatch& match) {
       return generate(std::move(call), kAnthropicEndpoint);
     case Target::kMessagesCount:
       return answer_plainly(std::move(call), count_anthropic_tokens, anthropic_error_json);
+    case Target::kResponses:
+      return generate(std::move(call), kResponsesEndpoint);
+    case Target::kResponseTokens:
+      return answer_plainly(std::move(call), count_response_tokens);
+    case Target::kConversations:
+      return answer_plainly(std::move(call), create_conversation);
+    case Target::kResponse:
+      return answer_stored(call, stored_response(*core, match.id));
+    case Target::kResponseErase:
+      return answer_stored(call, erase_response(*core, match.id));
+    case Target::kResponseCancel:
+      return answer_stored(call, cancel_response(*core, match.id));
+    case Target::kResponseItems:
+      return answer_stored(call, response_input_items(*core, match.id));
+    case Target::kConversation:
+      return answer_stored(call, stored_conversation(*core, match.id));
+    case Target::kConversationErase:
+      return answer_stored(call, erase_conversation(*core, match.id));
+    case Target::kConversationItems:
+      return answer_stored(call, conversation_items(*core, match.id));
     case Target::kModels:
       return send(call, 200, models_json(*core));
     case Target::kModel:
@@ -122,6 +146,11 @@ void Service::State::dispatch(Call call, const RouteMatch& match) {
     case Target::kApplyTemplate:
       return answer_plainly(std::move(call), &apply_template_json);
   }
+}
+
+void Service::State::answer_stored(const Call& call, const ApiResult<std::string>& result) {
+  if (result) return send(call, 200, *result);
+  refuse(call, result.error());
 }
 
 // What keeps a request from being read, if anything does.
@@ -157,8 +186,9 @@ void Service::State::generate(Call call, const GenerationEndpoint& endpoint) {
 }
 
 Service::Service(ServiceOptions options, const text::TextAssets& assets, engine::Engine& engine,
-                 EventRouter& router)
-    : state_(std::make_unique<State>(std::move(options), assets, engine, router)) {
+                 EventRouter& router, std::unique_ptr<ResponseStore> store)
+    : state_(
+          std::make_unique<State>(std::move(options), assets, engine, router, std::move(store))) {
   CHECK(!state_->core->options.model_names.empty());
 }
 

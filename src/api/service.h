@@ -9,6 +9,7 @@
 #include "api/formats/output_reader.h"
 #include "api/generation.h"
 #include "api/http.h"
+#include "api/response_store.h"
 #include "base/limits.h"
 #include "engine/engine.h"
 #include "text/auto_tokenizer.h"
@@ -40,8 +41,9 @@ struct ServiceOptions {
 
 class Service final : public HttpHandler {
  public:
+  // store: where responses go; in memory where it is nullptr.
   Service(ServiceOptions options, const text::TextAssets& assets, engine::Engine& engine,
-          EventRouter& router);
+          EventRouter& router, std::unique_ptr<ResponseStore> store = nullptr);
   ~Service() override;
 
   void handle(HttpRequest request, std::shared_ptr<Responder> responder) override;

@@ -36,11 +36,13 @@ std::unique_ptr<GrammarCache> make_grammars(const text::Tokenizer& tokenizer,
 }  // namespace
 
 ServiceCore::ServiceCore(ServiceOptions options_in, const text::TextAssets& assets_in,
-                         engine::Engine& engine_in, EventRouter& router_in)
+                         engine::Engine& engine_in, EventRouter& router_in,
+                         std::shared_ptr<ResponseStore> store_in)
     : options(std::move(options_in)),
       assets(assets_in),
       engine(engine_in),
       router(router_in),
+      store_owner(std::move(store_in)),
       grammars(make_grammars(assets_in.tokenizer, options)),
       id_key_(random_key()) {}
 

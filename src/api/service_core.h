@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "api/grammar_cache.h"
+#include "api/response_store.h"
 #include "api/service.h"
 #include "base/clock.h"
 
@@ -16,12 +17,15 @@ namespace vsurge::api {
 // Everything but the counters is set at construction; any thread.
 struct ServiceCore {
   ServiceCore(ServiceOptions options_in, const text::TextAssets& assets_in,
-              engine::Engine& engine_in, EventRouter& router_in);
+              engine::Engine& engine_in, EventRouter& router_in,
+              std::shared_ptr<ResponseStore> store_in);
 
   const ServiceOptions options;
   const text::TextAssets& assets;
   engine::Engine& engine;
   EventRouter& router;
+  const std::shared_ptr<ResponseStore> store_owner;
+  ResponseStore& store = *store_owner;
   const base::SteadyClock clock;
   // nullptr: answers cannot be constrained with this tokenizer.
   const std::unique_ptr<GrammarCache> grammars;

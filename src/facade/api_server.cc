@@ -261,7 +261,12 @@ base::Status vSurgeApiServer::State::fire(const FireOptions& fire) {
   api::ServiceOptions service_options_value = service_options(state, options);
   const text::TextAssets& assets = state.processor.state().assets;
   choose_formats(assets, options, service_options_value);
-  api::Service service(service_options_value, assets, *state.engine, state.router);
+  std::unique_ptr<api::ResponseStore> store;
+  if (!options.response_store.empty()) {
+    store = VSURGE_TRY(api::open_file_store(options.response_store, {}));
+  }
+  api::Service service(service_options_value, assets, *state.engine, state.router,
+                       std::move(store));
   server::ServerOptions server_options;
   server_options.host = fire.host;
   server_options.port = fire.port;

@@ -23,7 +23,7 @@ std::string regex_literal(std::string_view text) {
       out += "\\n";
       continue;
     }
-    if (std::string_view(R"(\/.+*?()[]{}|^$&~"#<>-)").contains(c)) out += '\\';
+    if (std::string_view(R"(\/.+*?()[]{}|^$&~-)").contains(c)) out += '\\';
     out += c;
   }
   return out;

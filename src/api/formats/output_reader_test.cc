@@ -4,7 +4,9 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <boost/json/parse.hpp>
+#include <iterator>
 
 #include "api/formats/detect.h"
 #include "api/formats/tool_formats.h"
@@ -139,6 +141,12 @@ std::vector<Row> rows_of_one_call() {
        call},
       {"gigachat3", one("<|function_call|>{\"name\": \"get_weather\", \"arguments\": ", "}"), call},
       {"gigachat3", one("function call{\"name\": \"get_weather\", \"arguments\": ", "}"), call},
+  };
+}
+
+std::vector<Row> more_rows_of_one_call() {
+  const std::string call = fmt::format("[get_weather#call_00000001]{}", kArguments);
+  return {
       {"llama3_json", one("{\"name\": \"get_weather\", \"parameters\": ", "}"), call},
       {"llama3_json",
        one("<|python_tag|>{\"type\": \"function\", \"name\": \"get_weather\", \"parameters\": ",
@@ -182,7 +190,9 @@ std::vector<Row> rows_of_one_call() {
 }
 
 TEST(ToolFormats, ReadOneCall) {
-  for (const Row& row : rows_of_one_call()) {
+  std::vector<Row> rows = rows_of_one_call();
+  std::ranges::move(more_rows_of_one_call(), std::back_inserter(rows));
+  for (const Row& row : rows) {
     ASSERT_NE(find_tool_format(row.format), nullptr) << row.format;
     expect_reads({.tools = row.format}, row.text, row.expected);
   }
