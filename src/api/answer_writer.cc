@@ -110,8 +110,8 @@ void append_message(std::string& out, const ChoicePart& part, bool legacy) {
   }
   out += R"(,"refusal":null)";
   if (!reasoning.empty()) {
-    for (const std::string_view name : {"reasoning_content", "reasoning"}) {
-      fmt::format_to(std::back_inserter(out), R"(,"{}":)", name);
+    for (const std::string_view key : {"reasoning_content", "reasoning"}) {
+      fmt::format_to(std::back_inserter(out), R"(,"{}":)", key);
       append_json_string(out, reasoning);
     }
   }

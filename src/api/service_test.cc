@@ -49,7 +49,8 @@ TEST(Service, Chat) {
       R"("system_fingerprint":"fp_test","choices":[{"index":0,"message":)"
       R"({"role":"assistant","content":"Hé\n\"😀\"","refusal":null},"logprobs":null,)"
       R"("finish_reason":"stop"}],"usage":{"prompt_tokens":5,"completion_tokens":11,)"
-      R"("total_tokens":16,"prompt_tokens_details":{"cached_tokens":0},"completion_tokens_details":{"reasoning_tokens":0},T}})");
+      R"("total_tokens":16,"prompt_tokens_details":{"cached_tokens":0},)"
+            R"("completion_tokens_details":{"reasoning_tokens":0},T}})");
   fixture.wait_idle();
 }
 

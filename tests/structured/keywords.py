@@ -1,6 +1,4 @@
-"""The keywords of JSON Schema, each with schemas that turn on it.
-
-Named "keyword" or "keyword what"."""
+"""The keywords of JSON Schema and schemas that turn on them: "keyword" or "keyword what"."""
 
 AB = {"a": {"type": "integer", "maximum": 9, "minimum": 0}, "b": {"type": "boolean"}}
 FORMATS = ["date-time", "date", "time", "duration", "email", "hostname", "ipv4", "ipv6", "uuid",

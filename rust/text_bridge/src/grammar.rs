@@ -190,7 +190,8 @@ fn grammar_of(source: &Source, limits: &TbGrammarLimits) -> Outcome<TopLevelGram
                 return refuse("a choice needs at least one string");
             }
             let quoted: Result<Vec<_>, _> = choices.iter().map(serde_json::to_string).collect();
-            TopLevelGrammar::from_lark(format!("start: {}", quoted?.join(" | ")))
+            // One terminal: thousands of rules would be thousands of ways to read the text so far.
+            TopLevelGrammar::from_lark(format!("start: CHOICE\nCHOICE: {}", quoted?.join(" | ")))
         }
         other => return refuse(format!("no grammar kind {other}")),
     })
