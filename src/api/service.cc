@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <utility>
 
+#include "api/embeddings.h"
 #include "api/exchange.h"
 #include "api/info.h"
 #include "api/limits.h"
 #include "api/plain_call.h"
+#include "api/rerank.h"
 #include "api/routes.h"
 #include "api/service_core.h"
 #include "api/tokens.h"
@@ -66,6 +68,7 @@ struct Service::State {
   void dispatch(Call call, const RouteMatch& match);
   void generate(Call call, Endpoint endpoint);
   void answer_plainly(Call call, PlainAnswer answer);
+  void pool(Call call, PreparePooled prepare);
   bool refuse_body(const Call& call);
   void send(const Call& call, int status, std::string body, Headers headers = {});
   void refuse(const Call& call, const ApiError& error, Headers headers = {});
@@ -110,6 +113,12 @@ void Service::State::dispatch(Call call, const RouteMatch& match) {
       return answer_plainly(std::move(call), &detokenize_json);
     case Target::kApplyTemplate:
       return answer_plainly(std::move(call), &apply_template_json);
+    case Target::kEmbeddings:
+      return pool(std::move(call), &prepare_embeddings);
+    case Target::kRerank:
+      return pool(std::move(call), &prepare_rerank);
+    case Target::kScore:
+      return pool(std::move(call), &prepare_score);
   }
 }
 
@@ -138,6 +147,13 @@ void Service::State::answer_plainly(Call call, PlainAnswer answer) {
   if (refuse_body(call)) return;
   answer_on_worker({core, std::move(call.responder), std::move(call.request_id)},
                    std::move(call.request.body), workers, answer);
+}
+
+void Service::State::pool(Call call, PreparePooled prepare) {
+  if (refuse_body(call)) return;
+  const auto pooled = std::make_shared<PooledCall>(
+      PlainCall{core, std::move(call.responder), std::move(call.request_id)});
+  pooled->start(std::move(call.request.body), workers, prepare);
 }
 
 void Service::State::generate(Call call, Endpoint endpoint) {

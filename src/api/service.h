@@ -8,6 +8,7 @@
 #include "api/event_router.h"
 #include "api/generation.h"
 #include "api/http.h"
+#include "api/pooled_options.h"
 #include "base/limits.h"
 #include "engine/engine.h"
 #include "text/auto_tokenizer.h"
@@ -24,6 +25,7 @@ struct ServiceOptions {
   int prompt_max = 0;  // longest prompt; 0 = what leaves room for an answer
   int vocabulary = 0;
   int text_workers = 1;
+  PooledOptions pooled;
   SamplingDefaults sampling;       // where a request says nothing
   int speculative_tokens_max = 0;  // see RequestContext
   base::JsonLimits json;
