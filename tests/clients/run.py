@@ -1,4 +1,5 @@
-"""Runs a client's script against a real server: run.py PROGRAM python|node|sampling|embeddings|signals
+"""Runs a client's script against a real server: run.py PROGRAM KIND
+KIND: python, node, sampling, embeddings, signals
 
 Exit status 77, with one line that says why, when the model or the client is not there."""
 

@@ -4,9 +4,9 @@
 usage: pooling_goldens.py [--check] [--out tests/golden/pooling]
 
 Without --check writes
-  OUT/embedding/   a Qwen3 as Qwen3-Embedding is saved: names without "model.", no head, modules.json
-                   (Transformer, Pooling by the last token, Normalize), a byte-level tokenizer.json
-                   that adds one token after each text
+  OUT/embedding/   a Qwen3 as Qwen3-Embedding is saved: names without "model.", no head,
+                   modules.json (Transformer, Pooling by the last token, Normalize), a byte-level
+                   tokenizer.json that adds one token after each text
   OUT/classifier/  a Qwen3ForSequenceClassification with one label and the same tokenizer
   and in each a golden.json: {ids: [[...]], ...} with, per list of ids,
     embedding: last, mean, first (the states of these tokens after the final norm; not normalised)
@@ -183,7 +183,8 @@ def main():
         old, new = (np.array(numbers(x)) for x in (json.loads(path.read_text()), golden))
         error = float(np.abs(old - new).max()) if old.shape == new.shape else np.inf
         good &= error < 1e-4
-        print(f"{name:12} {len(new)} numbers  max error {error:.1e}  {'ok' if error < 1e-4 else 'BAD'}")
+        verdict = "ok" if error < 1e-4 else "BAD"
+        print(f"{name:12} {len(new)} numbers  max error {error:.1e}  {verdict}")
     sys.exit(0 if good else 1)
 
 
