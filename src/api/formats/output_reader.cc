@@ -114,11 +114,12 @@ void OutputReader::push_marker(text::TokenId token, std::vector<OutputEvent>& ou
     return scan({});
   }
   const auto in = [&](const TextList& texts) { return texts.contains(text); };
-  const bool calls = state_ == State::kContent && options_.tools != nullptr;
-  const bool means = (calls && in(options_.tools->opens)) ||
-                     (options_.reasoning != nullptr &&
-                      (in(options_.reasoning->closes) || in(options_.reasoning->opens) ||
-                       in(options_.reasoning->wrappers)));
+  const bool content = state_ == State::kContent;
+  const bool means =
+      (content && options_.tools != nullptr && in(options_.tools->opens)) ||
+      (options_.reasoning != nullptr &&
+       (in(options_.reasoning->closes) ||
+        (content && (in(options_.reasoning->opens) || in(options_.reasoning->wrappers)))));
   if (means) return on_marker(text);
   if (token_special_[index] == 0) on_text(text);
   scan({});
