@@ -53,22 +53,16 @@ void CallSink::arguments(std::string_view json) {
 }
 
 CallMachine::Status ElementMachine::push(std::string_view text, std::size_t& used, CallSink& sink) {
-  const std::size_t before = held_.size();
   held_ += text;
+  used = text.size();
   std::size_t at = 0;
   for (;;) {
     std::size_t taken = 0;
     const Status status = element(std::string_view(held_).substr(at), taken, sink);
     at += taken;
     if (status == Status::kMore && taken > 0) continue;
-    if (status == Status::kMore) {
-      held_.erase(0, at);
-      used = text.size();
-      return held_.size() > kCallBytesMax ? Status::kBroken : Status::kMore;
-    }
-    // An element never ends before the text that completes it.
-    used = at > before ? at - before : 0;
-    held_.clear();
+    held_.erase(0, at);
+    if (status == Status::kMore && held_.size() > kCallBytesMax) return Status::kBroken;
     return status;
   }
 }

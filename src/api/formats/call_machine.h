@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "api/formats/output_event.h"
@@ -65,6 +66,8 @@ class CallMachine {
   virtual ~CallMachine() = default;
   // Reads from `text`, sets `used` to how many bytes of it the machine took.
   virtual Status push(std::string_view text, std::size_t& used, CallSink& sink) = 0;
+  // After kDone or kBroken: what was taken last and is no part of the calls. Once.
+  virtual std::string unread() { return {}; }
   // No more text comes: kDone, or kBroken if what came last is no call.
   virtual Status finish(CallSink& sink) = 0;
 };
@@ -74,6 +77,7 @@ class CallMachine {
 class ElementMachine : public CallMachine {
  public:
   Status push(std::string_view text, std::size_t& used, CallSink& sink) final;
+  std::string unread() final { return std::exchange(held_, {}); }
   Status finish(CallSink& sink) final;
 
  protected:

@@ -32,14 +32,19 @@ constexpr auto kTools = std::to_array<Row>({
     {"cohere_command", "Action:"},
     {"lfm2", "<|tool_call_start|>"},
     {"lfm2", "<|tool_list_start|>"},
+    {"lfm2", "List of tools: ["},
     {"nemotron", "<TOOLCALL>"},
     {"gigachat3", "<|function_call|>"},
     {"longcat", "<longcat_tool_call>"},
     {"qwen3_xml", "<function name="},
     {"qwen3_coder", "<function=", "<parameter="},
     {"functionary_v31", "<function="},
+    {"functionary_v32", ">>>all"},
+    {"solar_open", "<|tool_call:begin|>"},
     {"mistral", "[TOOL_CALLS]"},
+    {"firefunction", "functools[", "functools marker"},
     {"phi4_mini_json", "functools["},
+    {"phi4_mini_json", "<|tool|>", "<|/tool|>"},
     {"internlm", "<|action_start|>"},
     {"olmo3", "<function_calls>"},
     {"hunyuan_a13b", "<tool_calls>", "<answer>"},
@@ -68,10 +73,13 @@ constexpr auto kReasoning = std::to_array<Row>({
     {"gptoss", "<|channel|>", "<|message|>"},
     {"mistral", "[THINK]"},
     {"seed_oss", "<seed:think>"},
+    {"glimmer", "to=self<|message|>"},
     {"gemma4", "<|channel>"},
     {"cohere_command", "<|START_THINKING|>"},
     {"apertus", "<|inner_prefix|>"},
+    {"solar_open", "<|think|>", "<|content|>"},
     {"granite", "my thought process:"},
+    {"granite", "<response>", "<|start_of_role|>"},
     {"hunyuan_a13b", "<think>", "<answer>"},
     {"ernie45", "</think>", "<response>"},
     {"qwen3", "</think>", "enable_thinking"},
@@ -110,16 +118,11 @@ DetectedFormats detect_formats(std::string_view source, const text::Tokenizer& t
   return {find_tool_format(tools), find_reasoning_format(reasoning)};
 }
 
+// Only what the generation prompt ends with counts: messages may speak of the marks.
 bool prompt_opens_reasoning(const ReasoningFormat& format, std::string_view prompt) {
-  std::size_t open = std::string_view::npos, close = std::string_view::npos;
-  const auto later = [](std::size_t a, std::size_t b) {
-    if (a == std::string_view::npos) return b;
-    return b == std::string_view::npos ? a : std::max(a, b);
-  };
-  for (const std::string_view text : format.opens) open = later(open, prompt.rfind(text));
-  for (const std::string_view text : format.closes) close = later(close, prompt.rfind(text));
-  if (open == std::string_view::npos) return false;
-  return close == std::string_view::npos || open > close;
+  while (!prompt.empty() && is_space(prompt.back())) prompt.remove_suffix(1);
+  return std::ranges::any_of(format.opens,
+                             [&](std::string_view open) { return prompt.ends_with(open); });
 }
 
 }  // namespace vsurge::api

@@ -17,7 +17,7 @@ struct DetectedFormats {
 // `source` is empty where there is no template.
 DetectedFormats detect_formats(std::string_view source, const text::Tokenizer& tokenizer);
 
-// The prompt ends within reasoning, which the answer goes on with.
+// The prompt ends with the beginning of reasoning, which the answer goes on with.
 bool prompt_opens_reasoning(const ReasoningFormat& format, std::string_view prompt);
 
 }  // namespace vsurge::api

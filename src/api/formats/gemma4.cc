@@ -16,7 +16,7 @@ constinit const ToolFormat kGemma4Format = {
     .name = "gemma4",
     .aliases = {},
     .opens = {"<|tool_call>"},
-    .tags = {"<|\"|>", "<tool_call|>"},
+    .tags = {"<|\"|>", "<tool_call|>", "<|tool_response>"},
     .make = make,
     .shape = {.begin = "<|tool_call>call:",
               .middle = "{",

@@ -60,16 +60,16 @@ void HarmonyReader::push(std::string_view text, CallSink& sink, std::vector<Outp
 void HarmonyReader::finish(CallSink& sink, std::vector<OutputEvent>& out) {
   scanner_.flush({[&](std::string_view piece) { on_text(piece, sink, out); },
                   [&](std::string_view marker) { on_marker(marker, sink); }});
+  if (plain_ && !header_.empty()) {
+    append_output(out, {.kind = Kind::kContent, .text = std::exchange(header_, {}), .id = {}});
+  }
 }
 
 void HarmonyReader::on_text(std::string_view text, CallSink& sink, std::vector<OutputEvent>& out) {
   switch (body_) {
     case Body::kHeader:
-      if (plain_ && !text.starts_with(" to=") && header_.empty()) {
-        body_ = Body::kContent;
-        break;
-      }
-      if (header_.size() < kHeaderBytesMax) header_ += text;
+      if (plain_) return on_plain(text, out);
+      header_ += text.substr(0, kHeaderBytesMax - std::min(kHeaderBytesMax, header_.size()));
       return;
     case Body::kCall:
       sink.arguments(text);
@@ -83,6 +83,16 @@ void HarmonyReader::on_text(std::string_view text, CallSink& sink, std::vector<O
       break;
   }
   append_output(out, {.kind = Kind::kContent, .text = std::string(text), .id = {}});
+}
+
+// Before the first marker: a recipient, or an answer that has no markers at all.
+void HarmonyReader::on_plain(std::string_view text, std::vector<OutputEvent>& out) {
+  constexpr std::string_view kTo = " to=";
+  header_ += text;
+  const bool recipient = header_.starts_with(kTo) || kTo.starts_with(header_);
+  if (recipient && header_.size() < kHeaderBytesMax) return;
+  body_ = Body::kContent;
+  append_output(out, {.kind = Kind::kContent, .text = std::exchange(header_, {}), .id = {}});
 }
 
 void HarmonyReader::on_marker(std::string_view marker, CallSink& sink) {

@@ -29,6 +29,7 @@ class HarmonyReader {
  private:
   enum class Body : std::uint8_t { kHeader, kReasoning, kContent, kCall };
   void on_text(std::string_view text, CallSink& sink, std::vector<OutputEvent>& out);
+  void on_plain(std::string_view text, std::vector<OutputEvent>& out);
   void on_marker(std::string_view marker, CallSink& sink);
   void begin_body(CallSink& sink);
 

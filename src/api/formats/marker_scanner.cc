@@ -9,6 +9,12 @@ void MarkerScanner::look_for(std::vector<std::string_view> markers) {
   markers_ = std::move(markers);
 }
 
+bool MarkerScanner::is_part(std::string_view text) const {
+  return std::ranges::any_of(markers_, [&](std::string_view marker) {
+    return marker.size() > text.size() && marker.contains(text);
+  });
+}
+
 void MarkerScanner::push(std::string_view text, const Sink& sink) {
   held_ += text;
   scan(false, sink);
@@ -18,33 +24,53 @@ void MarkerScanner::flush(const Sink& sink) {
   scan(true, sink);
 }
 
+// The longest marker at the beginning of `rest`; undecided: more text may make a longer one.
+std::string_view MarkerScanner::find(std::string_view rest, bool& undecided) const {
+  std::string_view found;
+  for (const std::string_view marker : markers_) {
+    if (rest.starts_with(marker)) {
+      if (marker.size() > found.size()) found = marker;
+    } else if (marker.starts_with(rest)) {
+      undecided = true;
+    }
+  }
+  return found;
+}
+
+// The sinks may change the markers and put text back, so after each call all is looked at anew.
 void MarkerScanner::scan(bool last, const Sink& sink) {
-  // The sinks may look at nothing of ours, so text is taken out before it is told.
   std::string text = std::exchange(held_, {});
   std::size_t told = 0, at = 0;
-  while (at < text.size()) {
-    const std::string_view rest = std::string_view(text).substr(at);
-    std::string_view found;
+  const auto tell_text = [&] {
+    sink.on_text(std::string_view(text).substr(told, at - told));
+    told = at;
+  };
+  const auto take_back = [&] {
+    if (back_.empty()) return;
+    text.replace(0, at, std::exchange(back_, {}));
+    told = at = 0;
+  };
+  take_back();
+  for (;;) {
     bool undecided = false;
-    for (const std::string_view marker : markers_) {
-      if (rest.starts_with(marker)) {
-        if (marker.size() > found.size()) found = marker;
-      } else if (marker.starts_with(rest)) {
-        undecided = true;
-      }
-    }
-    if (undecided && !last) break;
-    if (found.empty()) {
+    std::string_view found;
+    if (at < text.size()) found = find(std::string_view(text).substr(at), undecided);
+    const bool stop = at == text.size() || (undecided && !last);
+    if (!stop && found.empty()) {
       ++at;
       continue;
     }
-    if (at > told) sink.on_text(std::string_view(text).substr(told, at - told));
-    at += found.size();
-    told = at;
-    sink.on_marker(found);
+    if (at > told) {
+      tell_text();
+    } else if (stop) {
+      break;
+    } else {
+      told = at += found.size();
+      sink.on_marker(found);
+    }
+    take_back();
   }
-  if (at > told) sink.on_text(std::string_view(text).substr(told, at - told));
-  held_.insert(0, text, at);
+  held_ = text.substr(at);
 }
 
 }  // namespace vsurge::api

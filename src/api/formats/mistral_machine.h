@@ -10,6 +10,7 @@ namespace vsurge::api {
 class MistralMachine final : public CallMachine {
  public:
   Status push(std::string_view text, std::size_t& used, CallSink& sink) override;
+  std::string unread() override { return inner_ == nullptr ? "" : inner_->unread(); }
   Status finish(CallSink& sink) override;
 
  private:

@@ -5,6 +5,9 @@
 namespace vsurge::api {
 namespace {
 
+// Of what stands before the arguments.
+constexpr std::size_t kHeadBytesMax = 4096;
+
 // A name as models may write one; anything else is no call.
 bool is_name(std::string_view name) {
   return !name.empty() && name.size() <= 256 && std::ranges::none_of(name, [](char c) {
@@ -48,7 +51,10 @@ CallMachine::Status NamedMachine::step(char c, CallSink& sink) {
       return between();
     case State::kHead:
       text_ += c;
+      if (text_.size() > kHeadBytesMax) return Status::kBroken;
       if (text_.ends_with(options_.head_end)) {
+        text_.resize(text_.size() - options_.head_end.size());
+        if (options_.head_is_id) id_ = trim(text_);
         text_.clear();
         state_ = State::kName;
       }
@@ -106,14 +112,15 @@ CallMachine::Status NamedMachine::name(CallSink& sink) {
   const std::string_view separator = options_.separator.empty() ? "{" : options_.separator;
   const bool lone_name = !options_.end.empty() && text.ends_with(options_.end);
   const bool separated = text.ends_with(separator);
-  if (!separated && !lone_name) return text.size() > 4096 ? Status::kBroken : Status::kMore;
+  if (!separated && !lone_name)
+    return text.size() > kHeadBytesMax ? Status::kBroken : Status::kMore;
   std::string_view name =
       text.substr(0, text.size() - (lone_name ? options_.end : separator).size());
   if (!options_.noise.empty() && trim(name).ends_with(options_.noise)) {
     name = trim(name);
     name.remove_suffix(options_.noise.size());
   }
-  std::string_view id;
+  std::string_view id = id_;
   if (!options_.id_mark.empty()) {
     const std::size_t mark = name.find(options_.id_mark);
     if (mark != std::string_view::npos) {

@@ -14,6 +14,7 @@ struct NamedMachineOptions {
   std::string_view begin = {};      // before each call; the first may have been the opening text
   bool begun = false;               // it was
   std::string_view head_end = {};   // text up to here is no part of the name: "function<sep>"
+  bool head_is_id = false;          // what stands before head_end is the call's id
   std::string_view id_mark = {};    // between a name and its id
   std::string_view separator = {};  // between name and arguments; empty: the first '{'
   std::string_view end = {};        // behind each call
@@ -40,6 +41,7 @@ class NamedMachine final : public CallMachine {
   NamedMachineOptions options_;
   State state_;
   std::string text_;   // of this state, as far as it matters
+  std::string id_;     // that stood before the name
   std::string fresh_;  // arguments of this piece
   bool told_ = false;  // a call
   bool done_ = false;  // the last byte was the end

@@ -52,10 +52,11 @@ void OutputReader::add_markers(const text::Tokenizer& tokenizer) {
 // Looks for the markers that count there and are not known by their id.
 void OutputReader::set_state(State state) {
   state_ = state;
-  std::vector<std::string_view> markers;
+  std::vector<std::string_view> markers, tokens;
   const auto add = [&](const TextList& texts) {
     for (const std::string_view text : texts) {
-      if (std::ranges::find(token_texts_, text) == token_texts_.end()) markers.push_back(text);
+      const bool is_token = std::ranges::find(token_texts_, text) != token_texts_.end();
+      (is_token ? tokens : markers).push_back(text);
     }
   };
   if (options_.reasoning != nullptr && state != State::kCall) {
@@ -66,6 +67,13 @@ void OutputReader::set_state(State state) {
     }
   }
   if (options_.tools != nullptr && state == State::kContent) add(options_.tools->opens);
+  // A token that is a part of a longer marker comes as text: see push_marker.
+  const std::size_t texts = markers.size();
+  for (const std::string_view token : tokens) {
+    const auto within = [&](std::string_view marker) { return marker.contains(token); };
+    const auto begin = markers.begin(), end = begin + static_cast<std::ptrdiff_t>(texts);
+    if (std::any_of(begin, end, within)) markers.push_back(token);
+  }
   scanner_.look_for(std::move(markers));
 }
 
@@ -80,13 +88,8 @@ void OutputReader::push_text(std::string_view text, std::vector<OutputEvent>& ou
   scan(text);
 }
 
-// What follows a call within one piece is looked at when the call is done with.
 void OutputReader::scan(std::string_view text) {
   scanner_.push(text, scan_sink());
-  while (!again_.empty()) {
-    const std::string rest = std::exchange(again_, {});
-    scanner_.push(rest, scan_sink());
-  }
 }
 
 MarkerScanner::Sink OutputReader::scan_sink() {
@@ -102,20 +105,24 @@ void OutputReader::push_marker(text::TokenId token, std::vector<OutputEvent>& ou
   if (index >= tokens_.size()) return;
   const std::string& text = token_texts_[index];
   if (harmony_ != nullptr) return harmony_->push(text, sink_, out);
-  // No marker of text goes on behind a token.
+  // A marker of several tokens, or of tokens and text, is found as text.
+  if (state_ != State::kCall && scanner_.is_part(text)) return scan(text);
+  // No other marker of text goes on behind a token.
   scanner_.flush(scan_sink());
   if (state_ == State::kCall) {
     on_call_text(text);
     return scan({});
   }
   const auto in = [&](const TextList& texts) { return texts.contains(text); };
-  const bool calls = state_ == State::kContent && options_.tools != nullptr;
-  const bool means = (calls && in(options_.tools->opens)) ||
-                     (options_.reasoning != nullptr &&
-                      (in(options_.reasoning->closes) || in(options_.reasoning->opens) ||
-                       in(options_.reasoning->wrappers)));
+  const bool content = state_ == State::kContent;
+  const bool means =
+      (content && options_.tools != nullptr && in(options_.tools->opens)) ||
+      (options_.reasoning != nullptr &&
+       (in(options_.reasoning->closes) ||
+        (content && (in(options_.reasoning->opens) || in(options_.reasoning->wrappers)))));
   if (means) return on_marker(text);
   if (token_special_[index] == 0) on_text(text);
+  scan({});
 }
 
 void OutputReader::finish(std::vector<OutputEvent>& out) {
@@ -123,10 +130,17 @@ void OutputReader::finish(std::vector<OutputEvent>& out) {
   sink_.set_out(&out);
   if (harmony_ != nullptr) return harmony_->finish(sink_, out);
   scanner_.flush(scan_sink());
-  scan({});
-  scanner_.flush(scan_sink());
   if (state_ == State::kCall) {
-    end_call(machine_->finish(sink_) == CallMachine::Status::kBroken, {});
+    const auto status = machine_->finish(sink_);
+    told_call_ = told_call_ || sink_.told();
+    state_ = State::kContent;
+    if (status == CallMachine::Status::kBroken && !told_call_) {
+      tell(Kind::kContent, open_);
+      tell(Kind::kContent, raw_);
+    } else {
+      drop_space();
+      at_start_ = trimmed_ = true;
+    }
   }
   // White space at the end is the answer's own, unless it stands behind a call or reasoning.
   if (state_ == State::kContent && !space_.empty() && !(at_start_ && trimmed_)) {
@@ -205,9 +219,9 @@ void OutputReader::on_marker(std::string_view marker) {
 }
 
 void OutputReader::begin_call(std::string_view open) {
-  raw_ = std::exchange(space_, {});
-  raw_ += open;
-  if (at_start_ && trimmed_) raw_ = open;
+  open_ = open;
+  raw_.clear();
+  told_call_ = false;
   machine_ = options_.tools->make(open, *options_.schemas);
   sink_.reset_told();
   set_state(State::kCall);
@@ -216,39 +230,30 @@ void OutputReader::begin_call(std::string_view open) {
 void OutputReader::on_call_text(std::string_view text) {
   std::size_t used = 0;
   const CallMachine::Status status = machine_->push(text, used, sink_);
-  if (sink_.told()) {
-    raw_.clear();
-    sink_.reset_told();
-    told_call_ = true;
-  }
+  told_call_ = told_call_ || sink_.told();
   if (!told_call_) raw_ += text.substr(0, used);
-  if (status == CallMachine::Status::kMore) return;
-  end_call(status == CallMachine::Status::kBroken, text.substr(used));
+  if (status != CallMachine::Status::kMore) end_call(status, text.substr(used));
 }
 
-// What was no call is content; `rest` goes on as content.
-void OutputReader::end_call(bool broken, std::string_view rest) {
-  again_ += rest;
-  if (sink_.told()) told_call_ = true;
+// `rest` and what was no call are looked at as content.
+void OutputReader::end_call(CallMachine::Status status, std::string_view rest) {
+  const std::string unread = machine_->unread();
   machine_.reset();
   set_state(State::kContent);
-  if (broken && !told_call_) {
-    const std::string raw = std::exchange(raw_, {});
-    std::string told = raw;
-    std::size_t end = told.size();
-    while (end > 0 && is_space(told[end - 1])) --end;
-    space_ = told.substr(end);
-    told.resize(end);
-    if (!told.empty()) {
-      at_start_ = false;
-      append_output(*out_, {.kind = Kind::kContent, .text = std::move(told), .id = {}});
-    }
-  } else {
+  if (status == CallMachine::Status::kDone || told_call_) {
     drop_space();
     at_start_ = trimmed_ = true;
+    scanner_.put_back(unread);
+  } else if (!open_.empty()) {
+    tell(Kind::kContent, open_);
+    scanner_.put_back(raw_);
+  } else {
+    // The first character began it: now it does not.
+    const std::string raw = std::exchange(raw_, {});
+    tell(Kind::kContent, std::string_view(raw).substr(0, 1));
+    scanner_.put_back(std::string_view(raw).substr(std::min<std::size_t>(1, raw.size())));
   }
-  raw_.clear();
-  told_call_ = false;
+  scanner_.put_back(rest);
 }
 
 }  // namespace vsurge::api

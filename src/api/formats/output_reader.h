@@ -64,7 +64,7 @@ class OutputReader {
   void on_content(std::string_view text);
   void begin_call(std::string_view text);
   void on_call_text(std::string_view text);
-  void end_call(bool broken, std::string_view rest);
+  void end_call(CallMachine::Status status, std::string_view rest);
   void tell(OutputEvent::Kind kind, std::string_view text);
   void drop_space() { space_.clear(); }
 
@@ -82,8 +82,8 @@ class OutputReader {
   bool trimmed_ = false;   // space at the start belongs to what came before
   CallSink sink_;
   std::unique_ptr<CallMachine> machine_;
-  std::string raw_;         // what the machine got and nobody was told of
-  std::string again_;       // what follows it
+  std::string_view open_;   // what began the call
+  std::string raw_;         // what the machine got, as long as nobody is told of it
   bool told_call_ = false;  // of the group: a name
 };
 

@@ -17,7 +17,8 @@ std::span<const ToolFormat* const> tool_formats() {
       &kLongcatFormat,       &kMinimaxFormat,       &kMinimaxM2Format,    &kMistralFormat,
       &kNemotronFormat,      &kOlmo3Format,         &kOpenaiFormat,       &kPhi4MiniJsonFormat,
       &kPythonicFormat,      &kQwen3CoderFormat,    &kQwen3XmlFormat,     &kSeedOssFormat,
-      &kStep3Format,         &kStep3p5Format,       &kXlamFormat,         &harmony_tools(),
+      &kStep3Format,         &kStep3p5Format,       &kXlamFormat,         &kFunctionaryV32Format,
+      &kSolarOpenFormat,     &harmony_tools(),
   });
   return all;
 }

@@ -1,0 +1,1 @@
+vsurge_fuzz(reader SOURCES reader_fuzz.cc LIBS vsurge_api)
