@@ -170,7 +170,7 @@ std::string prompt_of(const text::TextAssets& assets, PooledOptions pooled,
   options.context_max = 4096;
   options.vocabulary = 1000;
   options.pooled = std::move(pooled);
-  const ServiceCore core(std::move(options), assets, engine, router);
+  const ServiceCore core(std::move(options), assets, engine, router, make_memory_store({}));
   const auto prompts = RerankPrompts::make(core, instruction);
   EXPECT_TRUE(prompts.has_value());
   const auto ids = prompts->of("Q", "D", "documents[0]");

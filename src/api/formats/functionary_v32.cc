@@ -85,6 +85,7 @@ constinit const ToolFormat kFunctionaryV32Format = {
     .opens = {">>>"},
     .first_characters = kNameCharacters,
     .make = make,
+    .shape = {.middle = "\n", .separator = ">>>"},
 };
 
 }  // namespace vsurge::api
