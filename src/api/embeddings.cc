@@ -240,6 +240,14 @@ ApiResult<PooledRequest> prepare_embeddings(const ServiceCore& core, std::string
   VSURGE_TRY(check_made_for_it(core.options.pooled));
   std::vector<Input> inputs = VSURGE_TRY(read_inputs(object, core.options.vocabulary));
   const Shape shape = VSURGE_TRY(read_shape(core, object));
+  const std::size_t width = shape.dimensions > 0
+                                ? shape.dimensions
+                                : static_cast<std::size_t>(core.options.pooled.hidden);
+  if (inputs.size() * width > kEmbeddingNumbersMax) {
+    return bad_value("input", fmt::format("{} vectors of {} numbers are more than one answer has "
+                                          "room for; send them in parts.",
+                                          inputs.size(), width));
+  }
   const auto most = VSURGE_TRY(read_truncation(core, object));
   const bool add_special = VSURGE_TRY(ObjectReader(object, "").boolean("add_special_tokens", true));
   TokenFrame frame;

@@ -10,7 +10,8 @@
 
 namespace vsurge::api {
 
-inline constexpr std::size_t kEmbeddingInputsMax = 2048;  // OpenAI's
+inline constexpr std::size_t kEmbeddingInputsMax = 2048;        // OpenAI's
+inline constexpr std::size_t kEmbeddingNumbersMax = 1U << 23U;  // of all vectors of one answer
 
 ApiResult<PooledRequest> prepare_embeddings(const ServiceCore& core, std::string_view body,
                                             const std::atomic<bool>& gone);

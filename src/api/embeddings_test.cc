@@ -276,6 +276,36 @@ TEST(Embeddings, CheckpointsThatAreNotMadeForIt) {
   EXPECT_EQ(error_of(*reranker.answer(kPath, body_of(R"("x")")), 400).at("param"), "model");
 }
 
+TEST(Embeddings, NumbersOfAnAnswerAreBounded) {
+  FixtureOptions options = options_of(PooledStates::kLast);
+  options.pooled.hidden = 8192;
+  ServiceFixture fixture(options);
+  std::string input = "[[1]";
+  for (int i = 1; i < 1025; ++i) input += ",[1]";
+  input += "]";
+  EXPECT_EQ(error_of(*fixture.answer(kPath, body_of(input)), 400).at("param"), "input");
+}
+
+TEST(Embeddings, ModelsSayWhatTheyMake) {
+  const auto metadata = [](const FixtureOptions& options) {
+    ServiceFixture fixture(options);
+    return json::parse(fixture.get("/v1/models/tiny")->body()).at("metadata");
+  };
+  const json::value embedding = metadata(options_of(PooledStates::kLast));
+  EXPECT_EQ(embedding.at("embedding_length").as_int64(), testing::kPooledHidden);
+  EXPECT_TRUE(embedding.at("supports_embeddings").as_bool());
+  EXPECT_FALSE(embedding.at("supports_chat").as_bool());
+  EXPECT_FALSE(embedding.at("supports_rerank").as_bool());
+  FixtureOptions scores;
+  scores.pooled.kind = PooledKind::kTokenLogits;
+  EXPECT_TRUE(metadata(scores).at("supports_rerank").as_bool());
+  EXPECT_TRUE(metadata(scores).at("supports_chat").as_bool());
+  const json::value plain = metadata({});
+  EXPECT_TRUE(plain.at("supports_chat").as_bool());
+  EXPECT_FALSE(plain.at("supports_embeddings").as_bool());
+  EXPECT_FALSE(plain.at("supports_rerank").as_bool());
+}
+
 // A checkpoint of embeddings has no answers.
 TEST(Embeddings, NoTokensWithoutAHead) {
   FixtureOptions options = options_of(PooledStates::kLast);

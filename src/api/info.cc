@@ -33,9 +33,20 @@ std::string model_json(const ServiceCore& core, std::string_view name) {
   out += R"(,"type":"vsurge",)";
   append_member(out, "architecture", core.options.family);
   out += R"(,"supports_chat":)";
-  out += core.assets.chat_template ? "true" : "false";
+  const PooledKind kind = core.options.pooled.kind;
+  const bool embeds = kind == PooledKind::kEmbedding;
+  const bool classifies = kind == PooledKind::kClassifier;
+  const bool chats = core.assets.chat_template && !embeds && !classifies;
+  out += chats ? "true" : "false";
+  if (embeds) out += fmt::format(R"(,"embedding_length":{})", core.options.pooled.hidden);
+  out += R"(,"supports_embeddings":)";
+  out += embeds ? "true" : "false";
+  out += R"(,"supports_rerank":)";
+  out += kind == PooledKind::kTokenLogits || (classifies && core.options.pooled.labels == 1)
+             ? "true"
+             : "false";
   out += R"(,"supports_function_calling":)";
-  out += core.assets.chat_template && core.options.tool_format != nullptr ? "true}}" : "false}}";
+  out += chats && core.options.tool_format != nullptr ? "true}}" : "false}}";
   return out;
 }
 

@@ -233,9 +233,17 @@ ApiResult<void> add_prompts(const ServiceCore& core, std::span<const Pair> pairs
   if (!common.instruction.empty() && !prompts.takes_instruction()) {
     return unsupported("instruction", "This checkpoint's prompts have no instruction.");
   }
+  std::size_t tokens = 0;
   for (const Pair& pair : pairs) {
     if (gone.load(std::memory_order_relaxed)) return pooled_client_gone();
     common.request.prompts.push_back(VSURGE_TRY(prompts.of(pair.query, pair.document, *pair.path)));
+    // Each has the query again: a short request could ask for very much.
+    tokens += common.request.prompts.back().size();
+    if (tokens <= kRerankTokensMax) continue;
+    return bad_value(*pair.path,
+                     fmt::format("The prompts up to '{}' have more than {} tokens; send "
+                                 "the documents in parts.",
+                                 *pair.path, kRerankTokensMax));
   }
   return {};
 }

@@ -11,6 +11,7 @@
 namespace vsurge::api {
 
 inline constexpr std::size_t kRerankDocumentsMax = 2048;
+inline constexpr std::size_t kRerankTokensMax = 1U << 21U;  // of all prompts of one request
 
 // Jina's and Cohere's shape.
 ApiResult<PooledRequest> prepare_rerank(const ServiceCore& core, std::string_view body,

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <fstream>
 
+#include "api/bare_core_fixture.h"
 #include "api/rerank_prompt.h"
 #include "api/service_fixture.h"
 
@@ -148,30 +149,20 @@ TEST(Rerank, ScorePairs) {
   EXPECT_EQ(fixture.answer("/score", R"({"text_1":"q","text_2":"abc"})")->status(), 200);
 }
 
+ServiceOptions bare_options(PooledOptions pooled, int context) {
+  ServiceOptions options;
+  options.model_names = {"m"};
+  options.context_max = context;
+  options.vocabulary = 1000;
+  options.pooled = std::move(pooled);
+  return options;
+}
+
 // Which text the tokens are of.
 std::string prompt_of(const text::TextAssets& assets, PooledOptions pooled,
                       std::string_view instruction) {
-  struct NoSink final : engine::EventSink {
-    void publish(std::span<const engine::Event>) override {}
-  };
-  struct NoRunner final : engine::StepRunner {
-    void run(const engine::StepPlan&, engine::StepResult&) override {}
-  } runner;
-  NoSink sink;
-  base::SteadyClock clock;
-  engine::EngineOptions engine_options;
-  engine_options.context_max = 4096;
-  engine_options.pages = 256;
-  engine_options.vocabulary = 1000;
-  engine::Engine engine(engine_options, runner, sink, clock);
-  EventRouter router;
-  ServiceOptions options;
-  options.model_names = {"m"};
-  options.context_max = 4096;
-  options.vocabulary = 1000;
-  options.pooled = std::move(pooled);
-  const ServiceCore core(std::move(options), assets, engine, router, make_memory_store({}));
-  const auto prompts = RerankPrompts::make(core, instruction);
+  const testing::BareCore core(bare_options(std::move(pooled), 4096), assets);
+  const auto prompts = RerankPrompts::make(*core, instruction);
   EXPECT_TRUE(prompts.has_value());
   const auto ids = prompts->of("Q", "D", "documents[0]");
   EXPECT_TRUE(ids.has_value()) << ids.error().message;
@@ -250,6 +241,30 @@ TEST(Rerank, RefusalsNameTheField) {
                 ->status(),
             200);
   fixture.wait_idle();
+}
+
+// A long query is there again with each document.
+TEST(Rerank, TokensOfAllPromptsAreBounded) {
+  const text::TextAssets assets = testing::byte_assets();
+  const testing::BareCore core(bare_options(by_logits().pooled, 200'000), assets);
+  const std::string query(150'000, 'q');
+  const std::atomic<bool> gone{false};
+  const auto prepared = [&](int documents) {
+    std::string body = R"({"query":")" + query + R"(","documents":["a")";
+    for (int i = 1; i < documents; ++i) body += R"(,"a")";
+    return prepare_rerank(*core, body + "]}", gone);
+  };
+  EXPECT_TRUE(prepared(13).has_value());
+  const auto refused = prepared(14);
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().param, "documents[13]");
+}
+
+TEST(Rerank, GivesUpWhenTheClientHasGone) {
+  const text::TextAssets assets = testing::byte_assets();
+  const testing::BareCore core(bare_options(by_logits().pooled, 100), assets);
+  const std::atomic<bool> gone{true};
+  EXPECT_FALSE(prepare_rerank(*core, R"({"query":"q","documents":["a"]})", gone));
 }
 
 TEST(Rerank, CheckpointsThatAreNotMadeForIt) {

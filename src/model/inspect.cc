@@ -70,6 +70,23 @@ std::string packed_text(const PackedFile& file) {
                      file.outdated() ? " (not this program's)" : "", info.format, info.source.path);
 }
 
+std::string pooling_text(const PoolingSpec& pooling) {
+  constexpr std::array<const char*, 3> kTokens = {"the last token", "the mean", "the first token"};
+  switch (pooling.use) {
+    case PooledUse::kNone:
+      break;
+    case PooledUse::kEmbedding:
+      return fmt::format("embeddings of {}{}; no answers",
+                         kTokens[static_cast<std::size_t>(pooling.tokens)],
+                         pooling.normalize ? ", length 1" : "");
+    case PooledUse::kClassifier:
+      return fmt::format("a classifier, labels: {}; no answers", pooling.labels);
+    case PooledUse::kTokenLogits:
+      return "scores by logits";
+  }
+  return pooling.refused;
+}
+
 struct TypeSum {
   std::int64_t tensors = 0;
   std::int64_t values = 0;
@@ -126,8 +143,13 @@ base::Result<std::string> inspect(const std::filesystem::path& path) {
   line(text, "positions", fmt::format("{}, RoPE {}", spec.context_max, rope_text(spec.rope)));
   line(text, "vocabulary",
        fmt::format("{}, head {}", spec.vocabulary,
-                   spec.tied_head ? "tied to the embedding" : "of its own"));
+                   !spec.pooling.needs_head() ? "not used"
+                   : spec.tied_head           ? "tied to the embedding"
+                                              : "of its own"));
   line(text, "generation", endings_text(spec.generation));
+  if (const std::string pooling = pooling_text(spec.pooling); !pooling.empty()) {
+    line(text, "pooling", pooling);
+  }
   for (std::size_t i = 0; i < kTensorTypes; ++i) {
     if (sums[i].tensors == 0) continue;
     line(text, fmt::format("  {}", type_info(static_cast<TensorType>(i)).name),

@@ -264,6 +264,7 @@ setup() {
   step_python
   if [ "$1" != run ]; then
     step_python_packages clients "$root/tests/clients/requirements.txt"
+    step_python_packages structured "$root/tests/structured/requirements.txt"
     step_node_packages
   fi
   step_model
