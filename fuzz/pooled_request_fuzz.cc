@@ -122,9 +122,9 @@ void check_pooled(const ServiceCore& core, std::string_view body, PreparePooled 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace vsurge::api;
   static const auto assets = make_assets();
-  static const testing::BareCore embedding(options_of(PooledKind::kEmbedding), assets);
-  static const testing::BareCore classifier(options_of(PooledKind::kClassifier), assets);
-  static const testing::BareCore logits(options_of(PooledKind::kTokenLogits), assets);
+  static testing::BareCore embedding(options_of(PooledKind::kEmbedding), assets);
+  static testing::BareCore classifier(options_of(PooledKind::kClassifier), assets);
+  static testing::BareCore logits(options_of(PooledKind::kTokenLogits), assets);
   if (size == 0) return 0;
   const std::string_view body(reinterpret_cast<const char*>(data) + 1, size - 1);
   switch (data[0] % 7) {
