@@ -25,6 +25,7 @@ struct BenchOptions {
   int rounds = 3;
   std::string json;
   std::string plot;
+  bool profile = false;
 };
 
 constexpr int kShortPrompt = 16;
@@ -104,7 +105,8 @@ class Bench {
       : surge_(surge),
         options_(options),
         work_(work),
-        probe_(surge.model_info().threads, std::min(surge.model_info().weight_bytes, kProbeMax)) {}
+        probe_(surge.model_info().threads, std::min(surge.model_info().weight_bytes, kProbeMax)),
+        before_(surge.metrics()) {}
 
   // The time of an answer less that of a shorter one to the same prompts: decode steps alone.
   BenchRow decode(BenchKind kind, int streams, int context) {
@@ -120,6 +122,7 @@ class Bench {
       if (round > 0) speeds.push_back(streams * options_.answer_tokens / (all_s - start_s));
     }
     finish(row, speeds);
+    profile(fmt::format("{} streams, context {}", streams, context));
     if (work_.peak > 0) {
       const double reads = work_.bytes + work_.bytes_per_kv_token * streams *
                                              (context + kWarmTokens + options_.answer_tokens / 2);
@@ -138,6 +141,7 @@ class Bench {
       speeds.push_back(tokens / seconds_of({prompt_of(tokens, ++salt_)}, 1));
     }
     finish(row, speeds);
+    profile(fmt::format("prefill {}", tokens));
     if (work_.peak > 0) row.limit = work_.peak / work_.layer_operations;
     return row;
   }
@@ -155,6 +159,23 @@ class Bench {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   }
 
+  // Shares of the time in steps since the last point, of all its rounds.
+  void profile(const std::string& point) {
+    if (!options_.profile) return;
+    const SurgeMetrics now = surge_.metrics();
+    const double steps = now.step_seconds - before_.step_seconds;
+    double rest = steps;
+    std::string line;
+    for (std::size_t i = 0; i < now.op_seconds.size(); ++i) {
+      const double before = before_.op_seconds.empty() ? 0 : before_.op_seconds[i].second;
+      const double time = now.op_seconds[i].second - before;
+      rest -= time;
+      line += fmt::format("  {} {:.1f} %", now.op_seconds[i].first, 100 * time / steps);
+    }
+    std::printf("%s:%s  beside them %.1f %%\n", point.c_str(), line.c_str(), 100 * rest / steps);
+    before_ = now;
+  }
+
   static void finish(BenchRow& row, std::vector<double>& speeds) {
     std::sort(speeds.begin(), speeds.end());
     row.median = (speeds[(speeds.size() - 1) / 2] + speeds[speeds.size() / 2]) / 2;
@@ -167,6 +188,7 @@ class Bench {
   const Work work_;
   ReadProbe probe_;
   std::uint64_t salt_ = 0;
+  SurgeMetrics before_;
 };
 
 void write_file(const std::string& path, const std::string& text) {
@@ -251,6 +273,7 @@ Run add_bench(CLI::App& program) {
   set->add("--rounds", options->rounds, "the median of so many")->capture_default_str();
   set->add("--json", options->json, "file for the same figures as JSON");
   set->add("--plot", options->plot, "file for a picture of them, SVG");
+  command->add_flag("--profile", options->profile, "shares of the time by operation, too");
   add_model_options(*set, *command, options->model);
   return [options, set](const Environment& environment) {
     fill_options(*set, options->model, environment);

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -73,6 +74,8 @@ struct SurgeMetrics {
   std::uint64_t preemptions = 0;
   std::uint64_t steps = 0;
   double step_seconds = 0;
+  // Of step_seconds, by operation of the model: "linear", "attention", ...
+  std::vector<std::pair<std::string, double>> op_seconds = {};
 };
 
 struct SurgeOptions {

@@ -62,9 +62,27 @@ void append_call_head(std::string& out, const OutputEvent& event) {
   out += R"(,"arguments":")";
 }
 
+// "function_call":{...}, whole or a piece of it; there is one call only.
+void append_legacy_call(std::string& out, const OutputEvent& event) {
+  const bool begins = event.kind == Kind::kCallBegin;
+  out += R"("function_call":{)";
+  if (begins) {
+    out += R"("name":)";
+    append_json_string(out, event.text);
+    out += ',';
+  }
+  out += R"("arguments":")";
+  if (!begins) append_json_escaped(out, event.text);
+  out += R"("})";
+}
+
+std::string_view finish_name(const AnswerHead& head, std::string_view reason) {
+  return head.legacy_functions && reason == "tool_calls" ? "function_call" : reason;
+}
+
 // The message of a whole answer; other servers' two names for reasoning are both told.
-void append_message(std::string& out, const ChoicePart& part) {
-  std::string content = part.text, reasoning, calls;
+void append_message(std::string& out, const ChoicePart& part, bool legacy) {
+  std::string content = part.text, reasoning, calls, name, arguments;
   for (const OutputEvent& event : part.output) {
     switch (event.kind) {
       case Kind::kReasoning:
@@ -76,9 +94,11 @@ void append_message(std::string& out, const ChoicePart& part) {
       case Kind::kCallBegin:
         calls += calls.empty() ? "[{" : R"("}},{)";
         append_call_head(calls, event);
+        name = event.text;
         break;
       case Kind::kCallArguments:
         append_json_escaped(calls, event.text);
+        arguments += event.text;
         break;
     }
   }
@@ -90,12 +110,18 @@ void append_message(std::string& out, const ChoicePart& part) {
   }
   out += R"(,"refusal":null)";
   if (!reasoning.empty()) {
-    for (const std::string_view name : {"reasoning_content", "reasoning"}) {
-      fmt::format_to(std::back_inserter(out), R"(,"{}":)", name);
+    for (const std::string_view key : {"reasoning_content", "reasoning"}) {
+      fmt::format_to(std::back_inserter(out), R"(,"{}":)", key);
       append_json_string(out, reasoning);
     }
   }
-  if (!calls.empty()) {
+  if (!calls.empty() && legacy) {
+    out += R"(,"function_call":{"name":)";
+    append_json_string(out, name);
+    out += R"(,"arguments":)";
+    append_json_string(out, arguments);
+    out += '}';
+  } else if (!calls.empty()) {
     out += R"(,"tool_calls":)";
     out += calls;
     out += R"("}}])";
@@ -107,6 +133,7 @@ void append_message(std::string& out, const ChoicePart& part) {
 
 AnswerWriter::AnswerWriter(const AnswerHead& head, const StreamStyle& style)
     : chat_(head.endpoint == Endpoint::kChat),
+      legacy_(head.legacy_functions),
       style_(style),
       event_head_("data: " +
                   object_head(head, chat_ ? "chat.completion.chunk" : "text_completion")) {}
@@ -178,6 +205,10 @@ void AnswerWriter::append_delta(std::string& out, const AnswerPiece& piece,
       break;
     case Kind::kCallBegin:
     case Kind::kCallArguments:
+      if (legacy_) {
+        append_legacy_call(out, event);
+        break;
+      }
       out += R"("tool_calls":[{"index":)";
       append_integer(out, event.call);
       out += ',';
@@ -257,7 +288,7 @@ std::string AnswerWriter::answer(const AnswerHead& head, std::span<const AnswerC
       out += R"({"index":)";
       append_integer(out, static_cast<std::int64_t>(i));
       out += R"(,"message":)";
-      append_message(out, choices[i].part);
+      append_message(out, choices[i].part, head.legacy_functions);
     } else {
       out += R"({"text":)";
       append_json_string(out, choices[i].part.text);
@@ -267,7 +298,7 @@ std::string AnswerWriter::answer(const AnswerHead& head, std::span<const AnswerC
     out += R"(,"logprobs":)";
     out += choices[i].logprobs;
     out += R"(,"finish_reason":")";
-    out += choices[i].finish_reason;
+    out += finish_name(head, choices[i].finish_reason);
     out += '"';
     out += choices[i].more;
     out += '}';

@@ -17,6 +17,7 @@ struct AnswerHead {
   std::int64_t created = 0;  // seconds since 1970
   std::string model;
   std::string fingerprint;
+  bool legacy_functions = false;  // a call is told as OpenAI's old function_call
 };
 
 // `more` are members beyond OpenAI's, each after a comma: ,"token_ids":[1]
@@ -68,7 +69,7 @@ class AnswerWriter {
   void append_end(std::string& out, std::size_t begin, const AnswerPiece& piece,
                   std::string_view more) const;
 
-  bool chat_;
+  bool chat_, legacy_;
   StreamStyle style_;
   std::string event_head_;  // data: {...,"choices":[
 };

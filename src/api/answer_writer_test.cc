@@ -45,7 +45,8 @@ TEST(AnswerWriter, ChatStream) {
           R"({"index":0,"delta":{},"logprobs":null,"finish_reason":"stop"}],"usage":null})" +
           "\n\n" + start +
           R"(],"usage":{"prompt_tokens":7,"completion_tokens":2,"total_tokens":9,)"
-          R"("prompt_tokens_details":{"cached_tokens":3},"completion_tokens_details":{"reasoning_tokens":0}}})" +
+          R"("prompt_tokens_details":{"cached_tokens":3},)"
+          R"("completion_tokens_details":{"reasoning_tokens":0}}})" +
           "\n\ndata: [DONE]\n\n");
 }
 
@@ -68,13 +69,13 @@ TEST(AnswerWriter, CompletionStream) {
 TEST(AnswerWriter, Answers) {
   const AnswerChoice choices[] = {{text_part("a\n"), "stop"}, {text_part("b"), "length"}};
   const AnswerUsage usage{.prompt_tokens = 1, .cached_tokens = 0, .completion_tokens = 2};
-  EXPECT_EQ(
-      AnswerWriter::answer(head(Endpoint::kChat), std::span(choices).first(1), usage),
-      R"({"id":"chatcmpl-1","object":"chat.completion","created":1700000000,"model":"m\"x",)"
-      R"("system_fingerprint":"fp_1","choices":[{"index":0,"message":{"role":"assistant",)"
-      R"("content":"a\n","refusal":null},"logprobs":null,"finish_reason":"stop"}],)"
-      R"("usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3,)"
-      R"("prompt_tokens_details":{"cached_tokens":0},"completion_tokens_details":{"reasoning_tokens":0}}})");
+  EXPECT_EQ(AnswerWriter::answer(head(Endpoint::kChat), std::span(choices).first(1), usage),
+            R"({"id":"chatcmpl-1","object":"chat.completion","created":1700000000,"model":"m\"x",)"
+            R"("system_fingerprint":"fp_1","choices":[{"index":0,"message":{"role":"assistant",)"
+            R"("content":"a\n","refusal":null},"logprobs":null,"finish_reason":"stop"}],)"
+            R"("usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3,)"
+            R"("prompt_tokens_details":{"cached_tokens":0},)"
+            R"("completion_tokens_details":{"reasoning_tokens":0}}})");
   const std::string two = AnswerWriter::answer(head(Endpoint::kCompletions), choices, usage);
   const auto parsed = boost::json::parse(two);
   EXPECT_EQ(parsed.at("object").as_string(), "text_completion");

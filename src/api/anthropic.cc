@@ -1,5 +1,6 @@
 #include "api/anthropic.h"
 
+#include <atomic>
 #include <memory>
 #include <utility>
 
@@ -28,15 +29,14 @@ ApiResult<PreparedRequest> prepare_message(const PrepareCall& call) {
   return out;
 }
 
-ApiResult<std::string> count_tokens(const PrepareCall& call) {
-  const PreparedRequest prepared = VSURGE_TRY(prepare(call, true));
-  return fmt::format(R"({{"input_tokens":{}}})", prepared.prompts.front().ids.size());
-}
-
 }  // namespace
 
 const GenerationEndpoint kAnthropicEndpoint = {"messages", "messages", prepare_message,
                                                anthropic_error_json};
-const TextEndpoint kAnthropicCountEndpoint = {count_tokens, anthropic_error_json};
+ApiResult<std::string> count_anthropic_tokens(ServiceCore& core, std::string_view body) {
+  const std::atomic<bool> stays = false;
+  const PreparedRequest prepared = VSURGE_TRY(prepare({core, body, stays}, true));
+  return fmt::format(R"({{"input_tokens":{}}})", prepared.prompts.front().ids.size());
+}
 
 }  // namespace vsurge::api

@@ -1,12 +1,13 @@
 // POST /v1/messages and /v1/messages/count_tokens: Anthropic's Messages API.
 #pragma once
 
+#include "api/anthropic_form.h"
 #include "api/prepare.h"
-#include "api/text_answer.h"
 
 namespace vsurge::api {
 
 extern const GenerationEndpoint kAnthropicEndpoint;
-extern const TextEndpoint kAnthropicCountEndpoint;
+// {"input_tokens": n}; see PlainAnswer.
+ApiResult<std::string> count_anthropic_tokens(ServiceCore& core, std::string_view body);
 
 }  // namespace vsurge::api

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "api/completion_form.h"
+#include "api/formats/call_grammar.h"
 #include "api/formats/detect.h"
 #include "api/json.h"
 #include "api/tool_prompt.h"
@@ -101,22 +102,6 @@ ApiResult<void> cut_behind(std::string_view last, std::string& prompt) {
   return {};
 }
 
-ApiResult<std::string> render(const ServiceCore& core, ChatRequest& request,
-                              const std::string& param) {
-  const text::ChatTemplate chat_template = VSURGE_TRY(choose_template(core, request, param));
-  const std::string_view source = chat_template.source();
-  if (!template_takes_tools(source)) tell_tools_in_words(request);
-  if (!request.documents_json.empty() && !mentions(source, "documents")) {
-    return unsupported("documents", "This model's chat template takes no 'documents'.");
-  }
-  VSURGE_TRY(apply_effort(core, source, request));
-  const std::string context = template_context(request, core.assets.special_tokens);
-  auto prompt = chat_template.render(context, local_seconds());
-  if (!prompt) return with_param(prompt.error(), param);
-  if (request.continued) VSURGE_TRY(cut_behind(*request.continued, *prompt));
-  return std::move(*prompt);
-}
-
 // How the answer is taken apart; nothing where it is not.
 std::optional<ReaderOptions> reader_options(const PrepareCall& call, const ChatRequest& request,
                                             std::string_view prompt) {
@@ -136,6 +121,60 @@ std::optional<ReaderOptions> reader_options(const PrepareCall& call, const ChatR
   return out;
 }
 
+// Calls that must come, or fit a schema; else what the request says of its answer.
+ApiResult<void> constrain(const ServiceCore& core, const ChatRequest& request,
+                          const PreparedRequest& prepared,
+                          std::shared_ptr<const text::Grammar>& out) {
+  const ToolFields& tools = request.tools;
+  const auto& structured = request.structured;
+  if (!tools.constrained() && !(tools.any() && structured)) {
+    if (!structured) return {};
+    out = VSURGE_TRY(compile_grammar(core, structured->source, structured->param));
+    return {};
+  }
+  const std::string& param =
+      tools.choice == ToolChoice::kAuto ? std::string("tools") : tools.choice_field;
+  if (!prepared.reader || prepared.reader->tools == nullptr || core.grammars == nullptr) {
+    return unsupported(param, fmt::format("'{}' cannot be enforced with this model.", param));
+  }
+  CallGrammarRequest wanted{.format = *prepared.reader->tools,
+                            .tools = *tools.specs,
+                            .required = tools.choice == ToolChoice::kRequired,
+                            .parallel = tools.parallel};
+  if (structured && !wanted.required) {
+    if (structured->source.kind != text::GrammarSource::Kind::kJsonSchema &&
+        structured->source.kind != text::GrammarSource::Kind::kJsonObject) {
+      return unsupported(structured->param, "Beside 'tools' an answer can be JSON alone.");
+    }
+    wanted.answer_schema = structured->source.kind == text::GrammarSource::Kind::kJsonObject
+                               ? R"({"type":"object"})"
+                               : structured->source.text;
+  }
+  auto source = call_grammar(wanted, core.assets.tokenizer, core.grammars->factory());
+  if (!source) return with_param(source.error(), "tools");
+  out = VSURGE_TRY(compile_grammar(core, *source, "tools"));
+  return {};
+}
+
+// Where the constraint begins: behind the reasoning, if the model does that.
+ReasoningGate gate_of(const ServiceCore& core, const ReaderOptions& reader) {
+  ReasoningGate gate;
+  const ReasoningFormat* format =
+      reader.reasoning != nullptr ? reader.reasoning : core.options.reasoning_format;
+  if (format == nullptr) return gate;
+  const auto token = [&](const TextList& texts) {
+    for (const std::string_view text : texts) {
+      if (const auto id = core.assets.tokenizer.id_of(text)) return *id;
+    }
+    return engine::TokenId{-1};
+  };
+  gate.end = token(format->closes);
+  if (gate.end < 0) return {};
+  gate.begin = token(format->opens);
+  gate.open = reader.reasoning_open;
+  return gate;
+}
+
 ApiResult<PreparedRequest> prepare_chat(const PrepareCall& call) {
   const boost::json::value body = VSURGE_TRY(parse_json(call.body, call.core.options.json));
   std::vector<std::string> ignored;
@@ -150,11 +189,27 @@ ApiResult<PreparedRequest> prepare_chat(const PrepareCall& call) {
 
 const GenerationEndpoint kChatEndpoint = {"chat", "messages", prepare_chat, error_json};
 
+ApiResult<std::string> render_chat(const ServiceCore& core, ChatRequest& request,
+                                   const std::string& param) {
+  const text::ChatTemplate chat_template = VSURGE_TRY(choose_template(core, request, param));
+  const std::string_view source = chat_template.source();
+  if (!template_takes_tools(source)) tell_tools_in_words(request);
+  if (!request.documents_json.empty() && !mentions(source, "documents")) {
+    return unsupported("documents", "This model's chat template takes no 'documents'.");
+  }
+  VSURGE_TRY(apply_effort(core, source, request));
+  const std::string context = template_context(request, core.assets.special_tokens);
+  auto prompt = chat_template.render(context, local_seconds());
+  if (!prompt) return with_param(prompt.error(), param);
+  if (request.continued) VSURGE_TRY(cut_behind(*request.continued, *prompt));
+  return std::move(*prompt);
+}
+
 ApiResult<PreparedRequest> prepare_chat_request(const PrepareCall& call, ChatRequest request,
                                                 const std::string& param) {
   const ServiceCore& core = call.core;
   VSURGE_TRY(check_model(core, request.generation.model));
-  const std::string prompt = VSURGE_TRY(render(core, request, param));
+  const std::string prompt = VSURGE_TRY(render_chat(core, request, param));
   if (call.given_up()) return client_gone();
   // The template writes all special tokens itself, unless the client says otherwise.
   std::vector<engine::TokenId> ids = VSURGE_TRY(
@@ -165,6 +220,8 @@ ApiResult<PreparedRequest> prepare_chat_request(const PrepareCall& call, ChatReq
   VSURGE_TRY(check_length(core, request.generation, ids.size(), param));
   PreparedRequest out;
   out.reader = reader_options(call, request, prompt);
+  VSURGE_TRY(constrain(core, request, out, out.grammar));
+  if (out.grammar != nullptr && out.reader) out.gate = gate_of(core, *out.reader);
   out.generation = std::move(request.generation);
   out.generation.tell_reasoning = request.reasoning.include;
   out.generation.stream_reasoning = request.reasoning.stream;

@@ -10,6 +10,11 @@ namespace vsurge::api {
 
 extern const GenerationEndpoint kChatEndpoint;
 
+// The text of the prompt: what the template makes of the messages. Settles what the request says
+// of reasoning and tools on the way.
+ApiResult<std::string> render_chat(const ServiceCore& core, ChatRequest& request,
+                                   const std::string& param);
+
 // A checked request to all but the form of its answer. `param` is to blame for what the template
 // or the length of the prompt says.
 ApiResult<PreparedRequest> prepare_chat_request(const PrepareCall& call, ChatRequest request,

@@ -126,6 +126,7 @@ ApiResult<ChatRequest> read_chat_request(const json::value& body, const RequestC
   if (messages == nullptr) return missing("messages");
   out.messages_json = VSURGE_TRY(read_messages(*messages, context.json));
   out.tools = VSURGE_TRY(read_tools(reader));
+  out.structured = VSURGE_TRY(read_structured_output(reader, Endpoint::kChat, context));
   VSURGE_TRY(read_reasoning(reader, out.reasoning));
   VSURGE_TRY(read_template_kwargs(reader, out));
   VSURGE_TRY(read_documents(reader, out));

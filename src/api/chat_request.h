@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "api/generation.h"
+#include "api/structured_output.h"
 #include "api/tools.h"
 
 namespace vsurge::api {
@@ -30,6 +31,7 @@ struct ChatRequest {
   GenerationFields generation;
   ToolFields tools;
   ReasoningFields reasoning;
+  std::optional<StructuredOutput> structured;
   std::string messages_json;            // see read_messages
   boost::json::object template_kwargs;  // more variables for the template
   std::string documents_json;           // for the template; empty = none

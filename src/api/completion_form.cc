@@ -37,7 +37,8 @@ void CompletionForm::begin(const Answer& answer) {
            .id = core_.new_id(endpoint_ == Endpoint::kChat ? "chatcmpl-" : "cmpl-"),
            .created = answer.created,
            .model = core_.options.model_names.front(),
-           .fingerprint = core_.options.fingerprint};
+           .fingerprint = core_.options.fingerprint,
+           .legacy_functions = answer.generation.legacy_functions};
   logprobs_.emplace(core_.assets.tokenizer, answer.generation.tokens_as_ids);
 }
 
@@ -75,7 +76,9 @@ void CompletionForm::stream_choice(Answer& answer, std::size_t prompt, std::size
   if (!from.done()) return;
   const std::string stop = stop_member(from);
   piece.more = stop;
-  writer_->append_finish(out, piece, from.finish());
+  const std::string_view reason = from.finish();
+  const bool old_call = generation.legacy_functions && reason == "tool_calls";
+  writer_->append_finish(out, piece, old_call ? "function_call" : reason);
 }
 
 void CompletionForm::stream_end(Answer& answer, std::string& out) {

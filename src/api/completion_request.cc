@@ -69,6 +69,7 @@ ApiResult<CompletionRequest> read_completion_request(const json::value& body,
   CompletionRequest out;
   out.generation = VSURGE_TRY(read_generation_fields(object, Endpoint::kCompletions, context));
   const ObjectReader reader(object, "");
+  out.structured = VSURGE_TRY(read_structured_output(reader, Endpoint::kCompletions, context));
   out.add_special_tokens = VSURGE_TRY(reader.boolean("add_special_tokens", true));
   const json::value* prompt = reader.find("prompt");
   if (prompt == nullptr) return missing("prompt");

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "api/generation.h"
+#include "api/structured_output.h"
 
 namespace vsurge::api {
 
@@ -20,6 +21,7 @@ struct CompletionRequest {
   GenerationFields generation;
   std::vector<Prompt> prompts;     // in order; at least one
   std::vector<std::string> paths;  // "prompt" or "prompt[3]", for errors
+  std::optional<StructuredOutput> structured;
   bool add_special_tokens = true;  // the tokenizer's own, before a prompt that is text
 };
 

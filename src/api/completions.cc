@@ -45,6 +45,10 @@ ApiResult<PreparedRequest> prepare_completion(const PrepareCall& call) {
     out.prompts.push_back(
         VSURGE_TRY(prepare_prompt(core, out.generation, std::move(ids), written)));
   }
+  if (request.structured) {
+    out.grammar =
+        VSURGE_TRY(compile_grammar(core, request.structured->source, request.structured->param));
+  }
   if (!out.generation.sampling.max_tokens) {
     out.generation.sampling.max_tokens =
         std::min(kCompletionTokensDefault, core.options.context_max - static_cast<int>(longest));

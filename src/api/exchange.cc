@@ -65,6 +65,8 @@ void Exchange::submit(PreparedRequest prepared) {
   form_ = std::move(prepared.form);
   reader_ = std::move(prepared.reader);
   ignored_ = std::move(prepared.ignored);
+  grammar_ = std::move(prepared.grammar);
+  gate_ = prepared.gate;
   const GenerationFields& generation = answer_.generation;
   const ChoiceOptions options = {.text = {.stops = generation.stop,
                                           .include_stop = generation.include_stop,
@@ -90,7 +92,7 @@ void Exchange::submit(PreparedRequest prepared) {
   }
 }
 
-engine::Request Exchange::engine_request(PreparedPrompt& prompt) const {
+base::Result<engine::Request> Exchange::engine_request(const PreparedPrompt& prompt) const {
   const GenerationFields& generation = answer_.generation;
   engine::Request request;
   request.prompt = prompt.ids;
@@ -103,17 +105,24 @@ engine::Request Exchange::engine_request(PreparedPrompt& prompt) const {
     request.deadline =
         answer_.started + static_cast<base::Nanoseconds>(*generation.timeout_seconds * 1e9);
   }
+  if (grammar_ == nullptr) return request;
+  const ConstraintTokens tokens{.vocabulary = core_->options.vocabulary,
+                                .end_tokens = core_->options.end_tokens};
+  for (int i = 0; i < generation.sampling.n; ++i) {
+    request.constraints.push_back(VSURGE_TRY(make_output_constraint(*grammar_, gate_, tokens)));
+  }
   return request;
 }
 
 base::Status Exchange::submit_prompt(PreparedPrompt prompt, const ChoiceOptions& options) {
+  engine::Request request = VSURGE_TRY(engine_request(prompt));
   const engine::Ticket ticket = core_->engine.new_ticket();
   core_->router.add(ticket, [self = shared_from_this(),
                              i = answer_.prompts.size()](std::vector<engine::Event> events) {
     Responder& responder = *self->call_.responder;
     responder.post([self, i, events = std::move(events)] { self->on_events(i, events); });
   });
-  if (auto status = core_->engine.submit(ticket, engine_request(prompt)); !status) {
+  if (auto status = core_->engine.submit(ticket, std::move(request)); !status) {
     core_->router.remove(ticket);
     return status;
   }

@@ -38,7 +38,7 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   void on_prepared(ApiResult<PreparedRequest> prepared);
   void submit(PreparedRequest prepared);
   base::Status submit_prompt(PreparedPrompt prompt, const ChoiceOptions& options);
-  engine::Request engine_request(PreparedPrompt& prompt) const;
+  base::Result<engine::Request> engine_request(const PreparedPrompt& prompt) const;
   void on_events(std::size_t prompt, const std::vector<engine::Event>& events);
   base::Status take_event(AnswerPrompt& prompt, const engine::Event& event);
   void stream_choices(std::size_t prompt);
@@ -57,8 +57,10 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   bool stream_begun_ = false;
   Answer answer_;
   std::unique_ptr<AnswerForm> form_;
-  std::optional<ReaderOptions> reader_;  // of all choices
-  std::vector<std::string> ignored_;     // fields of the request
+  std::optional<ReaderOptions> reader_;           // of all choices
+  std::shared_ptr<const text::Grammar> grammar_;  // that answers fit
+  ReasoningGate gate_;
+  std::vector<std::string> ignored_;  // fields of the request
 };
 
 }  // namespace vsurge::api

@@ -138,4 +138,12 @@ ApiResult<PreparedPrompt> prepare_prompt(const ServiceCore& core,
   return out;
 }
 
+ApiResult<std::shared_ptr<const text::Grammar>> compile_grammar(const ServiceCore& core,
+                                                                const text::GrammarSource& source,
+                                                                std::string_view param) {
+  if (core.grammars != nullptr) return core.grammars->get(source, param);
+  return unsupported(std::string(param),
+                     "Answers cannot be constrained with this model's tokenizer.");
+}
+
 }  // namespace vsurge::api

@@ -10,7 +10,9 @@
 #include "api/answer.h"
 #include "api/formats/output_reader.h"
 #include "api/generation.h"
+#include "api/output_constraint.h"
 #include "api/service_core.h"
+#include "api/structured_output.h"
 
 namespace vsurge::api {
 
@@ -25,7 +27,10 @@ struct PreparedRequest {
   std::vector<PreparedPrompt> prompts;
   std::unique_ptr<AnswerForm> form;
   std::optional<ReaderOptions> reader = {};  // how answers are taken apart; absent: they are not
-  std::vector<std::string> ignored = {};     // fields that nobody knows, where that is a warning
+  // What answers must be, and from where on; nullptr: they are free.
+  std::shared_ptr<const text::Grammar> grammar = {};
+  ReasoningGate gate = {};
+  std::vector<std::string> ignored = {};  // fields that nobody knows, where that is a warning
 };
 
 struct PrepareCall {
@@ -75,6 +80,11 @@ ApiResult<PreparedPrompt> prepare_prompt(const ServiceCore& core,
                                          const GenerationFields& generation,
                                          std::vector<engine::TokenId> ids,
                                          std::optional<std::string_view> text);
+
+// Compiled, or found among those that are.
+ApiResult<std::shared_ptr<const text::Grammar>> compile_grammar(const ServiceCore& core,
+                                                                const text::GrammarSource& source,
+                                                                std::string_view param);
 
 template <class T>
 ApiResult<T> as_api(base::Result<T> result) {

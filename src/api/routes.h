@@ -13,16 +13,29 @@ enum class Target : std::uint8_t {
   kCompletions,
   kMessages,
   kMessagesCount,
+  kResponses,
+  kResponseTokens,
+  kResponse,
+  kResponseErase,
+  kResponseCancel,
+  kResponseItems,
+  kConversations,
+  kConversation,
+  kConversationErase,
+  kConversationItems,
   kModels,
   kModel,
   kHealth,
   kVersion,
+  kTokenize,
+  kDetokenize,
+  kApplyTemplate,
 };
 
 struct Route {
   std::string_view method;
-  // A path; one that ends in "{id}" stands for anything not empty there, slashes too (model names
-  // have them).
+  // A path; "{id}" in it stands for anything not empty without slashes, "{name}" at its end with
+  // slashes, too (model names have them).
   std::string_view path;
   Target target;
 };

@@ -10,9 +10,11 @@
 #include "api/exchange.h"
 #include "api/info.h"
 #include "api/limits.h"
+#include "api/plain_call.h"
+#include "api/responses.h"
 #include "api/routes.h"
 #include "api/service_core.h"
-#include "api/text_answer.h"
+#include "api/tokens.h"
 #include "base/worker_pool.h"
 
 namespace vsurge::api {
@@ -55,8 +57,9 @@ bool is_request_id(std::string_view id) {
 // The exchanges share the core and may outlive the service; the workers end with it.
 struct Service::State {
   State(ServiceOptions options, const text::TextAssets& assets, engine::Engine& engine,
-        EventRouter& router)
-      : core(std::make_shared<ServiceCore>(std::move(options), assets, engine, router)),
+        EventRouter& router, std::unique_ptr<ResponseStore> store_in)
+      : store(store_in != nullptr ? std::move(store_in) : make_memory_store({})),
+        core(std::make_shared<ServiceCore>(std::move(options), assets, engine, router, store)),
         workers(std::max(core->options.text_workers, 1),
                 std::max<std::size_t>(core->options.text.text_queue_requests_max, 1)) {}
 
@@ -66,15 +69,17 @@ struct Service::State {
     std::string request_id;
   };
 
+  using ErrorJson = std::string (*)(const ApiError& error);
   void dispatch(Call call, const RouteMatch& match);
   void generate(Call call, const GenerationEndpoint& endpoint);
+  void answer_plainly(Call call, PlainAnswer answer, ErrorJson json = error_json);
   void send(const Call& call, int status, std::string body, Headers headers = {});
-  void work_on_text(Call call, const TextEndpoint& endpoint);
   std::optional<ApiError> obstacle(const Call& call) const;
-  using ErrorJson = std::string (*)(const ApiError& error);
+  void answer_stored(const Call& call, const ApiResult<std::string>& result);
   void refuse(const Call& call, const ApiError& error, Headers headers = {},
               ErrorJson json = error_json);
 
+  const std::shared_ptr<ResponseStore> store;
   const std::shared_ptr<ServiceCore> core;
   base::WorkerPool workers;
 };
@@ -101,7 +106,27 @@ void Service::State::dispatch(Call call, const RouteMatch& match) {
     case Target::kMessages:
       return generate(std::move(call), kAnthropicEndpoint);
     case Target::kMessagesCount:
-      return work_on_text(std::move(call), kAnthropicCountEndpoint);
+      return answer_plainly(std::move(call), count_anthropic_tokens, anthropic_error_json);
+    case Target::kResponses:
+      return generate(std::move(call), kResponsesEndpoint);
+    case Target::kResponseTokens:
+      return answer_plainly(std::move(call), count_response_tokens);
+    case Target::kConversations:
+      return answer_plainly(std::move(call), create_conversation);
+    case Target::kResponse:
+      return answer_stored(call, stored_response(*core, match.id));
+    case Target::kResponseErase:
+      return answer_stored(call, erase_response(*core, match.id));
+    case Target::kResponseCancel:
+      return answer_stored(call, cancel_response(*core, match.id));
+    case Target::kResponseItems:
+      return answer_stored(call, response_input_items(*core, match.id));
+    case Target::kConversation:
+      return answer_stored(call, stored_conversation(*core, match.id));
+    case Target::kConversationErase:
+      return answer_stored(call, erase_conversation(*core, match.id));
+    case Target::kConversationItems:
+      return answer_stored(call, conversation_items(*core, match.id));
     case Target::kModels:
       return send(call, 200, models_json(*core));
     case Target::kModel:
@@ -114,7 +139,18 @@ void Service::State::dispatch(Call call, const RouteMatch& match) {
       return send(call, is_healthy(*core) ? 200 : 503, health_json(*core));
     case Target::kVersion:
       return send(call, 200, version_json(*core));
+    case Target::kTokenize:
+      return answer_plainly(std::move(call), &tokenize_json);
+    case Target::kDetokenize:
+      return answer_plainly(std::move(call), &detokenize_json);
+    case Target::kApplyTemplate:
+      return answer_plainly(std::move(call), &apply_template_json);
   }
+}
+
+void Service::State::answer_stored(const Call& call, const ApiResult<std::string>& result) {
+  if (result) return send(call, 200, *result);
+  refuse(call, result.error());
 }
 
 // What keeps a request from being read, if anything does.
@@ -136,6 +172,12 @@ std::optional<ApiError> Service::State::obstacle(const Call& call) const {
   return std::nullopt;
 }
 
+void Service::State::answer_plainly(Call call, PlainAnswer answer, ErrorJson json) {
+  if (const auto error = obstacle(call)) return refuse(call, *error, {}, json);
+  answer_on_worker({core, std::move(call.responder), std::move(call.request_id), json},
+                   std::move(call.request.body), workers, answer);
+}
+
 void Service::State::generate(Call call, const GenerationEndpoint& endpoint) {
   if (const auto error = obstacle(call)) return refuse(call, *error, {}, endpoint.error_json);
   const auto exchange = std::make_shared<Exchange>(
@@ -143,16 +185,10 @@ void Service::State::generate(Call call, const GenerationEndpoint& endpoint) {
   exchange->start(std::move(call.request.body), workers);
 }
 
-void Service::State::work_on_text(Call call, const TextEndpoint& endpoint) {
-  if (const auto error = obstacle(call)) return refuse(call, *error, {}, endpoint.error_json);
-  answer_text(core, workers,
-              {endpoint, std::move(call.responder), std::move(call.request_id),
-               std::move(call.request.body)});
-}
-
 Service::Service(ServiceOptions options, const text::TextAssets& assets, engine::Engine& engine,
-                 EventRouter& router)
-    : state_(std::make_unique<State>(std::move(options), assets, engine, router)) {
+                 EventRouter& router, std::unique_ptr<ResponseStore> store)
+    : state_(
+          std::make_unique<State>(std::move(options), assets, engine, router, std::move(store))) {
   CHECK(!state_->core->options.model_names.empty());
 }
 

@@ -9,6 +9,7 @@
 #include "api/formats/output_reader.h"
 #include "api/generation.h"
 #include "api/http.h"
+#include "api/response_store.h"
 #include "base/limits.h"
 #include "engine/engine.h"
 #include "text/auto_tokenizer.h"
@@ -24,6 +25,7 @@ struct ServiceOptions {
   int context_max = 0;
   int prompt_max = 0;  // longest prompt; 0 = what leaves room for an answer
   int vocabulary = 0;
+  std::vector<engine::TokenId> end_tokens;  // that end an answer
   int text_workers = 1;
   SamplingDefaults sampling;         // where a request says nothing
   int speculative_tokens_max = 0;    // see RequestContext
@@ -39,8 +41,9 @@ struct ServiceOptions {
 
 class Service final : public HttpHandler {
  public:
+  // store: where responses go; in memory where it is nullptr.
   Service(ServiceOptions options, const text::TextAssets& assets, engine::Engine& engine,
-          EventRouter& router);
+          EventRouter& router, std::unique_ptr<ResponseStore> store = nullptr);
   ~Service() override;
 
   void handle(HttpRequest request, std::shared_ptr<Responder> responder) override;

@@ -4,6 +4,8 @@
 #include <random>
 #include <utility>
 
+#include "base/log.h"
+
 namespace vsurge::api {
 namespace {
 
@@ -19,14 +21,29 @@ std::uint64_t mix(std::uint64_t x) {
   return x ^ (x >> 31U);
 }
 
+std::unique_ptr<GrammarCache> make_grammars(const text::Tokenizer& tokenizer,
+                                            const ServiceOptions& options) {
+  if (options.end_tokens.empty()) return nullptr;
+  auto factory = text::GrammarFactory::make(tokenizer, options.vocabulary, options.end_tokens);
+  if (!factory) {
+    base::log_warning("answers cannot be constrained (response_format, tool_choice): {}",
+                      factory.error().message);
+    return nullptr;
+  }
+  return std::make_unique<GrammarCache>(std::move(*factory), base::GrammarLimits{}.cache_bytes_max);
+}
+
 }  // namespace
 
 ServiceCore::ServiceCore(ServiceOptions options_in, const text::TextAssets& assets_in,
-                         engine::Engine& engine_in, EventRouter& router_in)
+                         engine::Engine& engine_in, EventRouter& router_in,
+                         std::shared_ptr<ResponseStore> store_in)
     : options(std::move(options_in)),
       assets(assets_in),
       engine(engine_in),
       router(router_in),
+      store_owner(std::move(store_in)),
+      grammars(make_grammars(assets_in.tokenizer, options)),
       id_key_(random_key()) {}
 
 bool ServiceCore::knows_model(std::string_view name) const {

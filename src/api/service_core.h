@@ -3,9 +3,12 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
+#include "api/grammar_cache.h"
+#include "api/response_store.h"
 #include "api/service.h"
 #include "base/clock.h"
 
@@ -14,13 +17,18 @@ namespace vsurge::api {
 // Everything but the counters is set at construction; any thread.
 struct ServiceCore {
   ServiceCore(ServiceOptions options_in, const text::TextAssets& assets_in,
-              engine::Engine& engine_in, EventRouter& router_in);
+              engine::Engine& engine_in, EventRouter& router_in,
+              std::shared_ptr<ResponseStore> store_in);
 
   const ServiceOptions options;
   const text::TextAssets& assets;
   engine::Engine& engine;
   EventRouter& router;
+  const std::shared_ptr<ResponseStore> store_owner;
+  ResponseStore& store = *store_owner;
   const base::SteadyClock clock;
+  // nullptr: answers cannot be constrained with this tokenizer.
+  const std::unique_ptr<GrammarCache> grammars;
   const base::Nanoseconds started = clock.now();
   const std::int64_t created = base::unix_seconds();
 

@@ -105,6 +105,7 @@ ServiceOptions service_options(const FixtureOptions& options) {
   out.prompt_max = options.prompt_max;
   out.speculative_tokens_max = options.speculative_tokens;
   out.vocabulary = kVocabulary;
+  out.end_tokens = {kEos};
   out.text.text_queue_bytes_max = options.text_queue_bytes_max;
   return out;
 }

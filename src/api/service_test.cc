@@ -49,7 +49,8 @@ TEST(Service, Chat) {
       R"("system_fingerprint":"fp_test","choices":[{"index":0,"message":)"
       R"({"role":"assistant","content":"Hé\n\"😀\"","refusal":null},"logprobs":null,)"
       R"("finish_reason":"stop"}],"usage":{"prompt_tokens":5,"completion_tokens":11,)"
-      R"("total_tokens":16,"prompt_tokens_details":{"cached_tokens":0},"completion_tokens_details":{"reasoning_tokens":0},T}})");
+      R"("total_tokens":16,"prompt_tokens_details":{"cached_tokens":0},)"
+            R"("completion_tokens_details":{"reasoning_tokens":0},T}})");
   fixture.wait_idle();
 }
 
@@ -71,27 +72,27 @@ TEST(Service, ChatStream) {
                        head, delta, finish) +
            "\n\n";
   };
-  EXPECT_EQ(
-      masked(answer->body()),
-      choice(R"({"role":"assistant","content":"","refusal":null})", "null") +
-          choice(R"({"content":"a"})", "null") + choice(R"({"content":"é"})", "null") +
-          choice("{}", R"("stop")") + head +
-          R"(],"usage":{"prompt_tokens":5,"completion_tokens":4,"total_tokens":9,)"
-          R"("prompt_tokens_details":{"cached_tokens":0},"completion_tokens_details":{"reasoning_tokens":0},T}})" +
-          "\n\ndata: [DONE]\n\n");
+  EXPECT_EQ(masked(answer->body()),
+            choice(R"({"role":"assistant","content":"","refusal":null})", "null") +
+                choice(R"({"content":"a"})", "null") + choice(R"({"content":"é"})", "null") +
+                choice("{}", R"("stop")") + head +
+                R"(],"usage":{"prompt_tokens":5,"completion_tokens":4,"total_tokens":9,)"
+                R"("prompt_tokens_details":{"cached_tokens":0},)"
+                R"("completion_tokens_details":{"reasoning_tokens":0},T}})" +
+                "\n\ndata: [DONE]\n\n");
 }
 
 TEST(Service, Completions) {
   ServiceFixture fixture;
   fixture.runner.script = bytes_of("0123456789abcdefghij");
   // Sixteen tokens where the client names no number; <s>hi are three.
-  EXPECT_EQ(
-      masked(fixture.answer(kCompletions, completion_body())->body()),
-      R"({"id":"cmpl-ID","object":"text_completion","created":T,"model":"tiny",)"
-      R"("system_fingerprint":"fp_test","choices":[{"text":"0123456789abcdef","index":0,)"
-      R"("logprobs":null,"finish_reason":"length"}],"usage":{"prompt_tokens":3,)"
-      R"("completion_tokens":16,"total_tokens":19,)"
-      R"("prompt_tokens_details":{"cached_tokens":0},"completion_tokens_details":{"reasoning_tokens":0},T}})");
+  EXPECT_EQ(masked(fixture.answer(kCompletions, completion_body())->body()),
+            R"({"id":"cmpl-ID","object":"text_completion","created":T,"model":"tiny",)"
+            R"("system_fingerprint":"fp_test","choices":[{"text":"0123456789abcdef","index":0,)"
+            R"("logprobs":null,"finish_reason":"length"}],"usage":{"prompt_tokens":3,)"
+            R"("completion_tokens":16,"total_tokens":19,)"
+            R"("prompt_tokens_details":{"cached_tokens":0},)"
+            R"("completion_tokens_details":{"reasoning_tokens":0},T}})");
   const auto stream = events_of(
       fixture.answer(kCompletions, completion_body(R"("stream":true,"max_tokens":30)"))->body());
   EXPECT_EQ(stream.text(), "0123456789abcdefghij");

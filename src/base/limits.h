@@ -65,7 +65,7 @@ struct GrammarLimits {
   std::size_t compiled_bytes_max = 64 * kMiB;
   int compile_ms_max = 5'000;
   int late_compiles_max = 2;
-  std::uint32_t row_items_max = 2'000;
+  std::uint32_t row_items_max = 10'000;
   std::uint64_t step_fuel = 200'000;
   std::uint64_t step_items_max = 50'000;
   std::uint64_t lexer_states_max = 50'000;  // of one answer

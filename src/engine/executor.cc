@@ -30,6 +30,8 @@ Executor::Executor(model::Model& model, tensor::Backend& backend, const model::S
   logit_rows_.reserve(rows);
   rows_.reserve(rows);
   masks_.resize(sequences * mask_words_);
+  state_.resize(static_cast<std::size_t>(model.info().hidden));
+  pooled_logits_.resize(kPooledLogitsMax);
 }
 
 void Executor::clear() {
@@ -99,6 +101,26 @@ void Executor::point_to(std::span<kernels::TopLogprob> top) {
   CHECK(taken == top.size());
 }
 
+void Executor::pool(const StepPlan& plan, const tensor::Tensor& logits) {
+  for (std::size_t i = 0; i < plan.sequences.size(); ++i) {
+    const PlannedSequence& planned = plan.sequences[i];
+    if (planned.pooled == nullptr) continue;
+    if (const auto wanted = planned.pooled->logits_of(); !wanted.empty()) {
+      if (planned.rows == 0) continue;
+      const float* row = logits.row<float>(planned.first_row);
+      for (std::size_t k = 0; k < wanted.size(); ++k) pooled_logits_[k] = row[wanted[k]];
+      planned.pooled->add_logits(std::span(pooled_logits_).first(wanted.size()));
+      continue;
+    }
+    for (std::size_t k = 0; k < planned.tokens.size(); ++k) {
+      const int position = planned.first + static_cast<int>(k);
+      if (!planned.pooled->wants(position)) continue;
+      model_.read_state(sequence_offsets_[i] + static_cast<std::int32_t>(k), state_);
+      planned.pooled->add(position, state_);
+    }
+  }
+}
+
 void Executor::run(const StepPlan& plan, StepResult& result) {
   CHECK(plan.load.tokens <= limits_.tokens_max, "{} tokens", plan.load.tokens);
   CHECK(plan.sequences.size() <= static_cast<std::size_t>(limits_.sequences_max));
@@ -125,6 +147,7 @@ void Executor::run(const StepPlan& plan, StepResult& result) {
                            context_lengths_, pages_,     page_offsets_, logit_rows_};
   const tensor::Tensor logits = model_.forward(batch);
   mask_thread_.wait();
+  pool(plan, logits);
   if (logit_rows_.empty()) return;
   backend_.sample(logits, rows_, result.rows);
 }

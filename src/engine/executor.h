@@ -34,6 +34,7 @@ class Executor final : public StepRunner {
   void append(const PlannedSequence& planned);
   void point_to(std::span<kernels::TopLogprob> top);
   void fill_masks(const StepPlan& plan, StepResult& result);
+  void pool(const StepPlan& plan, const tensor::Tensor& logits);
 
   model::Model& model_;
   tensor::Backend& backend_;
@@ -51,6 +52,8 @@ class Executor final : public StepRunner {
   std::vector<std::int32_t> logit_rows_;
   std::vector<kernels::SampleRow> rows_;
   std::vector<std::uint32_t> masks_;  // [sequences_max, mask_words_]
+  std::vector<float> state_;          // [hidden] of one token that is pooled
+  std::vector<float> pooled_logits_;  // [kPooledLogitsMax]
   MasksJob masks_job_;
   base::SideThread mask_thread_;
 };

@@ -25,7 +25,10 @@ model::StepLimits limits() {
 // Keeps a copy of the batch. The greatest logit of a row is token + position of its token.
 class FakeModel final : public model::Model {
  public:
-  FakeModel() { info_.vocabulary = kVocabulary; }
+  FakeModel() {
+    info_.vocabulary = kVocabulary;
+    info_.hidden = 2;
+  }
   const model::ModelInfo& info() const override { return info_; }
   std::int64_t page_bytes(int, tensor::DType) const override { return 1; }
   std::int64_t step_bytes(const model::StepLimits&) const override { return 1; }
@@ -55,6 +58,14 @@ class FakeModel final : public model::Model {
     }
     return tensor::Tensor::view(logits_.data(), tensor::DType::kF32,
                                 static_cast<std::int64_t>(logit_rows.size()), kVocabulary);
+  }
+
+  // [token + position, position]
+  void read_state(std::int32_t token, std::span<float> out) override {
+    const auto at = static_cast<std::size_t>(token);
+    ASSERT_EQ(out.size(), 2U);
+    out[0] = static_cast<float>(tokens[at] + positions[at]);
+    out[1] = static_cast<float>(positions[at]);
   }
 
   std::vector<std::pair<std::int32_t, std::int32_t>> copies;
@@ -206,6 +217,26 @@ TEST(Executor, Constraints) {
     EXPECT_EQ(rig.result.sequences[2]->message, "no mask");
     EXPECT_EQ(rig.result.rows[3].token, 30);
   }
+}
+
+TEST(Executor, Pools) {
+  Rig rig;
+  const Ints a = {30, 31, 32};
+  const Ints b = {40, 41};
+  const Ints c = {50, 51};
+  const Ints pages[] = {{0}, {1}, {2}};
+  Pooled mean({PooledStates::kMean, {}}, 2, 2);
+  Pooled logits({PooledStates::kLast, {52, 3}}, 2, 2);
+  mean.reserve();
+  logits.reserve();
+  StepPlan plan = plan_of({planned(0, a, pages[0], true), planned(0, b, pages[1], false),
+                           planned(0, c, pages[2], true)});
+  plan.sequences[1].pooled = &mean;
+  plan.sequences[2].pooled = &logits;
+  rig.run(plan);
+  EXPECT_EQ(mean.result(), (std::vector<float>{41, 0.5F}));
+  EXPECT_EQ(logits.result(), (std::vector<float>{5, 0}));
+  EXPECT_EQ(rig.result.rows[0].token, 34);
 }
 
 TEST(Executor, WarmsUpWithTheLargestStep) {

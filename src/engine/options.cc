@@ -196,6 +196,26 @@ base::Status check_sampling(const EngineOptions& options, const SamplingParams& 
   return {};
 }
 
+base::Status check_pooling(const EngineOptions& options, const Request& request) {
+  if (!request.pooling) {
+    if (options.generates) return {};
+    return fail(ErrorCode::kInvalidRequest,
+                "this checkpoint makes vectors of texts; it has no head that makes tokens");
+  }
+  const Pooling& pooling = *request.pooling;
+  const bool logits = !pooling.logits_of.empty();
+  if (options.hidden == 0 || (logits && !options.generates)) {
+    return fail(ErrorCode::kInvalidRequest, "this checkpoint is not made for pooling");
+  }
+  const SamplingParams& sampling = request.sampling;
+  if (sampling.n != 1 || sampling.beam.width != 0 || sampling.prompt_logprobs ||
+      sampling.logprobs || sampling.max_tokens || !request.constraints.empty() ||
+      (logits && pooling.states != PooledStates::kLast)) {
+    return fail(ErrorCode::kInvalidRequest, "pooling: nothing is sampled");
+  }
+  return are_tokens(options, "pooling", pooling.logits_of, kPooledLogitsMax);
+}
+
 }  // namespace
 
 base::Status check_options(const EngineOptions& options) {
@@ -207,6 +227,7 @@ base::Status check_options(const EngineOptions& options) {
   VSURGE_TRY(at_least("page_size", options.page_size, 1));
   VSURGE_TRY(at_least("pages", options.pages, 1));
   VSURGE_TRY(at_least("vocabulary", options.vocabulary, 1));
+  VSURGE_TRY(at_least("hidden", options.hidden, 0));
   VSURGE_TRY(at_least("window", options.window, 0));
   VSURGE_TRY(at_least("passes_max", options.passes_max, 1));
   VSURGE_TRY(at_least("prefix_hash_bits", options.prefix_hash_bits, 1));
@@ -261,6 +282,7 @@ int sequence_tokens_max(const EngineOptions& options) {
 
 base::Status check_request(const EngineOptions& options, const Request& request) {
   VSURGE_TRY(check_sampling(options, request.sampling));
+  VSURGE_TRY(check_pooling(options, request));
   if (request.sampling.beam.width != 0 && !request.constraints.empty()) {
     return fail_param(ErrorCode::kInvalidRequest, "response_format",
                       "response_format: has no meaning with beam search; leave it out");
@@ -274,7 +296,11 @@ base::Status check_request(const EngineOptions& options, const Request& request)
   const char* reason = tokens_max < static_cast<std::size_t>(options.context_max)
                            ? "the KV cache holds"
                            : "the context of this model is";
-  if (prompt + 1 > tokens_max) {
+  if (request.pooling && prompt > tokens_max) {
+    return fail_param(ErrorCode::kContextLengthExceeded, "prompt",
+                      "{} {} tokens, but the prompt has {}", reason, tokens_max, prompt);
+  }
+  if (!request.pooling && prompt + 1 > tokens_max) {
     return fail_param(ErrorCode::kContextLengthExceeded, "prompt",
                       "{} {} tokens, but the prompt has {} and needs one more for an answer",
                       reason, tokens_max, prompt);

@@ -22,6 +22,8 @@ struct EngineOptions {
   int pages = 0;
   int window = 0;  // keys a query sees in every layer, itself included; 0 = all before it
   int vocabulary = 0;
+  int hidden = 0;          // width of the states that are pooled; 0 = no request is
+  bool generates = true;   // false: there are no logits; every request is pooled
   int logit_rows_max = 0;  // of one step; 0 = max_concurrent_decodes
   std::vector<TokenId> eos_tokens;
   std::uint64_t seed = 894;  // for requests that bring none

@@ -104,6 +104,15 @@ struct SamplingParams {
       0;  // guessed per step by prompt lookup, [0, 16]; never changes the answer
 };
 
+// Instead of an answer: one vector of the prompt.
+enum class PooledStates : std::uint8_t { kLast, kMean, kFirst };
+inline constexpr std::size_t kPooledLogitsMax = 16;
+struct Pooling {
+  PooledStates states = PooledStates::kLast;  // of the last layer, after the final norm
+  // Not empty: the logits of these tokens after the last one, instead of states; with kLast only.
+  std::vector<TokenId> logits_of;
+};
+
 struct Request {
   std::vector<TokenId> prompt;  // at least one token
   SamplingParams sampling;
@@ -115,10 +124,12 @@ struct Request {
   std::optional<base::Nanoseconds> deadline;        // to have ended by
   // One per choice, or none.
   std::vector<std::unique_ptr<TokenConstraint>> constraints;
+  // Nothing is sampled: `sampling` is as it is by default. The prompt may fill the context.
+  std::optional<Pooling> pooling;
 };
 
 enum class FinishReason : std::uint8_t {
-  kStop,       // an end-of-text or stop token; it is not part of the answer
+  kStop,       // an end-of-text or stop token; it is not part of the answer. Or a vector is made
   kLength,     // max_tokens or the context's end
   kCancelled,  // Engine::cancel, or shutdown
   kError,      // see Event::error
@@ -146,14 +157,15 @@ struct Event {
   Ticket ticket = 0;
   int choice = 0;
   EventKind kind = EventKind::kToken;
-  bool is_last = false;                       // when kEnd: no choice of the ticket is left
-  TokenId token = 0;                          // unless kEnd
-  FinishReason reason = FinishReason::kStop;  // when kEnd
-  TokenId stop_token = -1;                    // when kStop: the token that ended it
-  Usage usage;                                // up to and with this event
-  float score = 0;                            // when kEnd after beam search: sum of logprobs
-  std::shared_ptr<const Logprobs> logprobs;   // unless kEnd, if asked for; events are copied
-  std::shared_ptr<const base::Error> error;   // when kError
+  bool is_last = false;                              // when kEnd: no choice of the ticket is left
+  TokenId token = 0;                                 // unless kEnd
+  FinishReason reason = FinishReason::kStop;         // when kEnd
+  TokenId stop_token = -1;                           // when kStop: the token that ended it
+  Usage usage;                                       // up to and with this event
+  float score = 0;                                   // when kEnd after beam search: sum of logprobs
+  std::shared_ptr<const Logprobs> logprobs;          // unless kEnd, if asked for; events are copied
+  std::shared_ptr<const base::Error> error;          // when kError
+  std::shared_ptr<const std::vector<float>> pooled;  // when kEnd after pooling: Pooled::result()
 
   bool is_end() const { return kind == EventKind::kEnd; }
 };

@@ -52,8 +52,9 @@ std::unique_ptr<Group> make_group(const EngineOptions& options, Ticket ticket, R
   group->sampling = std::move(request.sampling);
   const SamplingParams& sampling = group->sampling;
   const int room = sequence_tokens_max(options) - group->prompt_tokens;
-  CHECK(room >= 1, "ticket {} was not checked", ticket);
-  const int answer = std::min(room, sampling.max_tokens.value_or(room));
+  CHECK(room >= (request.pooling ? 0 : 1), "ticket {} was not checked", ticket);
+  // The token after a prompt that is pooled is never there, but all before it are computed.
+  const int answer = request.pooling ? 1 : std::min(room, sampling.max_tokens.value_or(room));
   group->alive = sampling.n;
   group->row_logprobs = sampling.logprobs.value_or(-1);
   if (sampling.beam.width > 0) {
@@ -75,6 +76,10 @@ std::unique_ptr<Group> make_group(const EngineOptions& options, Ticket ticket, R
     const auto index = static_cast<std::size_t>(choice);
     if (index < request.constraints.size()) s.constraint = std::move(request.constraints[index]);
     s.guesses = sampling.speculative_tokens > 0 && !s.sampler && !s.constraint;
+    if (request.pooling) {
+      s.pooled = std::make_unique<Pooled>(*request.pooling, s.length, options.hidden);
+      s.row.temperature = 0;
+    }
     group->choices.push_back(std::move(sequence));
   }
   group->held = sampling.n > 1 && group->prompt_tokens > 1;
@@ -232,7 +237,7 @@ void Scheduler::tell_end(Group& group, int choice, Usage usage, Event event) {
   event.choice = choice;
   event.is_last = --group.alive == 0;
   event.usage = usage;
-  event.usage.completion_tokens += event.reason == FinishReason::kStop ? 1 : 0;
+  event.usage.completion_tokens += event.reason == FinishReason::kStop && !event.pooled ? 1 : 0;
   switch (event.reason) {
     case FinishReason::kStop:
       ++metrics_.requests_stopped;
@@ -273,6 +278,7 @@ void Scheduler::release_pages(Sequence& sequence) {
 void Scheduler::forget_computed(Sequence& sequence) {
   release_pages(sequence);
   sequence.computed = 0;
+  if (sequence.pooled) sequence.pooled->clear();
 }
 
 void Scheduler::release_sources() {

@@ -136,6 +136,7 @@ class Scheduler {
   void prefetch_commit(std::size_t place) const;
   void commit_one(Sequence& sequence, const PlannedSequence& planned, const StepResult& result);
   void score_prompt(Sequence& sequence, const PlannedSequence& planned, const StepResult& result);
+  void finish_pooled(Sequence& sequence, std::vector<float> made);
   void take_tokens(Sequence& sequence, const PlannedSequence& planned, const StepResult& result);
   bool take_token(Sequence& sequence, const kernels::SampleResult& sampled);
   static base::Error row_error(const kernels::SampleResult& sampled, int position);

@@ -1,5 +1,6 @@
 // What follows from a step's result.
 #include <algorithm>
+#include <cmath>
 
 #include "engine/scheduler.h"
 
@@ -8,6 +9,10 @@ namespace {
 
 bool contains(const std::vector<TokenId>& tokens, TokenId token) {
   return std::find(tokens.begin(), tokens.end(), token) != tokens.end();
+}
+
+bool is_finite(const std::vector<float>& values) {
+  return std::ranges::all_of(values, [](float x) { return std::isfinite(x); });
 }
 
 std::shared_ptr<const Logprobs> logprobs_of(const kernels::SampleResult& sampled) {
@@ -93,9 +98,13 @@ void Scheduler::commit_one(Sequence& sequence, const PlannedSequence& planned,
   const bool sound = std::ranges::none_of(rows, [](const kernels::SampleResult& row) {
     return row.status == kernels::SampleStatus::kNotFinite;
   });
-  if (sound) publish_pages(sequence);
+  const bool pooled = sequence.pooled && sequence.computed == sequence.length;
+  std::vector<float> made;
+  if (pooled) made = sequence.pooled->result();
+  if (sound && is_finite(made)) publish_pages(sequence);
   if (sequence.is_scoring()) score_prompt(sequence, planned, result);
   if (planned.samples && sequence.place != Place::kEnded) take_tokens(sequence, planned, result);
+  if (pooled) finish_pooled(sequence, std::move(made));
   if (sequence.place != Place::kEnded) leave_window(sequence);
 }
 
@@ -118,6 +127,19 @@ void Scheduler::score_prompt(Sequence& sequence, const PlannedSequence& planned,
     event.logprobs = logprobs_of(sampled);
     sequence.scored = position + 2;
   }
+}
+
+// All states are there.
+void Scheduler::finish_pooled(Sequence& sequence, std::vector<float> made) {
+  metrics_.prompt_tokens += static_cast<std::uint64_t>(sequence.length);
+  if (!is_finite(made)) {
+    return end(
+        sequence,
+        error_event({base::ErrorCode::kNumericalError, "the hidden states are not finite", {}}));
+  }
+  Event event = end_event(FinishReason::kStop);
+  event.pooled = std::make_shared<const std::vector<float>>(std::move(made));
+  end(sequence, std::move(event));
 }
 
 // The token drawn, and while the guesses are what was drawn, the one after each.

@@ -258,6 +258,7 @@ void Scheduler::reserve_tokens(Sequence& sequence) {
   const auto tokens = static_cast<std::size_t>(sequence.tokens_max + kGuessesMax);
   sequence.tokens.reserve(tokens);
   sequence.pages.reserve(static_cast<std::size_t>(pages_for(static_cast<int>(tokens))));
+  if (sequence.pooled) sequence.pooled->reserve();
 }
 
 // For all tokens and pages that it can have, so that no step allocates for it. Without memory the
@@ -288,6 +289,7 @@ Scheduler::Found Scheduler::find_prefix(const Sequence& sequence, int pages, int
   found.prefix = sequence.group->root;
   if (find_donor(sequence, found)) return found;
   if (!sequence.publishes || sequence.is_scoring()) return found;
+  if (sequence.pooled && sequence.pooled->needs_all()) return found;
   find_pages(sequence, found);
   Found more = found;
   find_beginning(sequence, more);
@@ -416,7 +418,8 @@ void Scheduler::append_plan(Sequence& sequence, int count, int guesses, Left& le
                                 static_cast<std::size_t>(count + guesses));
   planned.pages =
       std::span<const std::int32_t>(sequence.pages).first(static_cast<std::size_t>(pages_for(end)));
-  planned.samples = sequence.computed + count == sequence.length;
+  planned.samples = !sequence.pooled && sequence.computed + count == sequence.length;
+  planned.pooled = sequence.pooled.get();
   append_rows(sequence, planned, guesses);
   if (sequence.is_scoring()) {
     left.extra_rows -= std::max(0, planned.rows - 1);
@@ -445,6 +448,8 @@ void Scheduler::append_rows(Sequence& sequence, PlannedSequence& planned, int gu
     planned.rows = std::max(0, end - std::max(planned.first, sequence.scored - 1));
   } else if (planned.samples) {
     planned.rows = guesses + 1;
+  } else if (sequence.pooled && end == sequence.length) {
+    planned.rows = sequence.pooled->logits_of().empty() ? 0 : 1;
   }
   for (int position = end - planned.rows; position < end; ++position) {
     PlannedRow& row = plan_.rows.emplace_back();

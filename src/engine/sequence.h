@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine/beam_search.h"
+#include "engine/pooled.h"
 #include "engine/prefix_cache.h"
 #include "engine/request.h"
 #include "engine/sampler_state.h"
@@ -53,6 +54,7 @@ struct alignas(64) Sequence {
   base::Nanoseconds last_token = 0;  // when it was drawn, on the engine's clock
   std::unique_ptr<SamplerState> sampler;
   std::unique_ptr<TokenConstraint> constraint;
+  std::unique_ptr<Pooled> pooled;  // nullptr = it answers in tokens
 
   kernels::SampleRow row{};  // without position
   int priority = 0;

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/pooled.h"
 #include "engine/request.h"
 #include "engine/step_cost.h"
 #include "kernels/sample.h"
@@ -26,6 +27,9 @@ struct PlannedSequence {
   int first_row = 0;
   bool samples = false;                   // the last row draws a token; with guesses every row does
   TokenConstraint* constraint = nullptr;  // of the last row; never with guesses
+  // Nothing is drawn: gets the states of the tokens that it wants, or, of the one row there is
+  // then, the logits.
+  Pooled* pooled = nullptr;
 };
 
 // Alternatives (logprobs) of one row.

@@ -122,6 +122,7 @@ api::ServiceOptions service_options(const vSurge::State& surge, const ApiServerO
   result.context_max = surge.context_max;
   result.prompt_max = surge.prompt_max;
   result.vocabulary = info.vocabulary;
+  result.end_tokens = surge.engine_options.eos_tokens;
   // Templates and tokenising are work of the CPU: more threads than CPUs only steal time from the
   // model.
   const int cpus = base::ThreadPool::allowed_cpus();
@@ -260,7 +261,12 @@ base::Status vSurgeApiServer::State::fire(const FireOptions& fire) {
   api::ServiceOptions service_options_value = service_options(state, options);
   const text::TextAssets& assets = state.processor.state().assets;
   choose_formats(assets, options, service_options_value);
-  api::Service service(service_options_value, assets, *state.engine, state.router);
+  std::unique_ptr<api::ResponseStore> store;
+  if (!options.response_store.empty()) {
+    store = VSURGE_TRY(api::open_file_store(options.response_store, {}));
+  }
+  api::Service service(service_options_value, assets, *state.engine, state.router,
+                       std::move(store));
   server::ServerOptions server_options;
   server_options.host = fire.host;
   server_options.port = fire.port;

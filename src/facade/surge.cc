@@ -243,6 +243,11 @@ SurgeMetrics vSurge::metrics() const {
   to.preemptions = from.preemptions;
   to.steps = from.steps;
   to.step_seconds = from.step_seconds;
+  const auto times = state_->model.state()->backend->op_times();
+  for (std::size_t i = 0; i < times.size(); ++i) {
+    to.op_seconds.emplace_back(tensor::op_name(static_cast<tensor::Op>(i)),
+                               static_cast<double>(times[i]) * 1e-9);
+  }
   return to;
 }
 

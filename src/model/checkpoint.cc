@@ -37,9 +37,18 @@ bool present(const fs::path& path) {
 
 // A file of the folder by its plain name. A link may lead elsewhere in the folder, or, in a cache
 // of Hugging Face's hub (models--*/snapshots/<revision>), to its blobs; nowhere else.
+bool is_plain(std::string_view name) {
+  return !name.empty() && name != "." && name != ".." && name.size() <= 255 &&
+         name.find_first_of(std::string_view("/\\\0", 3)) == std::string::npos;
+}
+
 base::Result<fs::path> file_of(const fs::path& folder, const std::string& name) {
-  if (name.empty() || name == "." || name == ".." || name.size() > 255 ||
-      name.find_first_of(std::string_view("/\\\0", 3)) != std::string::npos) {
+  const std::size_t slash = name.find('/');  // one is for a folder in the folder
+  const bool plain = slash == std::string::npos
+                         ? is_plain(name)
+                         : is_plain(std::string_view(name).substr(0, slash)) &&
+                               is_plain(std::string_view(name).substr(slash + 1));
+  if (!plain) {
     return fail(ErrorCode::kBadModel, "{}: expected the plain name of a file, found {}",
                 folder.string(), printable(name));
   }
@@ -81,6 +90,12 @@ void Checkpoint::release(const TensorInfo& tensor) const {
 
 const std::string& Checkpoint::file_name(const TensorInfo& tensor) const {
   return gguf_ ? gguf_->name() : files_[tensor.file].name;
+}
+
+base::Result<std::optional<std::string>> Checkpoint::side_file(const std::string& name) const {
+  if (!config_ || !present(path_ / name)) return std::nullopt;
+  const fs::path path = VSURGE_TRY(file_of(path_, name));
+  return VSURGE_TRY(base::read_text_file(path, base::CheckpointLimits{}.config_bytes_max));
 }
 
 base::Status Checkpoint::add_safetensors(const std::string& name) {

@@ -52,6 +52,9 @@ class Checkpoint {
   const GgufFile* gguf() const { return gguf_ ? &*gguf_ : nullptr; }
   // generation_config.json, where there is one.
   const Config* generation_config() const { return generation_ ? &*generation_ : nullptr; }
+  // The text of another file of the folder, or of a folder in it ("1_Pooling/config.json"); nothing
+  // when it is not there, or the checkpoint is a GGUF file.
+  base::Result<std::optional<std::string>> side_file(const std::string& name) const;
 
  private:
   friend base::Result<std::unique_ptr<Checkpoint>> open_checkpoint(const std::filesystem::path&);

@@ -1,6 +1,7 @@
 #include "model/decoder.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 namespace vsurge::model {
@@ -39,7 +40,10 @@ ModelInfo describe(const DecoderSpec& spec, const DecoderWeights& weights) {
           .top_p = spec.generation.top_p,
           .top_k = spec.generation.top_k,
           .min_p = spec.generation.min_p,
-          .repetition_penalty = spec.generation.repetition_penalty};
+          .repetition_penalty = spec.generation.repetition_penalty,
+          .pooling = spec.pooling,
+          .score = weights.score,
+          .generates = spec.pooling.needs_head()};
 }
 
 // Rows [first, first + count).
@@ -198,6 +202,21 @@ void Decoder::feed_forward(int layer, const Activations& a) {
                    .accumulate = true,
                    .precise = true,
                    .gate = spec_.activation});
+}
+
+// Sums in eight lanes, so that the order is the same everywhere.
+void Decoder::read_state(std::int32_t token, std::span<float> out) {
+  constexpr std::size_t kLanes = 8;
+  const auto width = static_cast<std::size_t>(spec_.hidden);
+  CHECK(token >= 0 && token < limits_.tokens_max && out.size() == width);
+  const float* state = activations_.residual.row<float>(token);
+  double lanes[kLanes] = {};
+  for (std::size_t i = 0; i < width; ++i) lanes[i % kLanes] += double{state[i]} * state[i];
+  double squares = 0;
+  for (const double lane : lanes) squares += lane;
+  const auto mean = static_cast<float>(squares / static_cast<double>(width));
+  const float scale = 1.0F / std::sqrt(mean + spec_.norm_eps);
+  for (std::size_t i = 0; i < width; ++i) out[i] = state[i] * scale * weights_.final_norm[i];
 }
 
 // logits = Head norm(residual), of the wanted rows alone

@@ -21,6 +21,7 @@ class Decoder final : public Model {
   base::Status reserve(const StepLimits& limits) override;
   void copy_page(std::int32_t from, std::int32_t to) override;
   tensor::Tensor forward(const Batch& batch) override;
+  void read_state(std::int32_t token, std::span<float> out) override;
 
  private:
   tensor::KvShape kv_shape(int page_size, int pages, tensor::DType kv_dtype) const;

@@ -32,10 +32,13 @@ base::Result<const Family*> by_config(const ConfigObject& config) {
   const auto type = VSURGE_TRY(required(config, "model_type", config.text("model_type")));
   for (const Family& family : kFamilies) {
     if (family.model_type != type) continue;
-    // A model of the same body with another head (classification, embedding) is not this one.
+    // A model of the same body with another head is not this one, but for a classifier's.
     const auto classes =
         VSURGE_TRY(required(config, "architectures", config.texts("architectures")));
-    if (classes != std::vector{std::string(family.architecture)}) {
+    const std::string own(family.architecture);
+    const bool classifies = classes == std::vector{own.substr(0, own.find("ForCausalLM")) +
+                                                   "ForSequenceClassification"};
+    if (classes != std::vector{own} && !classifies) {
       return config.wrong("architectures", fmt::format("[\"{}\"]", family.architecture));
     }
     return &family;
@@ -57,6 +60,26 @@ base::Status check_rope(const DecoderSpec& spec, const std::string& file) {
   base::Status status = validate(spec.rope);
   if (status) return status;
   return base::fail(status.error().code, "{}: {}", file, status.error().message);
+}
+
+constexpr std::string_view kPrefix = "model.";
+
+// Embedding models are often saved without the head's class: names begin without "model.".
+bool is_bare(const Checkpoint& checkpoint, const TensorNames& names) {
+  const std::string name = names.embedding + ".weight";
+  return name.starts_with(kPrefix) && checkpoint.find(name) == nullptr &&
+         checkpoint.find(name.substr(kPrefix.size())) != nullptr;
+}
+
+void strip_prefix(TensorNames& names) {
+  std::vector<std::string*> all = {&names.embedding, &names.final_norm, &names.attention_norm,
+                                   &names.q_norm,    &names.k_norm,     &names.o,
+                                   &names.mlp_norm,  &names.down};
+  for (std::string& name : names.qkv) all.push_back(&name);
+  for (std::string& name : names.gate_up) all.push_back(&name);
+  for (std::string* name : all) {
+    if (name->starts_with(kPrefix)) name->erase(0, kPrefix.size());
+  }
 }
 
 }  // namespace
@@ -84,7 +107,11 @@ base::Result<DecoderSpec> spec_of_config(const Config& config, const Config* gen
 
 base::Result<DecoderSpec> read_spec(const Checkpoint& checkpoint) {
   if (checkpoint.gguf() == nullptr) {
-    return spec_of_config(*checkpoint.config(), checkpoint.generation_config());
+    DecoderSpec spec =
+        VSURGE_TRY(spec_of_config(*checkpoint.config(), checkpoint.generation_config()));
+    spec.pooling = VSURGE_TRY(read_pooling(checkpoint));
+    if (is_bare(checkpoint, spec.names)) strip_prefix(spec.names);
+    return spec;
   }
   const GgufFile& file = *checkpoint.gguf();
   const Family& family = *VSURGE_TRY(by_gguf(file));
@@ -94,6 +121,7 @@ base::Result<DecoderSpec> read_spec(const Checkpoint& checkpoint) {
   VSURGE_TRY(family.from_gguf(checkpoint, spec));
   VSURGE_TRY(check_unread_gguf_keys(file, family.gguf, spec));
   VSURGE_TRY(check_rope(spec, file.name()));
+  spec.pooling = VSURGE_TRY(read_pooling_gguf(file, std::string(family.gguf) + "."));
   spec.generation = VSURGE_TRY(read_generation(file, spec.vocabulary));
   return spec;
 }

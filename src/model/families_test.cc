@@ -112,7 +112,7 @@ TEST(Families, UnknownOnesAreRefusedWithTheList) {
       refusal(R"({"model_type": "gemma3"})"),
       HasSubstr("/model_type: expected one of llama, mistral, qwen2, qwen3, found \"gemma3\""));
   EXPECT_THAT(refusal(R"({"model_type": ""})"), HasSubstr("/model_type"));
-  for (const char* classes : {R"([])", R"(["LlamaModel"])", R"("LlamaForSequenceClassification")",
+  for (const char* classes : {R"([])", R"(["LlamaModel"])", R"("LlamaForTokenClassification")",
                               R"(["LlamaForCausalLM", "LlamaForCausalLM"])", "3", "null"}) {
     EXPECT_THAT(refusal(std::string(R"({"architectures": )") + classes + "}"),
                 HasSubstr("/architectures"));

@@ -99,6 +99,8 @@ class Loader {
   Result<tensor::Weight> matrix(const Stack& stack);
   Result<std::vector<float>> vector(const std::string& name, std::int64_t size);
   Result<std::vector<float>> biases(const Stack& stack);
+  Result<std::vector<float>> score();
+  void leave_head();
   void done(const std::vector<const TensorInfo*>& tensors);
   Stack qkv(std::size_t index) const;
   // The tensor holds all of the stack's rows, or the i-th part.
@@ -244,6 +246,27 @@ base::Status Loader::load_layer(std::size_t index, LayerWeights& layer) {
   return {};
 }
 
+Result<std::vector<float>> Loader::score() {
+  const std::int64_t labels = spec_.pooling.labels, hidden = spec_.hidden;
+  const std::string name = spec_.names.score + ".weight";
+  const TensorInfo* tensor = VSURGE_TRY(take(name, {labels, hidden}));
+  std::vector<float> values(static_cast<std::size_t>(labels * hidden));
+  const auto rows = tensor_rows(tensor->type, checkpoint_.bytes(*tensor), labels, hidden);
+  for (std::int64_t row = 0; row < labels; ++row) {
+    rows->read_floats(row, values.data() + row * hidden);
+  }
+  done({tensor});
+  return values;
+}
+
+// Nobody asks for logits: a head that is there all the same is not read.
+void Loader::leave_head() {
+  if (const TensorInfo* tensor = checkpoint_.find(spec_.names.head + ".weight")) {
+    taken_.insert(tensor);
+    checkpoint_.release(*tensor);
+  }
+}
+
 // Every tensor must have been read, or be known to hold nothing.
 base::Status Loader::check_names() const {
   std::string first;
@@ -265,7 +288,7 @@ base::Status Loader::check_names() const {
 
 std::int64_t weight_bytes(const DecoderWeights& weights) {
   std::size_t bytes = weights.embedding.bytes() + weights.head.bytes();
-  std::size_t floats = weights.final_norm.size();
+  std::size_t floats = weights.final_norm.size() + weights.score.size();
   for (const LayerWeights& layer : weights.layers) {
     bytes += layer.qkv.bytes() + layer.o.bytes() + layer.gate_up.bytes() + layer.down.bytes();
     floats += layer.attention_norm.size() + layer.qkv_bias.size() + layer.q_norm.size() +
@@ -312,13 +335,16 @@ Result<DecoderWeights> Loader::load() {
   weights.embedding = VSURGE_TRY(matrix(embedding));
   Stack head = embedding;
   head.part = Part::kHead;
-  if (!spec_.tied_head) {
+  if (!spec_.pooling.needs_head()) {
+    leave_head();
+  } else if (!spec_.tied_head) {
     head.names = {spec_.names.head};
     weights.head = VSURGE_TRY(matrix(head));
   } else if (VSURGE_TRY(format_of(head)) != weights.embedding.format) {
     weights.head = VSURGE_TRY(matrix(head));  // the same tensor in a format of its own
   }
   weights.final_norm = VSURGE_TRY(vector(spec_.names.final_norm + ".weight", spec_.hidden));
+  if (spec_.pooling.labels > 0) weights.score = VSURGE_TRY(score());
   for (std::size_t i = 0; i < spec_.layers.size(); ++i) {
     VSURGE_TRY(load_layer(i, weights.layers.emplace_back()));
   }

@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "model/batch.h"
+#include "model/pooling.h"
 #include "tensor/backend.h"
 
 namespace vsurge::model {
@@ -40,6 +41,9 @@ struct ModelInfo {
   std::optional<int> top_k;
   std::optional<float> min_p;
   std::optional<float> repetition_penalty;
+  PoolingSpec pooling;
+  std::vector<float> score;  // of a classifier: [labels, hidden]
+  bool generates = true;     // it has a head that makes logits
 };
 
 // How the weights are kept: as the checkpoint has them (integers stay integers, floats become
@@ -85,6 +89,9 @@ class Model {
   // Runs a step within the reserved limits. Returns float logits [logit_rows, vocabulary], valid
   // until the next call.
   virtual tensor::Tensor forward(const Batch& batch) = 0;
+  // The state of a token (an index into Batch::tokens) of the last batch after the last layer and
+  // the final norm: out is [hidden].
+  virtual void read_state(std::int32_t token, std::span<float> out) = 0;
 };
 
 // `path`: a Hugging Face folder, a .gguf file, or a packed folder (packed_folder.h), whose choices

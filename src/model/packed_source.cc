@@ -20,15 +20,23 @@ using base::fail;
 using base::Result;
 
 // What is read of a folder beside its weights (and additional_chat_templates/*.jinja).
-constexpr std::array<std::string_view, 8> kCompanions = {
+constexpr std::array<std::string_view, 9> kCompanions = {
     "config.json",           "generation_config.json",  "tokenizer.json",
     "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
-    "chat_template.jinja",   "chat_template.json"};
+    "chat_template.jinja",   "chat_template.json",      "modules.json"};
 constexpr const char* kTemplates = "additional_chat_templates";
+constexpr const char* kModuleConfig = "config.json";
 constexpr std::size_t kFilesMax = 20'000;
 
 bool is_companion(std::string_view name) {
   return std::ranges::find(kCompanions, name) != kCompanions.end();
+}
+
+// "1_Pooling": a module of sentence-transformers that pooling.h reads, with its config.json.
+bool is_module(std::string_view name) {
+  const std::size_t digits = std::min(name.find_first_not_of("0123456789"), name.size());
+  const std::string_view kind = name.substr(digits);
+  return digits > 0 && (kind == "_Pooling" || kind == "_LogitScore");
 }
 
 bool is_weights(std::string_view name) {
@@ -43,6 +51,9 @@ std::vector<std::string> files_of(const fs::path& folder, Wanted wanted) {
   for (const auto& entry : fs::directory_iterator(folder, ignored)) {
     const std::string name = entry.path().filename().string();
     if (wanted(name) && entry.is_regular_file(ignored)) names.push_back(name);
+    if (is_module(name) && fs::is_regular_file(entry.path() / kModuleConfig, ignored)) {
+      names.push_back(name + "/" + kModuleConfig);
+    }
     if (names.size() >= kFilesMax) break;
   }
   for (const auto& entry : fs::directory_iterator(folder / kTemplates, ignored)) {
@@ -217,7 +228,8 @@ bool is_packed_part(std::string_view name) {
   if (name.starts_with('.') && name.ends_with(".part")) {
     name = name.substr(1, name.size() - 6);
   }
-  return name == kPackedName || name == kMetadataName || name == kTemplates || is_companion(name);
+  return name == kPackedName || name == kMetadataName || name == kTemplates || is_companion(name) ||
+         is_module(name);
 }
 
 base::Status write_file(const fs::path& path, std::string_view bytes) {

@@ -23,8 +23,11 @@ class Reader {
     }
     weights.final_norm = VSURGE_TRY(vector("final_norm", hidden));
     // A tied head is there when it has a format of its own.
-    if (!spec_.tied_head || file_.has("head")) {
+    if ((spec_.pooling.needs_head() && !spec_.tied_head) || file_.has("head")) {
       weights.head = VSURGE_TRY(matrix("head", vocabulary, hidden));
+    }
+    if (const int labels = spec_.pooling.labels; labels > 0) {
+      weights.score = VSURGE_TRY(vector("score", std::int64_t{labels} * hidden));
     }
     if (taken_ != file_.parts()) {
       return base::fail(base::ErrorCode::kBadModel,

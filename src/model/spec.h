@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "kernels/types.h"
+#include "model/pooling.h"
 #include "model/rope.h"
 
 namespace vsurge::model {
@@ -27,6 +28,7 @@ struct TensorNames {
   std::string embedding;
   std::string final_norm;
   std::string head;
+  std::string score;  // of a classifier
   std::string attention_norm;
   std::vector<std::string> qkv;
   std::string q_norm;
@@ -80,6 +82,7 @@ struct DecoderSpec {
   // Names of tensors that hold nothing to compute with; "*" stands for anything.
   std::vector<std::string> ignored_tensors;
   GenerationDefaults generation;
+  PoolingSpec pooling;
 };
 
 }  // namespace vsurge::model

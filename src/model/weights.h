@@ -37,7 +37,8 @@ struct DecoderWeights {
   tensor::Weight embedding;  // [vocabulary, hidden]
   std::vector<LayerWeights> layers;
   std::vector<float> final_norm;  // [hidden]
-  tensor::Weight head;            // [vocabulary, hidden]; no rows when tied: see output()
+  tensor::Weight head;            // [vocabulary, hidden]; no rows when tied: see output(); or none
+  std::vector<float> score;       // [labels, hidden] of a classifier
 
   std::int64_t parameters = 0;  // of the checkpoint, a tied head counted once
   std::int64_t bytes = 0;       // packed, everything

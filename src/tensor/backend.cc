@@ -2,6 +2,7 @@
 #include "tensor/backend.h"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 
 #include "base/clock.h"
@@ -69,6 +70,38 @@ base::Status commit_all(const Buffer& buffer, base::ThreadPool& pool) {
 
 }  // namespace
 
+std::string_view op_name(Op op) {
+  constexpr std::array<std::string_view, kOps> kNames = {"embedding", "linear",   "head", "rope",
+                                                         "attention", "sampling", "other"};
+  return kNames.at(static_cast<std::size_t>(op));
+}
+
+// Counts the time it lives.
+class Backend::Timer {
+ public:
+  Timer(Backend& backend, Op op) : backend_(backend), op_(op), start_(backend.clock_.now()) {}
+  ~Timer() { backend_.count(op_, backend_.clock_.now() - start_); }
+  Timer(const Timer&) = delete;
+  Timer& operator=(const Timer&) = delete;
+
+ private:
+  Backend& backend_;
+  Op op_;
+  base::Nanoseconds start_;
+};
+
+// One thread writes.
+void Backend::count(Op op, base::Nanoseconds time) {
+  auto& sum = op_times_.at(static_cast<std::size_t>(op));
+  sum.store(sum.load(std::memory_order_relaxed) + time, std::memory_order_relaxed);
+}
+
+std::array<std::int64_t, kOps> Backend::op_times() const {
+  std::array<std::int64_t, kOps> out{};
+  for (std::size_t i = 0; i < kOps; ++i) out[i] = op_times_[i].load(std::memory_order_relaxed);
+  return out;
+}
+
 base::Result<Weight> Backend::pack(const RowSource& source, kernels::WeightFormat format) {
   const std::int64_t rows = source.rows(), cols = source.cols();
   constexpr std::int64_t kSideMax = std::int64_t{1} << 31;
@@ -111,6 +144,7 @@ base::Result<KvCache> Backend::make_kv_cache(const KvShape& shape) {
 
 base::Status Backend::reserve(const StepShape& shape) {
   check_step(shape);
+  vocabulary_ = shape.vocabulary;
   return do_reserve(shape);
 }
 
@@ -123,6 +157,7 @@ void Backend::embed(const Weight& table, std::span<const std::int32_t> tokens, T
   check_floats(out);
   CHECK(out.cols == table.cols && out.rows == static_cast<std::int64_t>(tokens.size()));
   for (const std::int32_t token : tokens) CHECK(token >= 0 && token < table.rows);
+  const Timer timer(*this, Op::kEmbed);
   if (out.rows > 0) do_embed(table, tokens, out);
 }
 
@@ -132,6 +167,7 @@ void Backend::linear(Tensor x, const Weight& w, Tensor out, const LinearSpec& sp
   CHECK(spec.norm.empty() || (!spec.gate && std::cmp_equal(spec.norm.size(), w.cols)));
   CHECK(x.cols == (spec.gate ? 2 : 1) * w.cols && out.cols == w.rows && x.rows == out.rows,
         "x [{}, {}], w [{}, {}], out [{}, {}]", x.rows, x.cols, w.rows, w.cols, out.rows, out.cols);
+  const Timer timer(*this, w.rows == vocabulary_ ? Op::kHead : Op::kLinear);
   if (x.rows > 0) do_linear(x, w, out, spec);
 }
 
@@ -149,11 +185,13 @@ void Backend::rope_and_store_kv(Tensor qkv, Tensor cosines, Tensor sines, const 
   CHECK(cosines.row_stride == sines.row_stride);
   CHECK(static_cast<std::int64_t>(slots.size()) == qkv.rows);
   for (const std::int32_t slot : slots) CHECK(slot >= 0 && slot / shape.page_size < shape.pages);
+  const Timer timer(*this, Op::kRope);
   if (qkv.rows > 0) do_rope_and_store_kv(qkv, cosines, sines, spec, slots, kv, layer);
 }
 
 void Backend::copy_page(KvCache& kv, std::int32_t from, std::int32_t to) {
   CHECK(from >= 0 && from < kv.shape.pages && to >= 0 && to < kv.shape.pages && from != to);
+  const Timer timer(*this, Op::kOther);
   do_copy_page(kv, from, to);
 }
 
@@ -169,6 +207,7 @@ void Backend::plan_attention(const AttentionBatch& batch, const KvShape& shape, 
     CHECK(static_cast<std::int64_t>(pages) * shape.page_size >= batch.context_lengths[i]);
   }
   for (const std::int32_t page : batch.pages) CHECK(page >= -1 && page < shape.pages);
+  const Timer timer(*this, Op::kAttention);
   do_plan_attention(batch, shape, heads);
 }
 
@@ -177,6 +216,7 @@ void Backend::attention(Tensor q, const KvCache& kv, const AttentionSpec& spec, 
   check_floats(out);
   CHECK(q.rows == out.rows && q.cols == out.cols && q.cols % kv.shape.head_dim == 0);
   CHECK(spec.layer >= 0 && spec.layer < kv.shape.layers && spec.window >= 0);
+  const Timer timer(*this, Op::kAttention);
   if (q.rows > 0) do_attention(q, kv, spec, out);
 }
 
@@ -185,6 +225,7 @@ void Backend::gather_rows(Tensor x, std::span<const std::int32_t> rows, Tensor o
   check_floats(out);
   CHECK(x.cols == out.cols && out.rows == static_cast<std::int64_t>(rows.size()));
   for (const std::int32_t row : rows) CHECK(row >= 0 && row < x.rows);
+  const Timer timer(*this, Op::kOther);
   if (out.rows > 0) do_gather_rows(x, rows, out);
 }
 
@@ -192,6 +233,7 @@ void Backend::sample(Tensor logits, std::span<const kernels::SampleRow> rows,
                      std::span<kernels::SampleResult> results) {
   check_floats(logits);
   CHECK(logits.rows == static_cast<std::int64_t>(rows.size()) && rows.size() == results.size());
+  const Timer timer(*this, Op::kSample);
   if (!rows.empty()) do_sample(logits, rows, results);
 }
 

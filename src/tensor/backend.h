@@ -6,12 +6,16 @@
 // number of threads, the chunking of a prompt or the pages a sequence happens to own.
 #pragma once
 
+#include <array>
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 
+#include "base/clock.h"
 #include "base/thread_pool.h"
 #include "kernels/sample.h"
 #include "kernels/types.h"
@@ -83,9 +87,25 @@ struct LinearSpec {
   std::optional<kernels::Activation> gate = {};
 };
 
+// Where the time of steps goes. A linear layer as wide as the vocabulary is the head.
+enum class Op : std::uint8_t {
+  kEmbed,
+  kLinear,
+  kHead,
+  kRope,
+  kAttention,
+  kSample,
+  kOther,
+};
+inline constexpr std::size_t kOps = 7;
+std::string_view op_name(Op op);
+
 class Backend {
  public:
   virtual ~Backend() = default;
+
+  // Nanoseconds in each operation since the start, by Op; any thread. Told when they have ended.
+  std::array<std::int64_t, kOps> op_times() const;
 
   virtual std::string name() const = 0;  // "cpu/avx512, 2 threads"
   virtual base::ThreadPool& pool() = 0;  // for work beside the ops, between them
@@ -136,6 +156,13 @@ class Backend {
               std::span<kernels::SampleResult> results);
 
  private:
+  class Timer;
+  void count(Op op, base::Nanoseconds time);
+
+  std::array<std::atomic<std::int64_t>, kOps> op_times_{};
+  base::SteadyClock clock_;
+  int vocabulary_ = 0;  // of reserve()
+
   virtual base::Result<Weight> do_pack(const RowSource& source, kernels::WeightFormat format) = 0;
   virtual base::Status do_reserve(const StepShape& shape) = 0;
   virtual std::size_t do_scratch_bytes(const StepShape& shape) const = 0;

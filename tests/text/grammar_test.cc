@@ -11,63 +11,19 @@
 
 #include "base/worker_pool.h"
 #include "text/bridge.h"
-#include "text/grammar.h"
-#include "text/tokenizer.h"
+#include "text/grammar_fixture.h"
 
 namespace vsurge::text {
 namespace {
 
-// One token for each byte, and an end.
-Tokenizer byte_tokenizer() {
-  std::string vocabulary;
-  for (int byte = 0x21; byte < 0x7f; ++byte) {
-    const std::string token =
-        byte == '"' || byte == '\\' ? std::string("\\") + char(byte) : std::string(1, char(byte));
-    vocabulary += fmt::format("\"{}\":{},", token, byte - 0x21);
-  }
-  auto made = Tokenizer::from_json(
-      R"({"added_tokens":[{"id":95,"content":"</s>","single_word":false,"lstrip":false,
-          "rstrip":false,"normalized":false,"special":true}],"normalizer":null,
-          "pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,
-          "use_regex":false},"post_processor":null,"decoder":{"type":"ByteLevel",
-          "add_prefix_space":false,"trim_offsets":true,"use_regex":false},
-          "model":{"type":"BPE","vocab":{)" +
-      vocabulary + R"("Ġ":94},"merges":[]}})");
-  EXPECT_TRUE(made) << made.error().message;
-  return std::move(*made);
-}
-
-constexpr TokenId kEnd = 95;
-constexpr int kLogits = 128;
-
+using namespace testing;
 using Kind = GrammarSource::Kind;
-
-GrammarFactory byte_factory(const base::GrammarLimits& limits = {}) {
-  const std::array<TokenId, 1> ends = {kEnd};
-  auto made = GrammarFactory::make(byte_tokenizer(), kLogits, ends, limits);
-  EXPECT_TRUE(made) << made.error().message;
-  return std::move(*made);
-}
-
-const GrammarFactory& factory() {
-  static const GrammarFactory made = byte_factory();
-  return made;
-}
-
-bool allows(std::span<const std::uint32_t> mask, TokenId token) {
-  const auto bit = static_cast<std::size_t>(token);
-  return (mask[bit / 32] >> (bit % 32) & 1U) != 0;
-}
-
-TokenId token_of(char c) {
-  return c == ' ' ? 94 : c - 0x21;
-}
 
 // What the grammar lets through when always the first allowed token is taken.
 std::string walk(GrammarMatcher& matcher, std::size_t most) {
   std::string text;
   for (std::size_t step = 0; step < most; ++step) {
-    std::array<std::uint32_t, kLogits / 32> mask{};
+    Mask mask{};
     const auto status = matcher.fill_mask(mask);
     if (!status) return text + "!" + status.error().message;
     TokenId token = 0;
@@ -76,7 +32,7 @@ std::string walk(GrammarMatcher& matcher, std::size_t most) {
     if (token == kEnd) break;
     const auto accepted = matcher.accept(token);
     if (!accepted) return text + "!" + accepted.error().message;
-    text += token == 94 ? ' ' : static_cast<char>(token + 0x21);
+    text += character_of(token);
   }
   return text;
 }
@@ -95,7 +51,7 @@ bool takes(const GrammarSource& source, std::string_view text) {
   EXPECT_TRUE(grammar) << grammar.error().message << "\n" << source.text;
   if (!grammar) return false;
   auto matcher = grammar->matcher();
-  std::array<std::uint32_t, kLogits / 32> mask{};
+  Mask mask{};
   for (const char c : text) {
     if (!matcher->fill_mask(mask) || !allows(mask, token_of(c))) return false;
     if (!matcher->accept(token_of(c))) return false;

@@ -190,7 +190,8 @@ fn grammar_of(source: &Source, limits: &TbGrammarLimits) -> Outcome<TopLevelGram
                 return refuse("a choice needs at least one string");
             }
             let quoted: Result<Vec<_>, _> = choices.iter().map(serde_json::to_string).collect();
-            TopLevelGrammar::from_lark(format!("start: {}", quoted?.join(" | ")))
+            // One terminal: thousands of rules would be thousands of ways to read the text so far.
+            TopLevelGrammar::from_lark(format!("start: CHOICE\nCHOICE: {}", quoted?.join(" | ")))
         }
         other => return refuse(format!("no grammar kind {other}")),
     })
@@ -202,12 +203,22 @@ pub struct TbMatcher {
     bytes: usize,
 }
 
+/// The compiler's hint names an option that no client has.
+fn in_our_words(text: String) -> String {
+    if text.contains("coerce_one_of") {
+        return "'oneOf': its options are not sure to exclude each other; tell them apart by a \
+                required string property with 'const', or use 'anyOf'"
+            .into();
+    }
+    text
+}
+
 fn compile(compiler: &Compiler, source: &Source) -> Outcome<TbMatcher> {
     let before = memory::held();
     let grammar = grammar_of(source, &compiler.limits)?;
     let mut inner = Matcher::new(compiler.factory.create_parser(grammar));
     if let Some(text) = inner.get_error() {
-        return refuse(text);
+        return refuse(in_our_words(text));
     }
     // The first mask is every sequence's first: made once, and refused here when it is empty.
     let mask = inner.compute_mask_or_eos()?;

@@ -94,6 +94,7 @@ impl Walk<'_> {
         }
         whole_counts(members);
         self.numbers(members)?;
+        open_bounds(members);
         self.objects(members)?;
         self.children(members)
     }
@@ -195,6 +196,32 @@ fn whole_counts(members: &mut Map<String, Json>) {
                 *value = json!(count);
             }
         }
+    }
+}
+
+/// Bounds that are not part of the range, as ones that are: llguidance lets 1 through for
+/// {"exclusiveMinimum": 1, "maximum": 1.5}. What is lost lies nearer to the bound than a double can
+/// tell, or than 1e-15. Draft 4's booleans become numbers by the way.
+fn open_bounds(members: &mut Map<String, Json>) {
+    for (name, open, sign) in
+        [("minimum", "exclusiveMinimum", 1.0), ("maximum", "exclusiveMaximum", -1.0)]
+    {
+        let own = members.get(name).and_then(Json::as_f64);
+        let bound = match members.get(open) {
+            Some(Json::Bool(true)) => own,
+            Some(value) => value.as_f64(),
+            None => None,
+        };
+        if matches!(members.get(open), Some(Json::Bool(_))) {
+            members.shift_remove(open);
+        }
+        let Some(bound) = bound.filter(|it| it.fract() == 0.0) else { continue };
+        let step = (bound.abs() * f64::EPSILON).max(1e-15);
+        let inside = bound + sign * step;
+        let closed =
+            own.map_or(inside, |it| if sign > 0.0 { it.max(inside) } else { it.min(inside) });
+        members.shift_remove(open);
+        members.insert(name.into(), json!(closed));
     }
 }
 

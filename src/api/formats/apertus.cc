@@ -18,6 +18,12 @@ constinit const ToolFormat kApertusFormat = {
     .opens = {"<|tools_prefix|>"},
     .tags = {"<|tools_suffix|>"},
     .make = make,
+    .shape = {.group_begin = "<|tools_prefix|>[",
+              .begin = "{\"",
+              .middle = "\": ",
+              .end = "}",
+              .separator = ", ",
+              .group_end = "]<|tools_suffix|>"},
 };
 
 }  // namespace vsurge::api

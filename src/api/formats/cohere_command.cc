@@ -19,6 +19,12 @@ constinit const ToolFormat kCohereCommandFormat = {
     .opens = {"<|START_ACTION|>", "Action:"},
     .tags = {"<|END_ACTION|>"},
     .make = make,
+    .shape = {.group_begin = "<|START_ACTION|>[\n",
+              .begin = "    {\"tool_call_id\": \"#\", \"tool_name\": \"",
+              .middle = "\", \"parameters\": ",
+              .end = "}",
+              .separator = ",\n",
+              .group_end = "\n]<|END_ACTION|>"},
 };
 
 }  // namespace vsurge::api

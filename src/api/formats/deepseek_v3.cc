@@ -23,6 +23,12 @@ constinit const ToolFormat kDeepseekV3Format = {
     .tags = {"<｜tool▁call▁begin｜>", "<｜tool▁sep｜>", "<｜tool▁call▁end｜>",
              "<｜tool▁calls▁end｜>"},
     .make = make,
+    .shape = {.group_begin = "<｜tool▁calls▁begin｜>",
+              .begin = "<｜tool▁call▁begin｜>function<｜tool▁sep｜>",
+              .middle = "\n```json\n",
+              .end = "\n```<｜tool▁call▁end｜>",
+              .separator = "\n",
+              .group_end = "<｜tool▁calls▁end｜>"},
 };
 
 }  // namespace vsurge::api

@@ -21,6 +21,11 @@ constinit const ToolFormat kDeepseekV31Format = {
     .tags = {"<｜tool▁call▁begin｜>", "<｜tool▁sep｜>", "<｜tool▁call▁end｜>",
              "<｜tool▁calls▁end｜>"},
     .make = make,
+    .shape = {.group_begin = "<｜tool▁calls▁begin｜>",
+              .begin = "<｜tool▁call▁begin｜>",
+              .middle = "<｜tool▁sep｜>",
+              .end = "<｜tool▁call▁end｜>",
+              .group_end = "<｜tool▁calls▁end｜>"},
 };
 
 }  // namespace vsurge::api

@@ -26,6 +26,15 @@ constinit const ToolFormat kDeepseekV32Format = {
     .opens = {"<｜DSML｜function_calls>"},
     .tags = {"｜DSML｜"},
     .make = make,
+    .shape = {.group_begin = "<｜DSML｜function_calls>\n",
+              .begin = "<｜DSML｜invoke name=\"",
+              .middle = "\">\n",
+              .end = "</｜DSML｜invoke>\n",
+              .group_end = "</｜DSML｜function_calls>",
+              .parameter = CallShape::Parameter{.begin = "<｜DSML｜parameter name=\"",
+                                                .middle = "\" string=\"?\">",
+                                                .end = "</｜DSML｜parameter>\n",
+                                                .strings = CallShape::Strings::kRaw}},
 };
 
 }  // namespace vsurge::api

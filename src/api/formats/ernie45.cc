@@ -17,6 +17,10 @@ constinit const ToolFormat kErnie45Format = {
     .opens = {"<tool_call>"},
     .tags = {"</tool_call>"},
     .make = make,
+    .shape = {.begin = "<tool_call>\n{\"name\": \"",
+              .middle = "\", \"arguments\": ",
+              .end = "}\n</tool_call>",
+              .separator = "\n"},
 };
 
 }  // namespace vsurge::api

@@ -16,6 +16,12 @@ constinit const ToolFormat kFirefunctionFormat = {
     .aliases = {"firefunction-v2"},
     .opens = {"functools"},
     .make = make,
+    .shape = {.group_begin = " functools[",
+              .begin = "{\"name\": \"",
+              .middle = "\", \"arguments\": ",
+              .end = "}",
+              .separator = ", ",
+              .group_end = "]"},
 };
 
 }  // namespace vsurge::api

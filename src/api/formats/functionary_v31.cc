@@ -17,6 +17,7 @@ constinit const ToolFormat kFunctionaryV31Format = {
     .aliases = {"functionary"},
     .opens = {"<function="},
     .make = make,
+    .shape = {.begin = "<function=", .middle = ">", .end = "</function>"},
 };
 
 }  // namespace vsurge::api

@@ -85,6 +85,8 @@ constinit const ToolFormat kFunctionaryV32Format = {
     .opens = {">>>"},
     .first_characters = kNameCharacters,
     .make = make,
+    // The first call's >>> is the prompt's.
+    .shape = {.middle = "\n", .separator = ">>>"},
 };
 
 }  // namespace vsurge::api

@@ -18,6 +18,13 @@ constinit const ToolFormat kFunctiongemmaFormat = {
     .opens = {"<start_function_call>"},
     .tags = {"<escape>", "<end_function_call>"},
     .make = make,
+    .shape = {.begin = "<start_function_call>call:",
+              .middle = "{",
+              .end = "}<end_function_call>",
+              .parameter = CallShape::Parameter{.middle = ":",
+                                                .separator = ",",
+                                                .strings = CallShape::Strings::kQuoted,
+                                                .quote = "<escape>"}},
 };
 
 }  // namespace vsurge::api

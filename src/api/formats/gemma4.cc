@@ -18,6 +18,13 @@ constinit const ToolFormat kGemma4Format = {
     .opens = {"<|tool_call>"},
     .tags = {"<|\"|>", "<tool_call|>", "<|tool_response>"},
     .make = make,
+    .shape = {.begin = "<|tool_call>call:",
+              .middle = "{",
+              .end = "}<tool_call|>",
+              .parameter = CallShape::Parameter{.middle = ":",
+                                                .separator = ",",
+                                                .strings = CallShape::Strings::kQuoted,
+                                                .quote = "<|\"|>"}},
 };
 
 }  // namespace vsurge::api

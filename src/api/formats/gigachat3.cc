@@ -16,6 +16,9 @@ constinit const ToolFormat kGigachat3Format = {
     .aliases = {"gigachat35"},
     .opens = {"<|function_call|>", "function call"},
     .make = make,
+    .shape = {.begin = "<|function_call|>{\"name\": \"",
+              .middle = "\", \"arguments\": ",
+              .end = "}"},
 };
 
 }  // namespace vsurge::api

@@ -72,6 +72,15 @@ constinit const ToolFormat kGlimmerFormat = {
     .opens = {"<atem:function_calls>", " to=", "<|start|>assistant to="},
     .tags = {"<|message|>", "<|start|>", "<|eom|>"},
     .make = make,
+    .shape = {.group_begin = "<atem:function_calls>\n",
+              .begin = "<atem:invoke name=\"",
+              .middle = "\">\n",
+              .end = "</atem:invoke>\n",
+              .group_end = "</atem:function_calls>",
+              .parameter = CallShape::Parameter{.begin = "<atem:parameter name=\"",
+                                                .middle = "\">",
+                                                .end = "</atem:parameter>\n",
+                                                .strings = CallShape::Strings::kRaw}},
 };
 
 }  // namespace vsurge::api

@@ -17,6 +17,14 @@ constinit const ToolFormat kGlm45Format = {
     .opens = {"<tool_call>"},
     .tags = {"</tool_call>", "<arg_key>", "</arg_key>", "<arg_value>", "</arg_value>"},
     .make = make,
+    .shape = {.begin = "<tool_call>",
+              .middle = "\n",
+              .end = "</tool_call>",
+              .separator = "\n",
+              .parameter = CallShape::Parameter{.begin = "<arg_key>",
+                                                .middle = "</arg_key>\n<arg_value>",
+                                                .end = "</arg_value>\n",
+                                                .strings = CallShape::Strings::kRaw}},
 };
 
 }  // namespace vsurge::api

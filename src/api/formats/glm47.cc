@@ -17,6 +17,12 @@ constinit const ToolFormat kGlm47Format = {
     .opens = {"<tool_call>"},
     .tags = {"</tool_call>", "<arg_key>", "</arg_key>", "<arg_value>", "</arg_value>"},
     .make = make,
+    .shape = {.begin = "<tool_call>",
+              .end = "</tool_call>",
+              .parameter = CallShape::Parameter{.begin = "<arg_key>",
+                                                .middle = "</arg_key><arg_value>",
+                                                .end = "</arg_value>",
+                                                .strings = CallShape::Strings::kRaw}},
 };
 
 }  // namespace vsurge::api

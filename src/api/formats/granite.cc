@@ -19,6 +19,12 @@ constinit const ToolFormat kGraniteFormat = {
     .opens = {"<|tool_call|>", "<tool_call>"},
     .tags = {"</tool_call>"},
     .make = make,
+    .shape = {.group_begin = "<|tool_call|>[",
+              .begin = "{\"name\": \"",
+              .middle = "\", \"arguments\": ",
+              .end = "}",
+              .separator = ", ",
+              .group_end = "]"},
 };
 
 }  // namespace vsurge::api

@@ -16,6 +16,10 @@ constinit const ToolFormat kGranite20bFcFormat = {
     .aliases = {},
     .opens = {"<function_call>"},
     .make = make,
+    .shape = {.begin = "<function_call> {\"name\": \"",
+              .middle = "\", \"arguments\": ",
+              .end = "}",
+              .separator = " "},
 };
 
 }  // namespace vsurge::api

@@ -24,8 +24,11 @@ std::string_view word_after(std::string_view header, std::string_view mark) {
 }  // namespace
 
 const ToolFormat& harmony_tools() {
-  static constexpr ToolFormat kFormat = {
-      .name = "harmony", .aliases = {"gpt-oss", "gpt_oss", "openai_gptoss"}, .opens = {}};
+  static constexpr ToolFormat kFormat = {.name = "harmony",
+                                         .aliases = {"gpt-oss", "gpt_oss", "openai_gptoss"},
+                                         .opens = {},
+                                         .shape = {.begin = "<|channel|>commentary to=functions.",
+                                                   .middle = " <|constrain|>json<|message|>"}};
   return kFormat;
 }
 

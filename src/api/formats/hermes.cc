@@ -18,6 +18,10 @@ constinit const ToolFormat kHermesFormat = {
     .opens = {"<tool_call>"},
     .tags = {"</tool_call>"},
     .make = make,
+    .shape = {.begin = "<tool_call>\n{\"name\": \"",
+              .middle = "\", \"arguments\": ",
+              .end = "}\n</tool_call>",
+              .separator = "\n"},
 };
 
 }  // namespace vsurge::api

@@ -17,6 +17,12 @@ constinit const ToolFormat kHunyuanA13bFormat = {
     .opens = {"<tool_calls>"},
     .tags = {"</tool_calls>"},
     .make = make,
+    .shape = {.group_begin = "<tool_calls>[",
+              .begin = "{\"name\": \"",
+              .middle = "\", \"arguments\": ",
+              .end = "}",
+              .separator = ", ",
+              .group_end = "]</tool_calls>"},
 };
 
 }  // namespace vsurge::api

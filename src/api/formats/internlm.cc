@@ -17,6 +17,9 @@ constinit const ToolFormat kInternlmFormat = {
     .opens = {"<|action_start|><|plugin|>", "<|action_start|> <|plugin|>"},
     .tags = {"<|action_end|>", "<|plugin|>", "<|action_start|>"},
     .make = make,
+    .shape = {.begin = "<|action_start|><|plugin|>\n{\"name\": \"",
+              .middle = "\", \"parameters\": ",
+              .end = "}<|action_end|>"},
 };
 
 }  // namespace vsurge::api

@@ -17,6 +17,12 @@ constinit const ToolFormat kJambaFormat = {
     .opens = {"<tool_calls>"},
     .tags = {"</tool_calls>"},
     .make = make,
+    .shape = {.group_begin = "<tool_calls>[\n",
+              .begin = "{\"name\": \"",
+              .middle = "\", \"arguments\": ",
+              .end = "}",
+              .separator = ",\n",
+              .group_end = "\n]</tool_calls>"},
 };
 
 }  // namespace vsurge::api

@@ -25,6 +25,11 @@ constinit const ToolFormat kKimiK2Format = {
              "<|tool_calls_section_end|>"},
     .ids = CallIds::kIndex,
     .make = make,
+    .shape = {.group_begin = "<|tool_calls_section_begin|>",
+              .begin = "<|tool_call_begin|>functions.",
+              .middle = ":#<|tool_call_argument_begin|>",
+              .end = "<|tool_call_end|>",
+              .group_end = "<|tool_calls_section_end|>"},
 };
 
 }  // namespace vsurge::api

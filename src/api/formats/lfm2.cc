@@ -19,6 +19,14 @@ constinit const ToolFormat kLfm2Format = {
     .opens = {"<|tool_call_start|>"},
     .tags = {"<|tool_call_end|>"},
     .make = make,
+    .shape = {.group_begin = "<|tool_call_start|>[",
+              .middle = "(",
+              .end = ")",
+              .separator = ", ",
+              .group_end = "]<|tool_call_end|>",
+              .parameter =
+                  CallShape::Parameter{
+                      .middle = "=", .separator = ", ", .strings = CallShape::Strings::kJson}},
 };
 
 }  // namespace vsurge::api

@@ -19,6 +19,8 @@ constinit const ToolFormat kLlama3JsonFormat = {
     .opens = {"<|python_tag|>"},
     .first_characters = "{",
     .make = make,
+    .shape =
+        {.begin = "{\"name\": \"", .middle = "\", \"parameters\": ", .end = "}", .separator = "; "},
 };
 
 }  // namespace vsurge::api

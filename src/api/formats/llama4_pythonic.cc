@@ -19,6 +19,14 @@ constinit const ToolFormat kLlama4PythonicFormat = {
     .first_characters = "[",
     .tags = {"<|python_end|>"},
     .make = make,
+    .shape = {.group_begin = "<|python_start|>[",
+              .middle = "(",
+              .end = ")",
+              .separator = ", ",
+              .group_end = "]<|python_end|>",
+              .parameter =
+                  CallShape::Parameter{
+                      .middle = "=", .separator = ", ", .strings = CallShape::Strings::kJson}},
 };
 
 }  // namespace vsurge::api

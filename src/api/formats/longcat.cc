@@ -17,6 +17,9 @@ constinit const ToolFormat kLongcatFormat = {
     .opens = {"<longcat_tool_call>"},
     .tags = {"</longcat_tool_call>"},
     .make = make,
+    .shape = {.begin = "<longcat_tool_call>{\"name\": \"",
+              .middle = "\", \"arguments\": ",
+              .end = "}</longcat_tool_call>"},
 };
 
 }  // namespace vsurge::api

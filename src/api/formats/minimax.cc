@@ -17,6 +17,11 @@ constinit const ToolFormat kMinimaxFormat = {
     .opens = {"<tool_calls>"},
     .tags = {"</tool_calls>"},
     .make = make,
+    .shape = {.group_begin = "<tool_calls>\n",
+              .begin = "{\"name\": \"",
+              .middle = "\", \"arguments\": ",
+              .end = "}\n",
+              .group_end = "</tool_calls>"},
 };
 
 }  // namespace vsurge::api

@@ -24,6 +24,15 @@ constinit const ToolFormat kMinimaxM2Format = {
     .opens = {"<minimax:tool_call>"},
     .tags = {"</minimax:tool_call>"},
     .make = make,
+    .shape = {.group_begin = "<minimax:tool_call>\n",
+              .begin = "<invoke name=\"",
+              .middle = "\">\n",
+              .end = "</invoke>\n",
+              .group_end = "</minimax:tool_call>",
+              .parameter = CallShape::Parameter{.begin = "<parameter name=\"",
+                                                .middle = "\">",
+                                                .end = "</parameter>\n",
+                                                .strings = CallShape::Strings::kRaw}},
 };
 
 }  // namespace vsurge::api

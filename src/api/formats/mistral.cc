@@ -18,6 +18,7 @@ constinit const ToolFormat kMistralFormat = {
     .tags = {"[ARGS]", "[CALL_ID]"},
     .ids = CallIds::kNine,
     .make = make,
+    .shape = {.begin = "[TOOL_CALLS]", .middle = "[ARGS]"},
 };
 
 }  // namespace vsurge::api

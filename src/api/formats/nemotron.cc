@@ -17,6 +17,12 @@ constinit const ToolFormat kNemotronFormat = {
     .opens = {"<TOOLCALL>"},
     .tags = {"</TOOLCALL>"},
     .make = make,
+    .shape = {.group_begin = "<TOOLCALL>[",
+              .begin = "{\"name\": \"",
+              .middle = "\", \"arguments\": ",
+              .end = "}",
+              .separator = ", ",
+              .group_end = "]</TOOLCALL>"},
 };
 
 }  // namespace vsurge::api

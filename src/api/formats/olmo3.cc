@@ -20,6 +20,14 @@ constinit const ToolFormat kOlmo3Format = {
     .opens = {"<function_calls>"},
     .tags = {"</function_calls>"},
     .make = make,
+    .shape = {.group_begin = "<function_calls>",
+              .middle = "(",
+              .end = ")",
+              .separator = "\n",
+              .group_end = "</function_calls>",
+              .parameter =
+                  CallShape::Parameter{
+                      .middle = "=", .separator = ", ", .strings = CallShape::Strings::kJson}},
 };
 
 }  // namespace vsurge::api

@@ -17,6 +17,12 @@ constinit const ToolFormat kOpenaiFormat = {
     .opens = {"```json"},
     .first_characters = "{[",
     .make = make,
+    .shape = {.group_begin = "[",
+              .begin = "{\"name\": \"",
+              .middle = "\", \"arguments\": ",
+              .end = "}",
+              .separator = ", ",
+              .group_end = "]"},
 };
 
 }  // namespace vsurge::api

@@ -16,6 +16,12 @@ constinit const ToolFormat kPhi4MiniJsonFormat = {
     .aliases = {"phi4_mini"},
     .opens = {"functools"},
     .make = make,
+    .shape = {.group_begin = "functools[",
+              .begin = "{\"name\": \"",
+              .middle = "\", \"arguments\": ",
+              .end = "}",
+              .separator = ", ",
+              .group_end = "]"},
 };
 
 }  // namespace vsurge::api

@@ -18,6 +18,14 @@ constinit const ToolFormat kPythonicFormat = {
     .opens = {},
     .first_characters = "[",
     .make = make,
+    .shape = {.group_begin = "[",
+              .middle = "(",
+              .end = ")",
+              .separator = ", ",
+              .group_end = "]",
+              .parameter =
+                  CallShape::Parameter{
+                      .middle = "=", .separator = ", ", .strings = CallShape::Strings::kJson}},
 };
 
 }  // namespace vsurge::api

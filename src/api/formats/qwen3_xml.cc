@@ -23,6 +23,14 @@ constinit const ToolFormat kQwen3XmlFormat = {
     .opens = {"<tool_call>", "<function=", "<function name="},
     .tags = {"</tool_call>"},
     .make = make,
+    .shape = {.begin = "<tool_call>\n<function=",
+              .middle = ">\n",
+              .end = "</function>\n</tool_call>",
+              .separator = "\n",
+              .parameter = CallShape::Parameter{.begin = "<parameter=",
+                                                .middle = ">\n",
+                                                .end = "\n</parameter>\n",
+                                                .strings = CallShape::Strings::kRaw}},
 };
 
 }  // namespace vsurge::api

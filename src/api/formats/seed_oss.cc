@@ -19,6 +19,14 @@ constinit const ToolFormat kSeedOssFormat = {
     .opens = {"<seed:tool_call>"},
     .tags = {"</seed:tool_call>"},
     .make = make,
+    .shape = {.begin = "<seed:tool_call>\n<function=",
+              .middle = ">\n",
+              .end = "</function>\n</seed:tool_call>",
+              .separator = "\n",
+              .parameter = CallShape::Parameter{.begin = "<parameter=",
+                                                .middle = ">",
+                                                .end = "</parameter>\n",
+                                                .strings = CallShape::Strings::kRaw}},
 };
 
 }  // namespace vsurge::api

@@ -24,6 +24,10 @@ constinit const ToolFormat kSolarOpenFormat = {
     .tags = {"<|tool_call:begin|>", "<|tool_call:name|>", "<|tool_call:args|>", "<|tool_call:end|>",
              "<|calls|>"},
     .make = make,
+    .shape = {.group_begin = "<|tool_calls|>",
+              .begin = "<|tool_call:begin|>call_#<|tool_call:name|>",
+              .middle = "<|tool_call:args|>",
+              .end = "<|tool_call:end|>"},
 };
 
 }  // namespace vsurge::api

@@ -28,6 +28,15 @@ constinit const ToolFormat kStep3Format = {
     .tags = {"<｜tool_call_begin｜>", "<｜tool_sep｜>", "<｜tool_call_end｜>",
              "<｜tool_calls_end｜>"},
     .make = make,
+    .shape = {.group_begin = "<｜tool_calls_begin｜>",
+              .begin = "<｜tool_call_begin｜>function<｜tool_sep｜><steptml:invoke name=\"",
+              .middle = "\">",
+              .end = "</steptml:invoke><｜tool_call_end｜>",
+              .group_end = "<｜tool_calls_end｜>",
+              .parameter = CallShape::Parameter{.begin = "<steptml:parameter name=\"",
+                                                .middle = "\">",
+                                                .end = "</steptml:parameter>",
+                                                .strings = CallShape::Strings::kRaw}},
 };
 
 }  // namespace vsurge::api

@@ -19,6 +19,14 @@ constinit const ToolFormat kStep3p5Format = {
     .opens = {"<tool_call>", "<function="},
     .tags = {"</tool_call>"},
     .make = make,
+    .shape = {.begin = "<tool_call>\n<function=",
+              .middle = ">\n",
+              .end = "</function>\n</tool_call>",
+              .separator = "\n",
+              .parameter = CallShape::Parameter{.begin = "<parameter=",
+                                                .middle = ">\n",
+                                                .end = "\n</parameter>\n",
+                                                .strings = CallShape::Strings::kRaw}},
 };
 
 }  // namespace vsurge::api

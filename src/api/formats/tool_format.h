@@ -2,7 +2,9 @@
 // tool_formats.cc.
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -11,6 +13,33 @@
 #include "api/formats/tool_spec.h"
 
 namespace vsurge::api {
+
+// How calls are to be written, for a grammar that forces them:
+// group_begin (begin NAME middle ARGUMENTS end) separator ... group_end
+struct CallShape {
+  std::string_view group_begin = {};
+  std::string_view begin = {};
+  std::string_view middle = {};  // '#' is any number: Kimi's index
+  std::string_view end = {};
+  std::string_view separator = {};
+  std::string_view group_end = {};
+
+  // Arguments that are not one JSON object: begin NAME middle VALUE end, with separators between.
+  enum class Strings : std::uint8_t {
+    kRaw,     // as they are, up to `end`
+    kJson,    // as JSON
+    kQuoted,  // between `quote`s
+  };
+  struct Parameter {
+    std::string_view begin = {};
+    std::string_view middle = {};  // '?' is true before a string, else false: DeepSeek's
+    std::string_view end = {};
+    std::string_view separator = {};
+    Strings strings = Strings::kRaw;
+    std::string_view quote = {};
+  };
+  std::optional<Parameter> parameter = {};
+};
 
 struct ToolFormat {
   std::string_view name;  // the seed's
@@ -25,6 +54,7 @@ struct ToolFormat {
   CallIds ids = CallIds::kOurs;
   // `open` is one of `opens`, or empty. nullptr: the format reads the whole output (harmony).
   std::unique_ptr<CallMachine> (*make)(std::string_view open, const ToolSpecs& tools) = nullptr;
+  CallShape shape = {};
 };
 
 // Sorted by name in the documentation; nullptr when there is none of this name or alias.

@@ -23,6 +23,12 @@ constinit const ToolFormat kXlamFormat = {
     .first_characters = "{[",
     .tags = {"</tool_call>"},
     .make = make,
+    .shape = {.group_begin = "[",
+              .begin = "{\"name\": \"",
+              .middle = "\", \"arguments\": ",
+              .end = "}",
+              .separator = ", ",
+              .group_end = "]"},
 };
 
 }  // namespace vsurge::api

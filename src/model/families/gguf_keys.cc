@@ -29,7 +29,6 @@ constexpr NumberKey kNumbers[] = {
     {"final_logit_softcapping", 0, 0},
     {"logit_scale", 1, 0},
     {"nextn_predict_layers", 0, 0},
-    {"pooling_type", 0, 0},
     {"residual_scale", 1, 0},
     {"rope.scaling.alpha", 0, 0},
     {"rope.scaling.yarn_attn_factor", 1, 1},

@@ -1,0 +1,118 @@
+#include "api/plain_call.h"
+
+#include <algorithm>
+#include <boost/json/array.hpp>
+#include <boost/json/parse.hpp>
+#include <utility>
+
+#include "api/json.h"
+#include "api/limits.h"
+#include "api/reader.h"
+#include "base/log.h"
+
+namespace vsurge::api {
+namespace {
+
+namespace json = boost::json;
+using base::ErrorCode;
+
+// Equal as JSON means it: 1 and 1.0 are one number.
+bool same(const json::value& a, const json::value& b) {
+  if (a.is_number() && b.is_number()) return a.to_number<double>() == b.to_number<double>();
+  return a == b;
+}
+
+bool is_neutral(const PlainField& field, const json::value& value) {
+  if (value.is_null()) return true;
+  const json::value neutral = json::parse(field.neutral_values);  // ours: always JSON
+  return std::ranges::any_of(neutral.get_array(),
+                             [&](const json::value& each) { return same(each, value); });
+}
+
+}  // namespace
+
+ApiResult<void> check_plain_fields(const json::object& body, std::span<const PlainField> fields) {
+  for (const auto& [key, value] : body) {
+    const std::string_view name = key;
+    const auto field = std::ranges::find(fields, name, &PlainField::name);
+    if (field == fields.end()) return unknown_field(printable_name(name));
+    if (field->neutral_values.empty() || is_neutral(*field, value)) continue;
+    return unsupported(
+        std::string(name),
+        field->neutral_values == "[]"
+            ? fmt::format("'{}' is not supported here; leave it out.", name)
+            : fmt::format("'{}' is not supported here with this value; leave it out or send one "
+                          "of {}.",
+                          name, field->neutral_values));
+  }
+  return {};
+}
+
+ApiResult<json::value> parse_object(const ServiceCore& core, std::string_view body) {
+  json::value value = VSURGE_TRY(parse_json(body, core.options.json));
+  if (!value.is_object()) {
+    return bad_json("invalid_type",
+                    fmt::format("The body must be a JSON object; found {}.", type_name(value)));
+  }
+  return value;
+}
+
+ApiResult<void> check_named_model(const ServiceCore& core, const json::object& body) {
+  const auto model = VSURGE_TRY(ObjectReader(body, "").name("model", kIdBytesMax));
+  if (!model || core.knows_model(*model)) return {};
+  ApiError error = from_base({ErrorCode::kModelNotFound,
+                              fmt::format("The model {} does not exist; this server has '{}'.",
+                                          in_quotes(*model), core.options.model_names.front()),
+                              ""});
+  error.param = "model";
+  return std::unexpected(std::move(error));
+}
+
+void send_error(const PlainCall& call, const ApiError& error) {
+  Headers headers = error_headers(error);
+  headers.emplace_back("X-Request-ID", call.request_id);
+  if (error.status >= 500) {
+    base::log_error("{} {}: {}", call.request_id, error.status, error.message);
+  }
+  call.responder->send(error.status, std::move(headers), call.error_json(error));
+}
+
+void send_json(const PlainCall& call, std::string body) {
+  call.responder->send(200,
+                       {{"Content-Type", "application/json"}, {"X-Request-ID", call.request_id}},
+                       std::move(body));
+}
+
+bool post_text_work(const std::shared_ptr<ServiceCore>& core, base::WorkerPool& workers,
+                    std::string body, std::function<void(std::string)> work) {
+  const std::size_t size = body.size();
+  auto& waiting = core->text_queue_bytes;
+  const bool fits = waiting.fetch_add(size) + size <= core->options.text.text_queue_bytes_max;
+  const bool taken =
+      fits && workers.post([core, text = std::move(body), work = std::move(work)]() mutable {
+        core->text_queue_bytes.fetch_sub(text.size());
+        work(std::move(text));
+      });
+  if (!taken) waiting.fetch_sub(size);
+  return taken;
+}
+
+ApiError workers_busy() {
+  return from_base(
+      {ErrorCode::kQueueFull, "Too many requests wait to be read; try again later.", ""});
+}
+
+void answer_on_worker(PlainCall call, std::string body, base::WorkerPool& workers,
+                      PlainAnswer answer) {
+  const bool taken =
+      post_text_work(call.core, workers, std::move(body), [call, answer](const std::string& text) {
+        auto made = answer(*call.core, text);
+        call.responder->post([call, made = std::move(made)] {
+          if (!made) return send_error(call, made.error());
+          send_json(call, *made);
+        });
+      });
+  if (!taken) send_error(call, workers_busy());
+}
+
+}  // namespace vsurge::api

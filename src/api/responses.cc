@@ -1,0 +1,196 @@
+#include "api/responses.h"
+
+#include <atomic>
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+#include <memory>
+#include <utility>
+
+#include "api/chat.h"
+#include "api/json.h"
+#include "api/response_items.h"
+#include "api/responses_form.h"
+#include "api/responses_request.h"
+
+namespace vsurge::api {
+namespace {
+
+namespace json = boost::json;
+using base::ErrorCode;
+
+std::unexpected<ApiError> not_stored(std::string_view what, std::string_view id,
+                                     std::string param = {}) {
+  ApiError error =
+      from_base({ErrorCode::kRouteNotFound,
+                 fmt::format("The {} {} is not stored here.", what, in_quotes(id)), ""});
+  error.param = std::move(param);
+  return std::unexpected(std::move(error));
+}
+
+ApiResult<StoredResponse> find_response(ServiceCore& core, std::string_view id,
+                                        std::string param = {}) {
+  auto found = VSURGE_TRY(as_api(core.store.response(id)));
+  if (!found) return not_stored("response", id, std::move(param));
+  return std::move(*found);
+}
+
+ApiResult<StoredConversation> find_conversation(ServiceCore& core, std::string_view id,
+                                                std::string param = {}) {
+  auto found = VSURGE_TRY(as_api(core.store.conversation(id)));
+  if (!found) return not_stored("conversation", id, std::move(param));
+  return std::move(*found);
+}
+
+void append_all(json::array& to, const json::value& from) {
+  for (const json::value& each : from.get_array()) to.push_back(each);
+}
+
+// Items before those of the request.
+ApiResult<json::array> past_items(ServiceCore& core, const ResponsesRequest& request) {
+  json::array out;
+  if (!request.previous_id.empty()) {
+    const StoredResponse previous =
+        VSURGE_TRY(find_response(core, request.previous_id, "previous_response_id"));
+    append_all(out, json::parse(previous.history));
+    append_all(out, json::parse(previous.output));
+  } else if (!request.conversation_id.empty()) {
+    const StoredConversation conversation =
+        VSURGE_TRY(find_conversation(core, request.conversation_id, "conversation"));
+    append_all(out, json::parse(conversation.items));
+  }
+  return out;
+}
+
+ApiResult<PreparedRequest> prepare(const PrepareCall& call) {
+  const json::value body = VSURGE_TRY(parse_json(call.body, call.core.options.json));
+  std::vector<std::string> ignored;
+  ResponsesRequest request =
+      VSURGE_TRY(read_responses_request(body, request_context(call.core, ignored)));
+  ResponseFacts facts{.echo = std::move(request.echo),
+                      .input = std::move(request.input),
+                      .history = VSURGE_TRY(past_items(call.core, request)),
+                      .conversation_id = request.conversation_id,
+                      .store = request.store};
+  json::array all = facts.history;
+  for (const json::value& each : facts.input) all.push_back(each);
+  request.chat.messages_json = VSURGE_TRY(messages_of_items(all, request.instructions));
+  PreparedRequest out = VSURGE_TRY(prepare_chat_request(call, std::move(request.chat), "input"));
+  out.form = std::make_unique<ResponsesForm>(call.core, std::move(facts));
+  out.ignored = std::move(ignored);
+  return out;
+}
+
+// {"object":"list","data":[...]}; OpenAI's lists name their first and last.
+std::string list_json(const json::array& items) {
+  const auto id_of = [](const json::value& item) {
+    const json::value* id = item.get_object().if_contains("id");
+    return id == nullptr ? json::value(nullptr) : *id;
+  };
+  return json::serialize(
+      json::object{{"object", "list"},
+                   {"data", items},
+                   {"first_id", items.empty() ? json::value(nullptr) : id_of(items.front())},
+                   {"last_id", items.empty() ? json::value(nullptr) : id_of(items.back())},
+                   {"has_more", false}});
+}
+
+// Items of input have no ids of their own until they are told.
+json::array with_ids(ServiceCore& core, json::array items) {
+  for (json::value& each : items) {
+    json::object& item = each.get_object();
+    if (item.contains("id")) continue;
+    const bool message = item.at("type") == "message";
+    item["id"] = core.new_id(message ? "msg_" : "item_");
+    if (!item.contains("status")) item["status"] = "completed";
+  }
+  return items;
+}
+
+std::string conversation_json(const StoredConversation& conversation) {
+  return json::serialize(json::object{{"id", conversation.id},
+                                      {"object", "conversation"},
+                                      {"created_at", conversation.created},
+                                      {"metadata", json::parse(conversation.metadata)}});
+}
+
+std::string deleted_json(std::string_view id, std::string_view object) {
+  return json::serialize(json::object{{"id", id}, {"object", object}, {"deleted", true}});
+}
+
+}  // namespace
+
+const GenerationEndpoint kResponsesEndpoint = {"responses", "input", prepare, error_json};
+
+ApiResult<std::string> count_response_tokens(ServiceCore& core, std::string_view body) {
+  const std::atomic<bool> stays = false;
+  const PreparedRequest prepared = VSURGE_TRY(prepare({core, body, stays}));
+  return fmt::format(R"({{"object":"response.input_tokens","input_tokens":{}}})",
+                     prepared.prompts.front().ids.size());
+}
+
+ApiResult<std::string> create_conversation(ServiceCore& core, std::string_view body) {
+  constexpr PlainField kFields[] = {{"items"}, {"metadata"}};
+  json::value parsed = json::object();
+  if (!body.empty()) parsed = VSURGE_TRY(parse_object(core, body));
+  const json::object& object = parsed.get_object();
+  VSURGE_TRY(check_plain_fields(object, kFields));
+  StoredConversation conversation;
+  conversation.id = core.new_id("conv_");
+  conversation.created = base::unix_seconds();
+  const json::value* metadata = object.if_contains("metadata");
+  if (metadata != nullptr && !metadata->is_null() && !metadata->is_object()) {
+    return wrong_type("metadata", "an object", type_name(*metadata));
+  }
+  conversation.metadata =
+      metadata == nullptr || metadata->is_null() ? "{}" : json::serialize(*metadata);
+  json::array items;
+  if (const json::value* given = object.if_contains("items");
+      given != nullptr && !given->is_null()) {
+    items = VSURGE_TRY(read_input_items(*given, core.options.json));
+  }
+  conversation.items = json::serialize(with_ids(core, std::move(items)));
+  std::string out = conversation_json(conversation);
+  if (const auto status = core.store.put(std::move(conversation)); !status) {
+    return std::unexpected(from_base(status.error()));
+  }
+  return out;
+}
+
+ApiResult<std::string> stored_response(ServiceCore& core, std::string_view id) {
+  return VSURGE_TRY(find_response(core, id)).object;
+}
+
+ApiResult<std::string> erase_response(ServiceCore& core, std::string_view id) {
+  if (!VSURGE_TRY(as_api(core.store.erase_response(id)))) return not_stored("response", id);
+  return deleted_json(id, "response");
+}
+
+ApiResult<std::string> cancel_response(ServiceCore& core, std::string_view id) {
+  VSURGE_TRY(find_response(core, id));
+  return bad_value("response_id",
+                   "Only responses made with 'background': true can be cancelled; to stop another, "
+                   "close its connection.");
+}
+
+ApiResult<std::string> response_input_items(ServiceCore& core, std::string_view id) {
+  const StoredResponse response = VSURGE_TRY(find_response(core, id));
+  return list_json(with_ids(core, json::parse(response.input).get_array()));
+}
+
+ApiResult<std::string> stored_conversation(ServiceCore& core, std::string_view id) {
+  return conversation_json(VSURGE_TRY(find_conversation(core, id)));
+}
+
+ApiResult<std::string> erase_conversation(ServiceCore& core, std::string_view id) {
+  if (!VSURGE_TRY(as_api(core.store.erase_conversation(id)))) {
+    return not_stored("conversation", id);
+  }
+  return deleted_json(id, "conversation.deleted");
+}
+
+ApiResult<std::string> conversation_items(ServiceCore& core, std::string_view id) {
+  const StoredConversation conversation = VSURGE_TRY(find_conversation(core, id));
+  return list_json(with_ids(core, json::parse(conversation.items).get_array()));
+}
+
+}  // namespace vsurge::api

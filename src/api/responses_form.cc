@@ -1,0 +1,259 @@
+#include "api/responses_form.h"
+
+#include <fmt/format.h>
+
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+#include <utility>
+
+#include "api/json.h"
+#include "base/log.h"
+
+namespace vsurge::api {
+namespace {
+
+namespace json = boost::json;
+using Kind = OutputEvent::Kind;
+
+std::string text_part(std::string_view type, std::string_view text) {
+  std::string out = fmt::format(R"({{"type":"{}","text":)", type);
+  append_json_string(out, text);
+  out += type == "output_text" ? R"(,"annotations":[],"logprobs":[]})" : "}";
+  return out;
+}
+
+std::string_view part_type(Kind kind) {
+  return kind == Kind::kReasoning ? "reasoning_text" : "output_text";
+}
+
+std::string usage_json(const AnswerUsage& usage) {
+  return fmt::format(
+      R"({{"input_tokens":{},"input_tokens_details":{{"cached_tokens":{}}},"output_tokens":{},)"
+      R"("output_tokens_details":{{"reasoning_tokens":{}}},"total_tokens":{}}})",
+      usage.prompt_tokens, usage.cached_tokens, usage.completion_tokens, usage.reasoning_tokens,
+      usage.prompt_tokens + usage.completion_tokens);
+}
+
+}  // namespace
+
+ResponsesForm::ResponsesForm(ServiceCore& core, ResponseFacts facts)
+    : core_(core), facts_(std::move(facts)), id_(core.new_id("resp_")) {}
+
+void ResponsesForm::event(std::string& out, std::string_view type, std::string_view members) {
+  out += "event: ";
+  out += type;
+  out += "\ndata: {\"type\":\"";
+  out += type;
+  out += R"(","sequence_number":)";
+  append_integer(out, sequence_++);
+  out += members;
+  out += "}\n\n";
+}
+
+std::string ResponsesForm::item_json(const Item& item, bool cut) {
+  const std::string_view status = !item.done ? "in_progress" : cut ? "incomplete" : "completed";
+  std::string out;
+  if (item.kind == Kind::kCallBegin) {
+    out = fmt::format(R"({{"type":"function_call","id":"{}","status":"{}","call_id":)", item.id,
+                      status);
+    append_json_string(out, item.call_id);
+    out += R"(,"name":)";
+    append_json_string(out, item.name);
+    out += R"(,"arguments":)";
+    append_json_string(out, item.text);
+    return out + '}';
+  }
+  const std::string parts =
+      item.text.empty() ? "[]" : '[' + text_part(part_type(item.kind), item.text) + ']';
+  if (item.kind == Kind::kReasoning) {
+    return fmt::format(
+        R"({{"type":"reasoning","id":"{}","status":"{}","summary":[],"content":{}}})", item.id,
+        status, parts);
+  }
+  return fmt::format(
+      R"({{"type":"message","id":"{}","status":"{}","role":"assistant","content":{}}})", item.id,
+      status, parts);
+}
+
+// Where an event belongs.
+std::string ResponsesForm::place(bool with_content) const {
+  std::string out =
+      fmt::format(R"(,"item_id":"{}","output_index":{})", items_.back().id, items_.size() - 1);
+  if (with_content) out += R"(,"content_index":0)";
+  return out;
+}
+
+void ResponsesForm::open_item(const OutputEvent& from, std::string* out) {
+  Item item{.kind = from.kind, .id = {}, .text = {}, .name = {}, .call_id = {}};
+  if (from.kind == Kind::kCallBegin) {
+    item.id = core_.new_id("fc_");
+    item.name = from.text;
+    item.call_id = from.id;
+  } else {
+    item.id = core_.new_id(from.kind == Kind::kReasoning ? "rs_" : "msg_");
+  }
+  items_.push_back(std::move(item));
+  if (out == nullptr) return;
+  event(*out, "response.output_item.added",
+        fmt::format(R"(,"output_index":{},"item":{})", items_.size() - 1,
+                    item_json(items_.back(), false)));
+  if (from.kind == Kind::kCallBegin) return;
+  event(*out, "response.content_part.added",
+        place(true) + R"(,"part":)" + text_part(part_type(from.kind), ""));
+}
+
+void ResponsesForm::close_item(std::string* out) {
+  if (items_.empty() || std::exchange(items_.back().done, true) || out == nullptr) return;
+  const Item& item = items_.back();
+  std::string text;
+  append_json_string(text, item.text);
+  if (item.kind == Kind::kCallBegin) {
+    std::string name;
+    append_json_string(name, item.name);
+    event(*out, "response.function_call_arguments.done",
+          fmt::format(R"({},"name":{},"arguments":{})", place(false), name, text));
+  } else {
+    const bool reasoning = item.kind == Kind::kReasoning;
+    event(
+        *out, reasoning ? "response.reasoning_text.done" : "response.output_text.done",
+        fmt::format(R"({},"text":{}{})", place(true), text, reasoning ? "" : R"(,"logprobs":[])"));
+    event(*out, "response.content_part.done",
+          place(true) + R"(,"part":)" + text_part(part_type(item.kind), item.text));
+  }
+  event(*out, "response.output_item.done",
+        fmt::format(R"(,"output_index":{},"item":{})", items_.size() - 1, item_json(item, false)));
+}
+
+// out: nullptr where nothing is streamed.
+void ResponsesForm::take(const OutputEvent& from, std::string* out) {
+  const bool argument = from.kind == Kind::kCallArguments;
+  const bool fits =
+      !items_.empty() && !items_.back().done &&
+      (argument || (items_.back().kind == from.kind && from.kind != Kind::kCallBegin));
+  if (!fits) {
+    close_item(out);
+    open_item(from, out);
+  }
+  if (from.kind == Kind::kCallBegin) return;
+  items_.back().text += from.text;
+  if (out == nullptr) return;
+  std::string delta;
+  append_json_string(delta, from.text);
+  if (argument) {
+    event(*out, "response.function_call_arguments.delta", place(false) + R"(,"delta":)" + delta);
+  } else if (from.kind == Kind::kReasoning) {
+    event(*out, "response.reasoning_text.delta", place(true) + R"(,"delta":)" + delta);
+  } else {
+    event(*out, "response.output_text.delta",
+          fmt::format(R"({},"delta":{},"logprobs":[])", place(true), delta));
+  }
+}
+
+std::string_view ResponsesForm::end_status(const Answer& answer) const {
+  const std::string_view reason = answer.prompts.front().choices.front().finish();
+  return reason == "length" ? "incomplete" : "completed";
+}
+
+std::string ResponsesForm::response_json(const Answer& answer, std::string_view status,
+                                         const ApiError* error) const {
+  std::string out = R"({"id":)";
+  append_json_string(out, id_);
+  fmt::format_to(std::back_inserter(out), R"(,"object":"response","created_at":{},"status":"{}")",
+                 answer.created, status);
+  fmt::format_to(std::back_inserter(out), R"(,"completed_at":{},"error":)",
+                 status == "completed" ? std::to_string(base::unix_seconds()) : "null");
+  if (error == nullptr) {
+    out += "null";
+  } else {
+    out += R"({"code":)";
+    append_json_string(out, error->code);
+    out += R"(,"message":)";
+    append_json_string(out, error->message);
+    out += '}';
+  }
+  out += R"(,"incomplete_details":)";
+  out += status == "incomplete" ? R"({"reason":"max_output_tokens"})" : "null";
+  out += R"(,"model":)";
+  append_json_string(out, core_.options.model_names.front());
+  out += R"(,"output":[)";
+  for (std::size_t i = 0; i < items_.size(); ++i) {
+    if (i > 0) out += ',';
+    out += item_json(items_[i], status != "completed" && i + 1 == items_.size());
+  }
+  out += R"(],"usage":)";
+  out += status == "in_progress" ? "null" : usage_json(answer.usage());
+  for (const auto& [name, value] : facts_.echo) {
+    out += ',';
+    append_json_string(out, name);
+    out += ':';
+    append_json(out, value);
+  }
+  out += '}';
+  return out;
+}
+
+void ResponsesForm::stream_begin(Answer& answer, std::string& out) {
+  const std::string response = R"(,"response":)" + response_json(answer, "in_progress", nullptr);
+  event(out, "response.created", response);
+  event(out, "response.in_progress", response);
+}
+
+void ResponsesForm::stream_choice(Answer& answer, std::size_t prompt, std::size_t choice,
+                                  std::string& out) {
+  ChoicePart part = answer.prompts[prompt].choices[choice].take_part();
+  if (!part.text.empty()) take({.kind = Kind::kContent, .text = part.text, .id = {}}, &out);
+  for (const OutputEvent& each : part.output) take(each, &out);
+}
+
+void ResponsesForm::stream_end(Answer& answer, std::string& out) {
+  close_item(&out);
+  const std::string_view status = end_status(answer);
+  const std::string object = response_json(answer, status, nullptr);
+  store(answer, object);
+  event(out, status == "completed" ? "response.completed" : "response.incomplete",
+        R"(,"response":)" + object);
+}
+
+void ResponsesForm::stream_error(Answer& answer, const ApiError& error, std::string& out) {
+  event(out, "response.failed", R"(,"response":)" + response_json(answer, "failed", &error));
+}
+
+std::string ResponsesForm::whole(Answer& answer) {
+  ChoicePart part = answer.prompts.front().choices.front().take_part();
+  if (!part.text.empty()) take({.kind = Kind::kContent, .text = part.text, .id = {}}, nullptr);
+  for (const OutputEvent& each : part.output) take(each, nullptr);
+  close_item(nullptr);
+  std::string object = response_json(answer, end_status(answer), nullptr);
+  store(answer, object);
+  return object;
+}
+
+// A store that fails loses the response, not the answer: the log says so.
+void ResponsesForm::store(const Answer& answer, const std::string& object) {
+  json::array output;
+  for (const Item& item : items_) output.push_back(json::parse(item_json(item, false)));
+  json::array history = facts_.history;
+  for (const json::value& each : facts_.input) history.push_back(each);
+  if (!facts_.conversation_id.empty()) {
+    auto found = core_.store.conversation(facts_.conversation_id);
+    if (found && *found) {
+      json::value items = json::parse((*found)->items);
+      for (const json::value& each : facts_.input) items.get_array().push_back(each);
+      for (const json::value& each : output) items.get_array().push_back(each);
+      (*found)->items = json::serialize(items);
+      if (const auto status = core_.store.put(std::move(**found)); !status) {
+        base::log_error("{}", status.error().message);
+      }
+    }
+  }
+  if (!facts_.store) return;
+  const auto status = core_.store.put(StoredResponse{.id = id_,
+                                                     .owner = answer.generation.user,
+                                                     .object = object,
+                                                     .input = json::serialize(facts_.input),
+                                                     .history = json::serialize(history),
+                                                     .output = json::serialize(output)});
+  if (!status) base::log_error("{}", status.error().message);
+}
+
+}  // namespace vsurge::api

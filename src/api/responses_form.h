@@ -1,0 +1,64 @@
+// ResponsesForm: responses and stream events of OpenAI's Responses API.
+#pragma once
+
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "api/answer.h"
+#include "api/response_store.h"
+#include "api/service_core.h"
+
+namespace vsurge::api {
+
+// What is kept of a request until its response is whole.
+struct ResponseFacts {
+  boost::json::object echo;     // members of the response that tell of the request
+  boost::json::array input;     // items of the request
+  boost::json::array history;   // items before it
+  std::string conversation_id;  // the items are added there
+  bool store = true;
+};
+
+// One prompt with one choice. Stores the response before its end is told.
+class ResponsesForm final : public AnswerForm {
+ public:
+  ResponsesForm(ServiceCore& core, ResponseFacts facts);
+
+  void stream_begin(Answer& answer, std::string& out) override;
+  void stream_choice(Answer& answer, std::size_t prompt, std::size_t choice,
+                     std::string& out) override;
+  void stream_end(Answer& answer, std::string& out) override;
+  void stream_error(Answer& answer, const ApiError& error, std::string& out) override;
+  std::string whole(Answer& answer) override;
+
+ private:
+  struct Item {
+    OutputEvent::Kind kind = OutputEvent::Kind::kContent;  // kCallBegin for a call
+    std::string id;
+    std::string text;  // or arguments
+    std::string name, call_id;
+    bool done = false;
+  };
+  void take(const OutputEvent& event, std::string* out);
+  void open_item(const OutputEvent& event, std::string* out);
+  void close_item(std::string* out);
+  void event(std::string& out, std::string_view type, std::string_view members);
+  std::string place(bool with_content) const;
+  static std::string item_json(const Item& item, bool cut);
+  std::string response_json(const Answer& answer, std::string_view status,
+                            const ApiError* error) const;
+  std::string_view end_status(const Answer& answer) const;
+  void store(const Answer& answer, const std::string& object);
+
+  ServiceCore& core_;
+  ResponseFacts facts_;
+  std::string id_;
+  std::vector<Item> items_;  // the last may be open
+  std::int64_t sequence_ = 0;
+};
+
+}  // namespace vsurge::api

@@ -1,0 +1,197 @@
+#include "api/responses_request.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "api/json.h"
+#include "api/limits.h"
+#include "api/reader.h"
+#include "api/response_items.h"
+
+namespace vsurge::api {
+namespace {
+
+namespace json = boost::json;
+
+constexpr std::int64_t kIntMax = std::numeric_limits<int>::max();
+
+// As it came, or another value where it did not.
+json::value given(const ObjectReader& body, std::string_view name, json::value otherwise) {
+  const json::value* value = body.find(name);
+  return value == nullptr ? std::move(otherwise) : *value;
+}
+
+ApiResult<const json::object*> object_of(const ObjectReader& body, std::string_view name) {
+  const json::value* value = body.find(name);
+  if (value == nullptr) return nullptr;
+  if (!value->is_object()) return wrong_type(body.path_of(name), "an object", type_name(*value));
+  return &value->get_object();
+}
+
+// The fields of sampling have chat's names; so have those that are put under them here.
+json::object chat_fields(const json::object& body) {
+  json::object out;
+  for (const std::string_view name :
+       {"model", "temperature", "top_p", "stream", "user", "safety_identifier", "prompt_cache_key",
+        "metadata", "top_k", "min_p", "seed", "stop", "frequency_penalty", "presence_penalty",
+        "repetition_penalty", "priority", "cache_salt", "timeout"}) {
+    if (const json::value* value = body.if_contains(name)) out.emplace(name, *value);
+  }
+  return out;
+}
+
+// {"format": {"type", "name", "schema", "strict"}}: chat's response_format in one level.
+ApiResult<void> read_text_format(const ObjectReader& body, const RequestContext& context,
+                                 ResponsesRequest& out) {
+  out.echo["text"] = json::object{{"format", json::object{{"type", "text"}}}};
+  const json::object* text = VSURGE_TRY(object_of(body, "text"));
+  if (text == nullptr) return {};
+  for (const auto& [key, value] : *text) {
+    if (key == "format") continue;
+    if (key == "verbosity" && (value.is_null() || value == "medium")) continue;
+    return unsupported(fmt::format("text.{}", printable_name(key)),
+                       fmt::format("'text.{}' is not supported by this server with this value.",
+                                   printable_name(key)));
+  }
+  out.echo["text"] = *text;
+  const ObjectReader reader(*text, "text");
+  const json::object* format = VSURGE_TRY(object_of(reader, "format"));
+  if (format == nullptr) return {};
+  const json::value* type = format->if_contains("type");
+  json::object as_chat = *format;
+  if (type != nullptr && *type == "json_schema") {
+    as_chat.erase("type");
+    as_chat = json::object{{"type", "json_schema"}, {"json_schema", std::move(as_chat)}};
+  }
+  const json::object holder{{"response_format", std::move(as_chat)}};
+  auto structured = read_structured_output(ObjectReader(holder, ""), Endpoint::kResponses, context);
+  if (!structured) {
+    ApiError error = structured.error();
+    error.param = "text.format";
+    return std::unexpected(std::move(error));
+  }
+  out.chat.structured = std::move(*structured);
+  if (out.chat.structured) out.chat.structured->param = "text.format";
+  return {};
+}
+
+ApiResult<void> read_reasoning(const ObjectReader& body, ResponsesRequest& out) {
+  out.echo["reasoning"] = json::object{{"effort", nullptr}, {"summary", nullptr}};
+  const json::object* reasoning = VSURGE_TRY(object_of(body, "reasoning"));
+  if (reasoning == nullptr) return {};
+  const ObjectReader reader(*reasoning, "reasoning");
+  for (const auto& [key, value] : *reasoning) {
+    // There is no summary beside the reasoning itself, which is told anyway.
+    const bool automatic = value.is_null() || value == "auto";
+    if (key == "effort" || ((key == "summary" || key == "generate_summary") && automatic)) continue;
+    return unsupported(reader.path_of(printable_name(key)),
+                       fmt::format("'{}' is not supported by this server with this value.",
+                                   reader.path_of(printable_name(key))));
+  }
+  const auto effort = VSURGE_TRY(reader.text("effort"));
+  if (!effort) return {};
+  out.echo["reasoning"] = json::object{{"effort", *effort}, {"summary", nullptr}};
+  return set_effort(*effort, "reasoning.effort", out.chat.reasoning);
+}
+
+ApiResult<void> read_past(const ObjectReader& body, ResponsesRequest& out) {
+  out.previous_id = VSURGE_TRY(body.name("previous_response_id", kIdBytesMax)).value_or("");
+  const json::value* conversation = body.find("conversation");
+  if (conversation != nullptr) {
+    if (conversation->is_object()) {
+      const ObjectReader reader(conversation->get_object(), "conversation");
+      const auto id = VSURGE_TRY(reader.name("id", kIdBytesMax));
+      if (!id) return missing("conversation.id");
+      out.conversation_id = *id;
+    } else {
+      out.conversation_id = VSURGE_TRY(body.name("conversation", kIdBytesMax)).value_or("");
+    }
+    if (!out.previous_id.empty()) {
+      return bad_value("conversation",
+                       "'conversation' and 'previous_response_id' exclude each other.");
+    }
+  }
+  out.store = VSURGE_TRY(body.boolean("store", true));
+  return {};
+}
+
+ApiResult<void> read_streaming(const ObjectReader& body, GenerationFields& out) {
+  const json::object* options = VSURGE_TRY(object_of(body, "stream_options"));
+  if (options == nullptr) return {};
+  if (!out.stream) {
+    return bad_value("stream_options",
+                     "'stream_options' is only for requests with 'stream': true.");
+  }
+  const ObjectReader reader(*options, "stream_options");
+  for (const auto& [key, value] : *options) {
+    if (key != "include_obfuscation") return unknown_field(reader.path_of(printable_name(key)));
+  }
+  out.obfuscation = VSURGE_TRY(reader.boolean("include_obfuscation", false));
+  return {};
+}
+
+void echo_fields(const ObjectReader& body, ResponsesRequest& out) {
+  const engine::SamplingParams& sampling = out.chat.generation.sampling;
+  const ToolFields& tools = out.chat.tools;
+  json::object& echo = out.echo;
+  echo["instructions"] = given(body, "instructions", nullptr);
+  echo["max_output_tokens"] = given(body, "max_output_tokens", nullptr);
+  echo["max_tool_calls"] = nullptr;
+  echo["metadata"] = given(body, "metadata", json::object());
+  echo["parallel_tool_calls"] = tools.parallel;
+  echo["previous_response_id"] = given(body, "previous_response_id", nullptr);
+  echo["prompt_cache_key"] = given(body, "prompt_cache_key", nullptr);
+  echo["safety_identifier"] = given(body, "safety_identifier", nullptr);
+  echo["service_tier"] = "default";
+  echo["store"] = out.store;
+  echo["temperature"] = sampling.temperature;
+  echo["tool_choice"] = given(body, "tool_choice", "auto");
+  echo["tools"] = given(body, "tools", json::array());
+  echo["top_logprobs"] = 0;
+  echo["top_p"] = sampling.top_p;
+  echo["truncation"] = "disabled";
+  echo["user"] = given(body, "user", nullptr);
+  echo["background"] = false;
+  if (!out.conversation_id.empty()) {
+    echo["conversation"] = json::object{{"id", out.conversation_id}};
+  }
+}
+
+}  // namespace
+
+ApiResult<ResponsesRequest> read_responses_request(const json::value& body,
+                                                   const RequestContext& context) {
+  if (!body.is_object()) {
+    return bad_json("invalid_type",
+                    fmt::format("The body must be a JSON object; found {}.", type_name(body)));
+  }
+  const json::object& object = body.get_object();
+  const ObjectReader reader(object, "");
+  VSURGE_TRY(check_fields(object, Endpoint::kResponses, {.ignored = context.ignored}));
+  ResponsesRequest out;
+  const json::object fields = chat_fields(object);
+  out.chat.generation = VSURGE_TRY(read_generation_fields(fields, Endpoint::kChat, context));
+  GenerationFields& generation = out.chat.generation;
+  VSURGE_TRY(read_streaming(reader, generation));
+  const auto most = VSURGE_TRY(reader.integer("max_output_tokens", 1, kIntMax));
+  if (most) generation.sampling.max_tokens = static_cast<int>(*most);
+  generation.max_tokens_field = "max_output_tokens";
+  const auto instructions = VSURGE_TRY(reader.text("instructions"));
+  out.instructions = instructions.value_or("");
+  VSURGE_TRY(read_past(reader, out));
+  const json::value* input = reader.find("input");
+  if (input != nullptr) {
+    out.input = VSURGE_TRY(read_input_items(*input, context.json));
+  }
+  if (out.input.empty() && out.previous_id.empty() && out.conversation_id.empty()) {
+    return input == nullptr ? missing("input") : bad_value("input", "'input' must not be empty.");
+  }
+  out.chat.tools = VSURGE_TRY(read_tools(reader, ToolStyle::kFlat));
+  VSURGE_TRY(read_text_format(reader, context, out));
+  VSURGE_TRY(read_reasoning(reader, out));
+  echo_fields(reader, out);
+  return out;
+}
+
+}  // namespace vsurge::api
