@@ -36,10 +36,13 @@ void CallSink::begin(std::string_view name, std::string_view id) {
   told_ = true;
   muted_ = !options_.parallel && calls_ > 0;
   if (muted_) return;
+  // Models may give two calls one id; results could not be told apart.
+  const bool taken = id.empty() || std::ranges::find(ids_, id) != ids_.end();
+  ids_.push_back(taken ? make_id(name, calls_) : std::string(id));
   OutputEvent event{.kind = OutputEvent::Kind::kCallBegin,
                     .text = std::string(name),
                     .call = calls_,
-                    .id = id.empty() ? make_id(name, calls_) : std::string(id)};
+                    .id = ids_.back()};
   ++calls_;
   append_output(*out_, std::move(event));
 }

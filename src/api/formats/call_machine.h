@@ -47,8 +47,9 @@ class CallSink {
 
   Options options_;
   std::vector<OutputEvent>* out_ = nullptr;
-  int calls_ = 0;       // told; without parallel at most one
-  bool muted_ = false;  // of a call that is not told
+  std::vector<std::string> ids_;  // of the calls
+  int calls_ = 0;                 // told; without parallel at most one
+  bool muted_ = false;            // of a call that is not told
   bool told_ = false;
 };
 

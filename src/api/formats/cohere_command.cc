@@ -20,7 +20,7 @@ constinit const ToolFormat kCohereCommandFormat = {
     .tags = {"<|END_ACTION|>"},
     .make = make,
     .shape = {.group_begin = "<|START_ACTION|>[\n",
-              .begin = "    {\"tool_call_id\": \"0\", \"tool_name\": \"",
+              .begin = "    {\"tool_call_id\": \"#\", \"tool_name\": \"",
               .middle = "\", \"parameters\": ",
               .end = "}",
               .separator = ",\n",

@@ -85,6 +85,7 @@ constinit const ToolFormat kFunctionaryV32Format = {
     .opens = {">>>"},
     .first_characters = kNameCharacters,
     .make = make,
+    // The first call's >>> is the prompt's.
     .shape = {.middle = "\n", .separator = ">>>"},
 };
 

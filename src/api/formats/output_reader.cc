@@ -81,9 +81,19 @@ bool OutputReader::in_reasoning() const {
   return harmony_ != nullptr ? harmony_->in_reasoning() : state_ == State::kReasoning;
 }
 
-void OutputReader::push_text(std::string_view text, std::vector<OutputEvent>& out) {
+// Where events go from now on; what stands before all of them goes first.
+void OutputReader::set_out(std::vector<OutputEvent>& out) {
   out_ = &out;
   sink_.set_out(&out);
+  if (std::exchange(prefixed_, true) || options_.reasoning == nullptr) return;
+  if (options_.reasoning->prefix.empty()) return;
+  append_output(
+      out, {.kind = Kind::kContent, .text = std::string(options_.reasoning->prefix), .id = {}});
+}
+
+void OutputReader::push_text(std::string_view text, std::vector<OutputEvent>& out) {
+  if (text.empty()) return;
+  set_out(out);
   if (harmony_ != nullptr) return harmony_->push(text, sink_, out);
   scan(text);
 }
@@ -98,8 +108,7 @@ MarkerScanner::Sink OutputReader::scan_sink() {
 }
 
 void OutputReader::push_marker(text::TokenId token, std::vector<OutputEvent>& out) {
-  out_ = &out;
-  sink_.set_out(&out);
+  set_out(out);
   const auto place = std::ranges::find(tokens_, token) - tokens_.begin();
   const auto index = static_cast<std::size_t>(place);
   if (index >= tokens_.size()) return;
@@ -161,11 +170,6 @@ void OutputReader::on_text(std::string_view text) {
 
 // Holds back white space until something of the same kind follows.
 void OutputReader::tell(Kind kind, std::string_view text) {
-  if (!prefixed_ && options_.reasoning != nullptr && !options_.reasoning->prefix.empty()) {
-    append_output(
-        *out_, {.kind = Kind::kContent, .text = std::string(options_.reasoning->prefix), .id = {}});
-  }
-  prefixed_ = true;
   const bool reasoning = kind == Kind::kReasoning;
   if (at_start_) {
     const std::string_view rest = trim_start(text);

@@ -56,6 +56,7 @@ class OutputReader {
  private:
   enum class State : std::uint8_t { kReasoning, kContent, kCall };
   void add_markers(const text::Tokenizer& tokenizer);
+  void set_out(std::vector<OutputEvent>& out);
   void set_state(State state);
   void scan(std::string_view text);
   MarkerScanner::Sink scan_sink();

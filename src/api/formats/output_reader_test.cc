@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <boost/json/parse.hpp>
+#include <fstream>
 #include <iterator>
 
 #include "api/formats/detect.h"
@@ -339,6 +340,37 @@ TEST(ToolFormats, BrokenCallsAreContent) {
   expect_reads({.tools = "gemma4"}, "<|tool_call>hm<tool_call|>", "C'<|tool_call>hm<tool_call|>'");
 }
 
+// What stands in a call that is none is read like any other text.
+TEST(ToolFormats, AfterABrokenCall) {
+  expect_reads({.tools = "hermes"},
+               "<tool_call>no <tool_call>{\"name\": \"now\", \"arguments\": {}}</tool_call> x",
+               "C'<tool_call>no'[now#call_00000001]{}C'x'");
+  expect_reads({.tools = "hermes", .reasoning = "qwen3"}, "<tool_call>{\"a\": \"<think>b</think>c",
+               "C'<tool_call>{\"a\": \"<think>b</think>c'");
+  expect_reads({.tools = "qwen3_xml", .reasoning = "qwen3"}, "<function= <think>b</think>c",
+               "C'<function='R'b'C'c'");
+  expect_reads({.tools = "llama3_json", .reasoning = "qwen3"},
+               R"({"name": "now", "parameters": {"a": "</think>"}} x)",
+               R"([now#call_00000001]{"a": "</think>"}C'x')");
+  expect_reads({.tools = "pythonic"}, "[now(a=1), x(2)] y",
+               R"([now#call_00000001]{"a": 1}C'x(2)] y')");
+}
+
+TEST(ToolFormats, RecipientsBeforeMessages) {
+  expect_reads({.tools = "functionary_v32"}, "all\nHi there.>>>now\n{\"a\": 1}>>>now\n{}",
+               R"(C'Hi there.'[now#call_00000001]{"a": 1}[now#call_00000002]{})");
+  expect_reads({.tools = "functionary_v32"}, "other\n{}>>>no", "C'other\n{}>>>no'");
+  expect_reads({.tools = "glimmer", .reasoning = "glimmer"},
+               " to=self<|message|>Hm.<|eom|><|start|>assistant to=user<|message|>Hi to=you",
+               "R'Hm.'C'Hi to=you'");
+  expect_reads({.tools = "solar_open", .reasoning = "solar_open"},
+               "<|think|>Hm.<|end|><|begin|>assistant<|tool_calls|><|tool_call:begin|>x1"
+               "<|tool_call:name|>now<|tool_call:args|>{}<|tool_call:end|><|tool_call:begin|>x1"
+               "<|tool_call:name|>now<|tool_call:args|>{}<|tool_call:end|><|calls|>",
+               "R'Hm.'[now#x1]{}[now#call_00000001]{}");
+  expect_reads({.tools = "harmony", .reasoning = "gptoss"}, " to be", "C' to be'");
+}
+
 TEST(ToolFormats, PlainTextIsUntouched) {
   const std::string text = " Hi, 1 < 2 & {x} [y] <b>ü</b> <|z|> ` ``` \n\n";
   for (const ToolFormat* format : tool_formats()) {
@@ -416,11 +448,36 @@ TEST(Formats, NamesAreUnique) {
   }
 }
 
+// docs/API.md has a row with the other names of each.
+TEST(Formats, AreInTheDocumentation) {
+  std::ifstream file(VSURGE_SOURCE_DIR "/docs/API.md");
+  const std::string docs(std::istreambuf_iterator<char>(file), {});
+  const auto expect_row = [&](std::string_view kind, std::string_view name,
+                              const TextList& others) {
+    const std::size_t table = docs.find(fmt::format("| {} format |", kind));
+    ASSERT_NE(table, std::string::npos);
+    const std::size_t row = docs.find(fmt::format("\n| {} | ", name), table);
+    ASSERT_NE(row, std::string::npos) << name;
+    const std::string line = docs.substr(row + 1, docs.find('\n', row + 1) - row - 1);
+    const std::string names(std::string_view(line).substr(line.rfind(" | ", line.size() - 3)));
+    const auto count = std::ranges::count(names, ',') + (names.size() > 5 ? 1 : 0);
+    EXPECT_EQ(count, others.end() - others.begin()) << line;
+    for (const std::string_view other : others) EXPECT_TRUE(names.contains(other)) << line;
+  };
+  for (const ToolFormat* format : tool_formats()) {
+    expect_row("tool", format->name, format->aliases);
+  }
+  for (const ReasoningFormat* format : reasoning_formats()) {
+    expect_row("reasoning", format->name, format->aliases);
+  }
+}
+
 TEST(Formats, PromptOpensReasoning) {
   const ReasoningFormat& format = *find_reasoning_format("qwen3");
   EXPECT_TRUE(prompt_opens_reasoning(format, "<think>a</think>hi<|assistant|><think>\n"));
   EXPECT_FALSE(prompt_opens_reasoning(format, "<|assistant|><think>\n\n</think>\n\n"));
   EXPECT_FALSE(prompt_opens_reasoning(format, "<|assistant|>"));
+  EXPECT_FALSE(prompt_opens_reasoning(format, "<|user|>What does <think> do?<|assistant|>"));
 }
 
 }  // namespace

@@ -25,7 +25,7 @@ constinit const ToolFormat kSolarOpenFormat = {
              "<|calls|>"},
     .make = make,
     .shape = {.group_begin = "<|tool_calls|>",
-              .begin = "<|tool_call:begin|>call#<|tool_call:name|>",
+              .begin = "<|tool_call:begin|>call_#<|tool_call:name|>",
               .middle = "<|tool_call:args|>",
               .end = "<|tool_call:end|>"},
 };
