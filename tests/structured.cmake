@@ -3,7 +3,7 @@ add_executable(structured_sample structured/structured_sample.cc)
 target_include_directories(structured_sample PRIVATE ${PROJECT_SOURCE_DIR}/src)
 target_link_libraries(structured_sample PRIVATE vsurge_facade vsurge_text vsurge_model Boost::json
                                                 vsurge_warnings)
-foreach(row "schemas 100" "keywords")
+foreach(row "schemas 1000" "keywords")
   separate_arguments(row)
   list(GET row 0 name)
   add_test(NAME structured.${name}

@@ -31,6 +31,13 @@ constexpr auto kRoutes = std::to_array<Route>({
     {"POST", "/v1/detokenize", Target::kDetokenize},
     {"POST", "/apply-template", Target::kApplyTemplate},
     {"POST", "/v1/apply-template", Target::kApplyTemplate},
+    {"POST", "/v1/embeddings", Target::kEmbeddings},
+    {"POST", "/embeddings", Target::kEmbeddings},
+    {"POST", "/v1/rerank", Target::kRerank},
+    {"POST", "/v2/rerank", Target::kRerank},
+    {"POST", "/rerank", Target::kRerank},
+    {"POST", "/v1/score", Target::kScore},
+    {"POST", "/score", Target::kScore},
 });
 
 constexpr std::string_view kId = "{id}";

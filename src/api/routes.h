@@ -30,6 +30,9 @@ enum class Target : std::uint8_t {
   kTokenize,
   kDetokenize,
   kApplyTemplate,
+  kEmbeddings,
+  kRerank,
+  kScore,
 };
 
 struct Route {

@@ -7,10 +7,12 @@
 #include "api/anthropic.h"
 #include "api/chat.h"
 #include "api/completions.h"
+#include "api/embeddings.h"
 #include "api/exchange.h"
 #include "api/info.h"
 #include "api/limits.h"
 #include "api/plain_call.h"
+#include "api/rerank.h"
 #include "api/responses.h"
 #include "api/routes.h"
 #include "api/service_core.h"
@@ -73,6 +75,7 @@ struct Service::State {
   void dispatch(Call call, const RouteMatch& match);
   void generate(Call call, const GenerationEndpoint& endpoint);
   void answer_plainly(Call call, PlainAnswer answer, ErrorJson json = error_json);
+  void pool(Call call, PreparePooled prepare);
   void send(const Call& call, int status, std::string body, Headers headers = {});
   std::optional<ApiError> obstacle(const Call& call) const;
   void answer_stored(const Call& call, const ApiResult<std::string>& result);
@@ -145,6 +148,12 @@ void Service::State::dispatch(Call call, const RouteMatch& match) {
       return answer_plainly(std::move(call), &detokenize_json);
     case Target::kApplyTemplate:
       return answer_plainly(std::move(call), &apply_template_json);
+    case Target::kEmbeddings:
+      return pool(std::move(call), &prepare_embeddings);
+    case Target::kRerank:
+      return pool(std::move(call), &prepare_rerank);
+    case Target::kScore:
+      return pool(std::move(call), &prepare_score);
   }
 }
 
@@ -176,6 +185,13 @@ void Service::State::answer_plainly(Call call, PlainAnswer answer, ErrorJson jso
   if (const auto error = obstacle(call)) return refuse(call, *error, {}, json);
   answer_on_worker({core, std::move(call.responder), std::move(call.request_id), json},
                    std::move(call.request.body), workers, answer);
+}
+
+void Service::State::pool(Call call, PreparePooled prepare) {
+  if (const auto error = obstacle(call)) return refuse(call, *error);
+  const auto pooled = std::make_shared<PooledCall>(
+      PlainCall{core, std::move(call.responder), std::move(call.request_id)});
+  pooled->start(std::move(call.request.body), workers, prepare);
 }
 
 void Service::State::generate(Call call, const GenerationEndpoint& endpoint) {

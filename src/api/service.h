@@ -9,6 +9,7 @@
 #include "api/formats/output_reader.h"
 #include "api/generation.h"
 #include "api/http.h"
+#include "api/pooled_options.h"
 #include "api/response_store.h"
 #include "base/limits.h"
 #include "engine/engine.h"
@@ -34,6 +35,7 @@ struct ServiceOptions {
   // How answers to chats are taken apart; nullptr: not at all.
   const ToolFormat* tool_format = nullptr;
   const ReasoningFormat* reasoning_format = nullptr;
+  PooledOptions pooled;
   base::JsonLimits json;
   base::HttpLimits http;
   base::TextLimits text;

@@ -28,7 +28,7 @@ std::vector<std::string> byte_names() {
   return names;
 }
 
-std::string tokenizer_json() {
+std::string tokenizer_json(const char* extra) {
   json::object vocabulary;
   const auto names = byte_names();
   for (std::size_t id = 0; id < names.size(); ++id) {
@@ -36,7 +36,9 @@ std::string tokenizer_json() {
   }
   json::array added;
   std::int64_t id = kBos;
-  for (const char* token : {"<s>", "</s>", "<|user|>", "<|assistant|>", "<think>", "</think>"}) {
+  for (const char* token :
+       {"<s>", "</s>", "<|user|>", "<|assistant|>", "<think>", "</think>", extra}) {
+    if (token == nullptr) break;
     added.push_back({{"id", id++},
                      {"content", token},
                      {"single_word", false},
@@ -90,6 +92,8 @@ engine::EngineOptions engine_options(const FixtureOptions& options) {
   out.page_size = 16;
   out.pages = 256;
   out.vocabulary = kVocabulary;
+  out.hidden = options.pooled.hidden;
+  out.generates = options.generates;
   out.eos_tokens = {kEos};
   out.limits.queue_requests_max = static_cast<std::size_t>(options.queue_requests_max);
   return out;
@@ -107,13 +111,14 @@ ServiceOptions service_options(const FixtureOptions& options) {
   out.vocabulary = kVocabulary;
   out.end_tokens = {kEos};
   out.text.text_queue_bytes_max = options.text_queue_bytes_max;
+  out.pooled = options.pooled;
   return out;
 }
 
 }  // namespace
 
-text::TextAssets byte_assets() {
-  auto tokenizer = text::Tokenizer::from_json(tokenizer_json());
+text::TextAssets byte_assets(const char* more) {
+  auto tokenizer = text::Tokenizer::from_json(tokenizer_json(more));
   EXPECT_TRUE(tokenizer.has_value()) << tokenizer.error().message;
   auto chat_template = text::ChatTemplate::compile(kTemplate);
   EXPECT_TRUE(chat_template.has_value()) << chat_template.error().message;
@@ -221,6 +226,14 @@ void ScriptedRunner::run(const engine::StepPlan& plan, engine::StepResult& resul
   alternatives_ = 0;
   for (std::size_t i = 0; i < plan.sequences.size(); ++i) {
     const engine::PlannedSequence& planned = plan.sequences[i];
+    if (planned.pooled != nullptr) {
+      pool(planned);
+      for (int row = 0; row < planned.rows; ++row) {
+        result.rows[static_cast<std::size_t>(planned.first_row + row)] = {
+            .token = 0, .status = kernels::SampleStatus::kOk};
+      }
+      continue;
+    }
     if (planned.samples) {
       auto row = plan.rows.begin() + planned.first_row;
       while (row->scored_token >= 0) ++row;  // of the prompt
@@ -231,6 +244,28 @@ void ScriptedRunner::run(const engine::StepPlan& plan, engine::StepResult& resul
       }
     }
     run_rows(planned, plan, result);
+  }
+}
+
+// Logits grow with the prompt: of the last token asked for its length / 100, of those before it
+// twice that, and so on.
+void ScriptedRunner::pool(const engine::PlannedSequence& planned) {
+  const auto wanted = planned.pooled->logits_of();
+  if (!wanted.empty()) {
+    if (planned.rows == 0) return;
+    const auto length =
+        static_cast<float>(planned.first) + static_cast<float>(planned.tokens.size());
+    std::vector<float> logits;
+    for (std::size_t i = 0; i < wanted.size(); ++i) {
+      logits.push_back(static_cast<float>(wanted.size() - i) * length / 100);
+    }
+    planned.pooled->add_logits(logits);
+    return;
+  }
+  for (std::size_t i = 0; i < planned.tokens.size(); ++i) {
+    const int position = planned.first + static_cast<int>(i);
+    if (!planned.pooled->wants(position)) continue;
+    planned.pooled->add(position, pooled_state(planned.tokens[i], position));
   }
 }
 

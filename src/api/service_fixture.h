@@ -33,8 +33,15 @@ inline constexpr engine::TokenId kThink = 260;
 inline constexpr engine::TokenId kThinkEnd = 261;
 inline constexpr int kVocabulary = 262;
 inline constexpr int kContext = 200;
+inline constexpr int kPooledHidden = 3;
 
-text::TextAssets byte_assets();
+// What the runner says the state of a token is.
+inline std::vector<float> pooled_state(engine::TokenId token, int position) {
+  return {static_cast<float>(token) / 64, static_cast<float>(position) - 2.5F, 0.75F};
+}
+
+// `more` is one special token more, with the next id.
+text::TextAssets byte_assets(const char* more = nullptr);
 std::vector<engine::TokenId> bytes_of(std::string_view text);
 
 // The executor of all connections of a test, run by the test's thread.
@@ -99,6 +106,7 @@ class ScriptedRunner final : public engine::StepRunner {
   void run(const engine::StepPlan& plan, engine::StepResult& result) override;
 
  private:
+  static void pool(const engine::PlannedSequence& planned);
   void run_rows(const engine::PlannedSequence& planned, const engine::StepPlan& plan,
                 engine::StepResult& result);
   engine::TokenId says(std::size_t index) const;
@@ -114,6 +122,8 @@ struct FixtureOptions {
   int prompt_max = 0;
   int speculative_tokens = 0;
   kernels::SampleFunction sample = nullptr;  // of the runner
+  PooledOptions pooled{};                    // with hidden = kPooledHidden, if any
+  bool generates = true;
 };
 
 class ServiceFixture {

@@ -43,13 +43,12 @@ TEST(Service, Chat) {
   EXPECT_EQ(answer->status(), 200);
   EXPECT_EQ(answer->header("Content-Type"), "application/json");
   // <s><|user|>hi<|assistant|>; the answer has ten bytes and the end of text.
-  EXPECT_EQ(
-      masked(answer->body()),
-      R"({"id":"chatcmpl-ID","object":"chat.completion","created":T,"model":"tiny",)"
-      R"("system_fingerprint":"fp_test","choices":[{"index":0,"message":)"
-      R"({"role":"assistant","content":"Hé\n\"😀\"","refusal":null},"logprobs":null,)"
-      R"("finish_reason":"stop"}],"usage":{"prompt_tokens":5,"completion_tokens":11,)"
-      R"("total_tokens":16,"prompt_tokens_details":{"cached_tokens":0},)"
+  EXPECT_EQ(masked(answer->body()),
+            R"({"id":"chatcmpl-ID","object":"chat.completion","created":T,"model":"tiny",)"
+            R"("system_fingerprint":"fp_test","choices":[{"index":0,"message":)"
+            R"({"role":"assistant","content":"Hé\n\"😀\"","refusal":null},"logprobs":null,)"
+            R"("finish_reason":"stop"}],"usage":{"prompt_tokens":5,"completion_tokens":11,)"
+            R"("total_tokens":16,"prompt_tokens_details":{"cached_tokens":0},)"
             R"("completion_tokens_details":{"reasoning_tokens":0},T}})");
   fixture.wait_idle();
 }

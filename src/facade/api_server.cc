@@ -111,6 +111,71 @@ std::string fingerprint_of(const vSurge::State& surge) {
   return fmt::format("fp_{:012x}", hash >> 16);
 }
 
+// Of the name itself, or of the one token that a text is.
+std::optional<std::int32_t> token_by_name(const text::Tokenizer& tokenizer,
+                                          const std::string& name) {
+  if (const auto id = tokenizer.id_of(name)) return id;
+  const auto ids = tokenizer.encode(name, false, 2);
+  if (ids && ids->size() == 1) return ids->front();
+  return std::nullopt;
+}
+
+void resolve_tokens(const model::ModelInfo& info, const text::Tokenizer& tokenizer,
+                    api::PooledOptions& out) {
+  const model::PoolingSpec& from = info.pooling;
+  out.true_token = from.true_token;
+  out.false_token = from.false_token;
+  if (!from.token_names.empty()) {
+    const auto no = token_by_name(tokenizer, from.token_names[0]);
+    const auto yes = token_by_name(tokenizer, from.token_names[1]);
+    out.true_token = yes.value_or(-1);
+    out.false_token = no.value_or(-1);
+    if (!no) out.true_token = -1;
+  }
+  if (out.true_token >= 0 && out.true_token < info.vocabulary &&
+      out.false_token < info.vocabulary) {
+    return;
+  }
+  out.kind = api::PooledKind::kNone;
+  out.refused = "the tokens that it answers with are not in the vocabulary";
+}
+
+api::PooledOptions pooled_options(const model::ModelInfo& info, const text::Tokenizer& tokenizer) {
+  const model::PoolingSpec& from = info.pooling;
+  api::PooledOptions out;
+  out.hidden = info.hidden;
+  out.labels = from.labels;
+  out.score = info.score;
+  out.normalize = from.normalize;
+  out.refused = from.refused;
+  switch (from.tokens) {
+    case model::PooledTokens::kLast:
+      out.states = engine::PooledStates::kLast;
+      break;
+    case model::PooledTokens::kMean:
+      out.states = engine::PooledStates::kMean;
+      break;
+    case model::PooledTokens::kFirst:
+      out.states = engine::PooledStates::kFirst;
+      break;
+  }
+  switch (from.use) {
+    case model::PooledUse::kNone:
+      break;
+    case model::PooledUse::kEmbedding:
+      out.kind = api::PooledKind::kEmbedding;
+      break;
+    case model::PooledUse::kClassifier:
+      out.kind = api::PooledKind::kClassifier;
+      break;
+    case model::PooledUse::kTokenLogits:
+      out.kind = api::PooledKind::kTokenLogits;
+      resolve_tokens(info, tokenizer, out);
+      break;
+  }
+  return out;
+}
+
 api::ServiceOptions service_options(const vSurge::State& surge, const ApiServerOptions& options) {
   const model::ModelInfo& info = surge.model.state()->model->info();
   api::ServiceOptions result;
@@ -123,6 +188,7 @@ api::ServiceOptions service_options(const vSurge::State& surge, const ApiServerO
   result.prompt_max = surge.prompt_max;
   result.vocabulary = info.vocabulary;
   result.end_tokens = surge.engine_options.eos_tokens;
+  result.pooled = pooled_options(info, surge.processor.state().assets.tokenizer);
   // Templates and tokenising are work of the CPU: more threads than CPUs only steal time from the
   // model.
   const int cpus = base::ThreadPool::allowed_cpus();

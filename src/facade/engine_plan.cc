@@ -20,6 +20,8 @@ engine::EngineOptions engine_options(const SurgeOptions& options, const model::M
   result.context_max = context_max;
   result.page_size = options.page_size;
   result.vocabulary = info.vocabulary;
+  result.hidden = info.hidden;
+  result.generates = info.generates;
   result.eos_tokens = info.eos_tokens;
   for (const std::int32_t id : options.extra_eos_token_ids) add_eos(result, id);
   result.seed = options.seed;

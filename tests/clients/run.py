@@ -1,4 +1,5 @@
-"""Runs a client's script against a real server: run.py PROGRAM python|node|sampling|signals
+"""Runs a client's script against a real server: run.py PROGRAM KIND
+KIND: python, node, sampling, embeddings, signals
 
 Exit status 77, with one line that says why, when the model or the client is not there."""
 
@@ -23,13 +24,13 @@ def skip(why):
 
 
 def client_command(kind):
-    if kind in ("python", "sampling"):
+    if kind in ("python", "sampling", "embeddings"):
         python = served.cache_folder() / "venv" / "bin" / "python"
         have = [str(python), "-c", "import openai"]
         if not python.exists() or subprocess.run(have, capture_output=True).returncode != 0:
             skip(f"no openai package in {python.parent.parent} (./dev setup installs it)")
-        script = "test_openai.py" if kind == "python" else "test_sampling.py"
-        return [str(python), str(HERE / script)]
+        scripts = {"python": "test_openai.py", "sampling": "test_sampling.py"}
+        return [str(python), str(HERE / scripts.get(kind, "test_embeddings.py"))]
     node = shutil.which("node")
     if node is None:
         skip("no node")
@@ -45,6 +46,19 @@ def run_client(program, model, command):
         assert status == 0, f"the client's script failed\n{''.join(server.lines[-20:])}"
         assert used == 0, f"{used} pages are still in use"
         assert server.stop() == 0, "SIGTERM must end the server with status 0"
+
+
+def run_embeddings(program):
+    command = client_command("embeddings")
+    for name in ("embedding", "classifier"):
+        model = HERE.parent / "golden" / "pooling" / name
+        size = ("--max-model-len", "512", "--max-num-seqs", "8", "--kv-cache-memory-bytes", "64M")
+        with served.Served(program, model, size=size) as server:
+            arguments = [*command, server.url + "/v1", str(model / "golden.json")]
+            status = subprocess.run(arguments, timeout=120).returncode
+            assert status == 0, f"the client's script failed\n{''.join(server.lines[-20:])}"
+            assert server.wait_idle() == 0, "pages are still in use"
+            assert server.stop() == 0, "SIGTERM must end the server with status 0"
 
 
 def start_stream(server, name, max_tokens):
@@ -102,6 +116,8 @@ def run_signals(program, model):
 
 def main():
     program, kind = sys.argv[1:]
+    if kind == "embeddings":  # it brings its own models
+        return run_embeddings(program)
     model = served.test_model()
     if model is None:
         skip("no default model (./dev setup fetches it; VSURGE_TEST_MODEL names another)")

@@ -96,6 +96,10 @@ std::string request_text(const RequestSpec& spec) {
   text.add("constrained", spec.constrained, false);
   text.add("queue_deadline_after", spec.queue_deadline_after, base::Nanoseconds{0});
   text.add("deadline_after", spec.deadline_after, base::Nanoseconds{0});
+  if (spec.pooling) {
+    text.add("pooling", static_cast<int>(spec.pooling->states), -1);
+    text.add_tokens("logits of", spec.pooling->logits_of);
+  }
   add_sampling(text, spec.sampling);
   if (spec.fault != FaultKind::kNone) {
     text.add("fault", std::string(kFaults[static_cast<std::size_t>(spec.fault)]), std::string());

@@ -42,6 +42,7 @@ class EventCheck {
   void take_token();
   void take_end();
   void take_own_end();
+  void take_pooled_end();
   bool failed_with(base::ErrorCode code) const;
   bool is_expected_error(const Outcome& next) const;
   void note_end(const Outcome& next);
@@ -140,6 +141,8 @@ void EventCheck::take_end() {
 
 void EventCheck::take_own_end() {
   if (choice_.planned_step != world_.ledger.steps) return report("ended out of the blue");
+  if (story_.spec->pooling) return take_pooled_end();
+  if (event_.pooled) report("a vector that nobody asked for");
   const bool full = answer() == story_.answer_max;
   if (event_.reason == FinishReason::kLength) {
     if (!full) report("ended after {} tokens of {}", answer(), story_.answer_max);
@@ -162,6 +165,23 @@ void EventCheck::take_own_end() {
            event_.error ? event_.error->message : "");
   }
   note_end(next);
+}
+
+void EventCheck::take_pooled_end() {
+  Seen& seen = world_.seen;
+  const RequestSpec& spec = *story_.spec;
+  const bool not_finite =
+      spec.fault == FaultKind::kNotFinite && Model::is_pooled(story_, spec.fault_at);
+  if (choice_.injected || not_finite) {
+    const auto code = choice_.injected ? kStatusFault : base::ErrorCode::kNumericalError;
+    if (!failed_with(code)) report("no error, though it failed");
+    return seen.note(choice_.injected ? Situation::kChunkStatus : Situation::kPooledNotFinite);
+  }
+  if (event_.reason != FinishReason::kStop || !event_.pooled) return report("no vector");
+  if (*event_.pooled != Model::pooled(story_, choice_)) report("another vector than alone");
+  seen.note(spec.pooling->logits_of.empty() ? Situation::kPooled : Situation::kPooledLogits);
+  seen.note_if(story_.prompt == sequence_tokens_max(world_.options()),
+               Situation::kPooledFullContext);
 }
 
 bool EventCheck::is_expected_error(const Outcome& next) const {
@@ -207,7 +227,8 @@ void EventCheck::note_end(const Outcome& next) {
 
 void EventCheck::check_usage() {
   const Usage& usage = event_.usage;
-  const int stop = event_.is_end() && event_.reason == FinishReason::kStop ? 1 : 0;
+  const bool stopped = event_.is_end() && event_.reason == FinishReason::kStop;
+  const int stop = stopped && !story_.spec->pooling ? 1 : 0;
   if (usage.prompt_tokens != story_.prompt || usage.completion_tokens != answer() + stop ||
       usage.cached_tokens != choice_.cached_tokens) {
     report("usage {} + {} ({} cached), expected {} + {} ({} cached)", usage.prompt_tokens,
@@ -223,6 +244,10 @@ void count_step(World& world, const Story& story, const PlannedChoice& planned,
   if (planned.samples && planned.ok && planned.known == story.prompt && planned.choice == 0 &&
       choice.scored == story.prompt) {
     world.ledger.prompt_tokens += static_cast<std::uint64_t>(story.prompt);
+  }
+  if (story.spec->pooling && planned.ok && planned.first + planned.count == story.prompt) {
+    world.ledger.prompt_tokens += static_cast<std::uint64_t>(story.prompt);
+    if (!ended) world.fault.report("ticket {} has all its states, and goes on", story.ticket);
   }
   const int guesses = planned.first + planned.count - planned.known;
   if (guesses <= 0) return;

@@ -18,6 +18,7 @@ struct Weights {
   int guesses = 0;
   int logprobs = 0;
   int constraints = 0;
+  int pooled = 0;
   int edits = 0;
   int continues = 0;
   int uncached = 0;
@@ -58,6 +59,7 @@ class Generator {
   void draw_edits(SamplingParams& sampling);
   void draw_search(SamplingParams& sampling);
   void draw_fault(RequestSpec& spec);
+  void draw_pooling(RequestSpec& spec);
   void draw_cancels(const RequestSpec& spec, int index, int tick);
   int some(int percent_of_runs, int most) {
     return random_.chance(percent_of_runs) ? random_.between(1, most) : 0;
@@ -72,6 +74,7 @@ class Generator {
 
 void Generator::draw_options() {
   EngineOptions& o = scenario_.options;
+  o.hidden = kHidden;
   large_ = random_.chance(2);
   o.context_max = random_.between(2, large_ ? 300 : random_.chance(60) ? 24 : 70);
   o.max_batched_tokens = random_.between(1, large_ ? 200 : random_.chance(50) ? 6 : 48);
@@ -144,6 +147,7 @@ void Generator::draw_weights() {
   const int most = sequence_tokens_max(scenario_.options);
   w.prompt_max = random_.between(1, most + (random_.chance(20) ? 2 : -1));
   w.answer_max = random_.between(1, most);
+  w.pooled = some(25, 60);
   for (int client = 1; client < w.clients; ++client) {
     if (!random_.chance(30)) continue;
     scenario_.options.client_weights[QueueModel::client_name(client)] =
@@ -190,11 +194,29 @@ RequestSpec Generator::draw_request(int index) {
   spec.constrained = spec.sampling.beam.width == 0 && random_.chance(w.constraints);
   if (random_.chance(w.deadlines)) spec.deadline_after = random_.between(1, 200'000);
   if (random_.chance(w.deadlines)) spec.queue_deadline_after = random_.between(1, 60'000);
+  if (random_.chance(w.pooled)) draw_pooling(spec);
   if (random_.chance(w.faults)) draw_fault(spec);
   return spec;
 }
 
+// The prompt may fill all there is.
+void Generator::draw_pooling(RequestSpec& spec) {
+  spec.sampling = {};
+  spec.constrained = false;
+  spec.pooling =
+      Pooling{random_.one_of({PooledStates::kLast, PooledStates::kMean, PooledStates::kFirst}), {}};
+  if (random_.chance(10)) spec.length = sequence_tokens_max(scenario_.options);
+  if (spec.pooling->states != PooledStates::kLast || !random_.chance(40)) return;
+  spec.pooling->logits_of = {token(), token()};
+}
+
 void Generator::draw_fault(RequestSpec& spec) {
+  if (spec.pooling) {
+    const bool states = spec.pooling->logits_of.empty();
+    spec.fault = states && random_.chance(50) ? FaultKind::kNotFinite : FaultKind::kChunkStatus;
+    spec.fault_at = random_.chance(50) ? spec.length - 1 : random_.between(0, spec.length - 1);
+    return;
+  }
   spec.fault =
       random_.one_of({FaultKind::kNotFinite, FaultKind::kNothingAllowed, FaultKind::kBadToken,
                       FaultKind::kRowStatus, FaultKind::kChunkStatus});

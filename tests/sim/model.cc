@@ -52,7 +52,8 @@ Story Model::begin(Ticket ticket, int index, std::span<const TokenId> prompt) co
   const SamplingParams& sampling = story.spec->sampling;
   story.prompt = static_cast<int>(prompt.size());
   const int room = sequence_tokens_max(options) - story.prompt;
-  story.answer_max = std::min(room, sampling.max_tokens.value_or(room));
+  const bool pools = story.spec->pooling.has_value();
+  story.answer_max = pools ? 1 : std::min(room, sampling.max_tokens.value_or(room));
   story.caches = options.prefix_cache && story.spec->use_prefix_cache;
   // Who shares nothing has a beginning of its own, so that sharing would show.
   story.root = mix(
@@ -70,13 +71,49 @@ Story Model::begin(Ticket ticket, int index, std::span<const TokenId> prompt) co
     choice.tokens.assign(prompt.begin(), prompt.end());
     Chain chain = story.root;
     for (const TokenId token : prompt) choice.chain.push_back(chain = chain_after(chain, token));
-    choice.draw = draw_of(sampling, searches ? 0 : choice_seed(options, ticket, sampling, i));
+    SamplingParams drawn = sampling;
+    if (pools) drawn.temperature = 0;
+    choice.draw = draw_of(drawn, searches ? 0 : choice_seed(options, ticket, sampling, i));
     choice.mask = mix(ticket, static_cast<std::uint64_t>(i));
     choice.state = story.held && i > 0 ? State::kHeld : State::kWaiting;
     if (!sampling.prompt_logprobs || i > 0) choice.scored = story.prompt;
   }
   if (searches) begin_search(options, story);
   return story;
+}
+
+// Whole numbers: their sums have no rounding to agree about.
+std::array<float, kHidden> Model::state_of(Chain chain) {
+  return {static_cast<float>(chain & 0xFFFFF), static_cast<float>(chain >> 44)};
+}
+
+float Model::pooled_logit(Chain chain, TokenId token) {
+  return static_cast<float>(mix(chain, static_cast<std::uint64_t>(token) + 5) >> 44);
+}
+
+bool Model::is_pooled(const Story& story, int position) {
+  const Pooling& pooling = *story.spec->pooling;
+  if (!pooling.logits_of.empty()) return false;
+  if (pooling.states == PooledStates::kMean) return true;
+  return position == (pooling.states == PooledStates::kFirst ? 0 : story.prompt - 1);
+}
+
+std::vector<float> Model::pooled(const Story& story, const Choice& choice) {
+  std::vector<float> out;
+  for (const TokenId token : story.spec->pooling->logits_of) {
+    out.push_back(pooled_logit(choice.chain.back(), token));
+  }
+  if (!out.empty()) return out;
+  std::array<double, kHidden> sum{};
+  int count = 0;
+  for (int position = 0; position < story.prompt; ++position) {
+    if (!is_pooled(story, position)) continue;
+    const auto state = state_of(choice.chain[static_cast<std::size_t>(position)]);
+    for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += state[i];
+    ++count;
+  }
+  for (const double x : sum) out.push_back(static_cast<float>(x / count));
+  return out;
 }
 
 std::uint64_t Model::draw_of(const kernels::SampleRow& row) {

@@ -17,6 +17,7 @@
 namespace vsurge::engine::sim {
 
 constexpr int kVocabularyMax = 64;
+constexpr int kHidden = 2;
 
 inline Chain chain_after(Chain before, TokenId token) {
   return mix(before, static_cast<std::uint64_t>(token) + 1);
@@ -133,6 +134,13 @@ class Model {
   // What the model would say after `chain`; for plain rows.
   TokenId plain_token(Chain chain, TokenId last, std::uint64_t draw) const;
   static float logit(Chain chain, std::uint64_t draw, TokenId token);
+  // What is pooled: the state of a token, or one of its logits.
+  static std::array<float, kHidden> state_of(Chain chain);
+  static float pooled_logit(Chain chain, TokenId token);
+  // All of it, of a prompt alone.
+  static std::vector<float> pooled(const Story& story, const Choice& choice);
+  // Whether the state at `position` is one of them.
+  static bool is_pooled(const Story& story, int position);
   static kernels::SampleResult scores(Chain chain, TokenId token, int logprobs, int vocabulary,
                                       kernels::TopLogprob* top);
   // What decides the draw: of a row but for the position, and of the parameters it is made from.

@@ -32,6 +32,7 @@ void Oracle::run(const StepPlan& plan, StepResult& result) {
     read(part, plan.step);
     if (fault_.found()) return;
     draw_rows(part, plan, result, i);
+    pool(part, plan.step);
     if (!result.sequences[i]) result.sequences[i] = fault_of(status_of(part));
     if (result.sequences[i] && result.sequences[i]->code == kStatusFault) {
       part.choice.injected = true;
@@ -131,6 +132,37 @@ void Oracle::read(const Part& part, std::uint64_t step) {
   }
 }
 
+// From the slots, as a model would.
+void Oracle::pool(const Part& part, std::uint64_t step) {
+  Pooled* pooled = part.planned.pooled;
+  if (pooled == nullptr) return;
+  const auto slot_at = [&](int position) -> const Slot& {
+    const auto place = static_cast<std::size_t>(position);
+    return slot(part.planned.pages[place / size_], static_cast<int>(place % size_));
+  };
+  if (!pooled->logits_of().empty()) {
+    if (part.planned.rows == 0) return;
+    std::vector<float> logits;
+    for (const TokenId token : pooled->logits_of()) {
+      logits.push_back(Model::pooled_logit(slot_at(part.end - 1).chain, token));
+    }
+    return pooled->add_logits(logits);
+  }
+  const RequestSpec& spec = *part.story.spec;
+  if (part.end == part.known && spec.fault == FaultKind::kNotFinite &&
+      Model::is_pooled(part.story, spec.fault_at)) {
+    part.choice.unsound_step = step;
+  }
+  for (int position = part.planned.first; position < part.end; ++position) {
+    if (!pooled->wants(position)) continue;
+    auto state = Model::state_of(slot_at(position).chain);
+    if (Model::fails_at(part.story, 0, position, FaultKind::kNotFinite)) {
+      state[0] = std::numeric_limits<float>::quiet_NaN();
+    }
+    pooled->add(position, state);
+  }
+}
+
 // After the cache was cleared nobody finds what was computed before. Choices of one request share
 // by right.
 void Oracle::check_age(const Part& part, const Slot& slot) {
@@ -187,7 +219,8 @@ void Oracle::draw_rows(const Part& part, const StepPlan& plan, StepResult& resul
 kernels::SampleResult Oracle::draw(const Part& part, const kernels::SampleRow& row, int position,
                                    const std::uint32_t* mask) const {
   const auto fails = [&](FaultKind kind) {
-    return Model::fails_at(part.story, part.planned.choice, position + 1, kind);
+    return part.planned.pooled == nullptr &&
+           Model::fails_at(part.story, part.planned.choice, position + 1, kind);
   };
   kernels::SampleResult failed{};
   failed.token = -1;

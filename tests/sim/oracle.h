@@ -88,6 +88,7 @@ class Oracle final : public StepRunner {
   void write(const Part& part);
   bool may_write(const Part& part, std::int32_t page);
   void read(const Part& part, std::uint64_t step);
+  void pool(const Part& part, std::uint64_t step);
   void check_age(const Part& part, const Slot& slot);
   void draw_rows(const Part& part, const StepPlan& plan, StepResult& result, std::size_t index);
   void check_row(const Part& part, const kernels::SampleRow& row, int position);

@@ -121,6 +121,7 @@ void PlanCheck::take_preemptions() {
     ++world_.ledger.preemptions;
     world_.seen.note_if(choice.preemptions == Scheduler::kPreemptionsMax,
                         Situation::kPreemptedForTheLastTime);
+    world_.seen.note_if(runner.story->spec->pooling.has_value(), Situation::kPooledPreempted);
     if (choice.preemptions > Scheduler::kPreemptionsMax) {
       world_.fault.report("ticket {} gave way {} times", runner.story->ticket, choice.preemptions);
     }
@@ -239,7 +240,9 @@ void PlanCheck::note_hit(Story& story, const Choice& choice, const PlannedSequen
   const bool of_sibling =
       story.search ? of_beam : planned.first == story.prompt - 1 && story.choices.size() > 1;
   if (of_sibling && (copied || forked)) return;
-  if (!story.caches || choice.scored < story.prompt) {
+  const bool needs_all = story.spec->pooling && story.spec->pooling->states != PooledStates::kLast;
+  seen.note_if(story.spec->pooling.has_value(), Situation::kPooledHit);
+  if (!story.caches || choice.scored < story.prompt || needs_all) {
     world_.fault.report("ticket {} found {} tokens, but must not look", story.ticket,
                         planned.first);
   }
@@ -278,7 +281,11 @@ void PlanCheck::check_part(const Story& story, const Choice& choice,
     fault.report("ticket {} computes up to {} of {} tokens", story.ticket, end,
                  story.prompt + story.answer_max);
   }
-  if (planned.samples != (end >= known)) {
+  const bool pools = story.spec->pooling.has_value();
+  if ((planned.pooled != nullptr) != pools) {
+    fault.report("ticket {} is pooled, or should be", story.ticket);
+  }
+  if (planned.samples != (end >= known && !pools)) {
     fault.report("ticket {} samples at {} of {}", story.ticket, end, known);
   }
   if ((planned.constraint != nullptr) != (planned.samples && story.spec->constrained)) {
@@ -313,6 +320,9 @@ int PlanCheck::rows_wanted(const Story& story, const Choice& choice,
   const int known = static_cast<int>(choice.tokens.size());
   if (choice.scored < story.prompt) {
     return std::max(0, end - std::max(planned.first, choice.scored - 1));
+  }
+  if (story.spec->pooling) {
+    return end == known && !story.spec->pooling->logits_of.empty() ? 1 : 0;
   }
   return end >= known ? end - known + 1 : 0;
 }

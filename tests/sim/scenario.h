@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,6 +32,7 @@ struct RequestSpec {
   int continues = -1;  // index of a request
 
   SamplingParams sampling;
+  std::optional<Pooling> pooling;
   int priority = 0;
   int client = 0;
   int name_space = 0;

@@ -101,6 +101,12 @@ constexpr std::array kNames = {
     "answer displaced by a better one",
     "search fails",
     "answer of a search cancelled",
+    "pooled",
+    "pooled logits",
+    "pooled after a hit",
+    "pooled preempted",
+    "pooled not finite",
+    "pooled full context",
 };
 static_assert(kNames.size() == kSituations);
 

@@ -104,6 +104,12 @@ enum class Situation : std::uint8_t {
   kSearchAnswerDisplaced,
   kSearchFails,
   kAnswerCancelled,
+  kPooled,
+  kPooledLogits,
+  kPooledHit,
+  kPooledPreempted,
+  kPooledNotFinite,
+  kPooledFullContext,
   kCount,
 };
 

@@ -139,6 +139,9 @@ bool Shrinker::simplify_request(std::size_t index) {
   any |= set(spec(&R::fault), FaultKind::kNone);
   any |= set(spec(&R::continues), -1);
   any |= set(spec(&R::constrained), false);
+  if (best_.requests[index].pooling) {
+    any |= attempt([index](Scenario& s) { s.requests[index].pooling.reset(); });
+  }
   any |= set(spec(&R::deadline_after), base::Nanoseconds{0});
   any |= set(spec(&R::queue_deadline_after), base::Nanoseconds{0});
   any |= set(spec(&R::priority), 0);

@@ -133,6 +133,7 @@ Request Simulation::request_of(const Story& story, const std::vector<TokenId>& p
   if (spec.name_space > 0)
     request.cache_namespace = std::string(1, static_cast<char>('0' + spec.name_space));
   request.use_prefix_cache = spec.use_prefix_cache;
+  request.pooling = spec.pooling;
   if (story.queue_deadline != 0) request.queue_deadline = story.queue_deadline;
   if (story.deadline != 0) request.deadline = story.deadline;
   if (spec.constrained) {
@@ -150,11 +151,13 @@ void Simulation::arrive(int index) {
   Request probe;
   probe.prompt = prompt;
   probe.sampling = spec.sampling;
+  probe.pooling = spec.pooling;
   const base::Status status = check_request(scenario_.options, probe);
   const bool fits = status.has_value();
   // Never refused but for what can never fit.
   const int most = sequence_tokens_max(scenario_.options);
-  const int needs = spec.length + std::max(1, spec.sampling.max_tokens.value_or(1));
+  const int answer = spec.pooling ? 0 : std::max(1, spec.sampling.max_tokens.value_or(1));
+  const int needs = spec.length + answer;
   if (fits != (needs <= most)) {
     world_.fault.report("a request of {} tokens: {}", needs,
                         fits ? "taken" : status.error().message);

@@ -1,0 +1,124 @@
+#include "api/pooled_call.h"
+
+#include <utility>
+
+#include "base/log.h"
+
+namespace vsurge::api {
+namespace {
+
+using base::ErrorCode;
+
+// More wait here, so that a long list does not fill the engine's queue.
+constexpr std::size_t kAtOnceMax = 64;
+
+}  // namespace
+
+PooledCall::PooledCall(PlainCall call) : call_(std::move(call)), started_(call_.core->clock.now()) {
+  call_.core->active_requests.fetch_add(1, std::memory_order_relaxed);
+}
+
+PooledCall::~PooledCall() {
+  call_.core->active_requests.fetch_sub(1, std::memory_order_relaxed);
+}
+
+void PooledCall::start(std::string body, base::WorkerPool& workers, PreparePooled prepare) {
+  call_.responder->on_gone([weak = weak_from_this()] {
+    if (const auto self = weak.lock()) self->on_gone();
+  });
+  const bool taken = post_text_work(
+      call_.core, workers, std::move(body),
+      [self = shared_from_this(), prepare](const std::string& text) {
+        auto prepared = std::make_shared<ApiResult<PooledRequest>>(
+            prepare(*self->call_.core, text, self->gone_));
+        self->call_.responder->post([self, prepared] { self->on_prepared(std::move(*prepared)); });
+      });
+  if (!taken) fail(workers_busy());
+}
+
+void PooledCall::on_prepared(ApiResult<PooledRequest> prepared) {
+  if (done_) return;
+  if (!prepared) return fail(prepared.error());
+  if (call_.core->shutting_down.load(std::memory_order_relaxed)) {
+    return fail(from_base({ErrorCode::kShuttingDown, "The server is shutting down.", ""}));
+  }
+  request_ = std::move(*prepared);
+  tickets_.reserve(request_.prompts.size());
+  submit_more();
+}
+
+void PooledCall::submit_more() {
+  while (tickets_.size() < request_.prompts.size() && tickets_.size() - ended_ < kAtOnceMax) {
+    const auto status = submit(tickets_.size());
+    if (!status) return fail(from_base(status.error()));
+  }
+}
+
+base::Status PooledCall::submit(std::size_t i) {
+  engine::Request request;
+  request.prompt = std::move(request_.prompts[i]);
+  request.pooling = request_.pooling;
+  request.client = request_.user;
+  request.priority = request_.priority;
+  if (request_.timeout_seconds) {
+    request.deadline = started_ + static_cast<base::Nanoseconds>(*request_.timeout_seconds * 1e9);
+  }
+  engine::Engine& engine = call_.core->engine;
+  const engine::Ticket ticket = engine.new_ticket();
+  call_.core->router.add(ticket, [self = shared_from_this(), i](std::vector<engine::Event> events) {
+    self->call_.responder->post([self, i, events = std::move(events)] {
+      for (const engine::Event& event : events) self->on_end(i, event);
+    });
+  });
+  if (auto status = engine.submit(ticket, std::move(request)); !status) {
+    call_.core->router.remove(ticket);
+    return status;
+  }
+  tickets_.push_back(ticket);
+  return {};
+}
+
+void PooledCall::on_end(std::size_t i, const engine::Event& event) {
+  if (done_ || !event.is_end()) return;
+  tickets_[i] = 0;
+  if (event.reason == engine::FinishReason::kError) return fail(from_base(*event.error));
+  if (event.reason != engine::FinishReason::kStop || event.pooled == nullptr) {
+    return fail(from_base(
+        {ErrorCode::kShuttingDown, "The server stopped before the answer was whole.", ""}));
+  }
+  prompt_tokens_ += event.usage.prompt_tokens;
+  request_.answer->take(i, *event.pooled);
+  ++ended_;
+  if (ended_ < request_.prompts.size()) return submit_more();
+  done_ = true;
+  send_json(call_, request_.answer->json(*call_.core, prompt_tokens_));
+  log_end(200);
+}
+
+void PooledCall::fail(const ApiError& error) {
+  done_ = true;
+  cancel_open();
+  send_error(call_, error);
+  log_end(error.status);
+}
+
+void PooledCall::cancel_open() {
+  for (const engine::Ticket ticket : tickets_) {
+    if (ticket != 0) call_.core->engine.cancel(ticket);
+  }
+}
+
+void PooledCall::on_gone() {
+  gone_.store(true, std::memory_order_relaxed);
+  if (std::exchange(done_, true)) return;
+  cancel_open();
+  log_end(499);
+}
+
+void PooledCall::log_end(int status) const {
+  base::log_info("{} pooled {} texts {} tokens {}, {:.3f} s", call_.request_id, status,
+                 request_.prompts.size(), prompt_tokens_,
+                 static_cast<double>(call_.core->clock.now() - started_) * 1e-9);
+}
+
+}  // namespace vsurge::api
