@@ -190,12 +190,30 @@ std::vector<Row> more_rows_of_one_call() {
   };
 }
 
-TEST(ToolFormats, ReadOneCall) {
+std::vector<Row> all_rows_of_one_call() {
   std::vector<Row> rows = rows_of_one_call();
   std::ranges::move(more_rows_of_one_call(), std::back_inserter(rows));
-  for (const Row& row : rows) {
+  return rows;
+}
+
+TEST(ToolFormats, ReadOneCall) {
+  for (const Row& row : all_rows_of_one_call()) {
     ASSERT_NE(find_tool_format(row.format), nullptr) << row.format;
     expect_reads({.tools = row.format}, row.text, row.expected);
+  }
+}
+
+// The same call twice, with text before, between and behind.
+TEST(ToolFormats, ReadAmongText) {
+  for (const Row& row : all_rows_of_one_call()) {
+    if (std::string_view("[{`").contains(row.text.front()) || row.format == "harmony") continue;
+    std::string second = row.expected;
+    const std::size_t number = second.find("1]");
+    if (row.text.contains("call_00000001")) continue;
+    second[number] = '2';
+    expect_reads({.tools = row.format},
+                 fmt::format("Früh.\n{}\n dann <\n{}\nSpät.", row.text, row.text),
+                 fmt::format("C'Früh.'{}C'dann <'{}C'Spät.'", row.expected, second));
   }
 }
 
