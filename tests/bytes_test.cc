@@ -50,7 +50,9 @@ double setting(const char* name, double otherwise) {
 std::vector<std::string> checkpoints() {
   std::vector<std::string> names = {kDefaultModel};
   for (const auto& entry : std::filesystem::directory_iterator(kGolden)) {
-    if (entry.is_directory()) names.push_back(entry.path().filename());
+    if (std::filesystem::exists(entry.path() / "golden.json")) {
+      names.push_back(entry.path().filename());
+    }
   }
   std::ranges::sort(names);
   return names;

@@ -5,7 +5,7 @@ vsurge_test(http SOURCES http_test.cc http_limits_test.cc http_tls_test.cc http_
 # The real program with the default model and unpatched OpenAI clients; each is skipped aloud when
 # the model or the client is not there.
 find_package(Python3 COMPONENTS Interpreter REQUIRED)
-foreach(client python node sampling embeddings signals)
+foreach(client python node sampling responses anthropic embeddings signals)
   add_test(NAME clients.${client}
            COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_LIST_DIR}/clients/run.py
                    $<TARGET_FILE:vsurge> ${client})
@@ -28,6 +28,7 @@ add_test(NAME bytes.streams
 set_tests_properties(bytes.streams PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 600)
 if(CMAKE_CXX_FLAGS MATCHES "-fsanitize")
   # The rehearsal of the largest step alone would take minutes.
-  set_property(TEST clients.python clients.node clients.sampling clients.embeddings clients.signals bytes.streams
+  set_property(TEST clients.python clients.node clients.sampling clients.responses clients.anthropic
+                    clients.embeddings clients.signals bytes.streams
                PROPERTY ENVIRONMENT VSURGE_MAX_NUM_BATCHED_TOKENS=64)
 endif()

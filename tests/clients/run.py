@@ -1,5 +1,5 @@
 """Runs a client's script against a real server: run.py PROGRAM KIND
-KIND: python, node, sampling, embeddings, signals
+KIND: python, node, sampling, responses, anthropic, embeddings, signals
 
 Exit status 77, with one line that says why, when the model or the client is not there."""
 
@@ -18,19 +18,24 @@ sys.path.insert(0, str(HERE.parent.parent / "tools" / "load"))
 import served  # noqa: E402
 
 
+SCRIPTS = {"python": "test_openai.py", "sampling": "test_sampling.py",
+           "embeddings": "test_embeddings.py", "responses": "test_responses.py",
+           "anthropic": "test_anthropic.py"}
+
+
 def skip(why):
     print(f"skipped: {why}")
     sys.exit(served.SKIP)
 
 
 def client_command(kind):
-    if kind in ("python", "sampling", "embeddings"):
+    if kind in SCRIPTS:
         python = served.cache_folder() / "venv" / "bin" / "python"
-        have = [str(python), "-c", "import openai"]
+        package = "anthropic" if kind == "anthropic" else "openai"
+        have = [str(python), "-c", f"import {package}"]
         if not python.exists() or subprocess.run(have, capture_output=True).returncode != 0:
-            skip(f"no openai package in {python.parent.parent} (./dev setup installs it)")
-        scripts = {"python": "test_openai.py", "sampling": "test_sampling.py"}
-        return [str(python), str(HERE / scripts.get(kind, "test_embeddings.py"))]
+            skip(f"no {package} package in {python.parent.parent} (./dev setup installs it)")
+        return [str(python), str(HERE / SCRIPTS[kind])]
     node = shutil.which("node")
     if node is None:
         skip("no node")
