@@ -1,13 +1,18 @@
-// Bodies of both completion endpoints: JSON, then every check. What comes out is a request within
+// Bodies of all endpoints that generate: JSON, then every check. What comes out is a request within
 // its ranges, or a 400 that is itself sound JSON.
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <cmath>
 #include <string_view>
 
+#include "api/anthropic_form.h"
+#include "api/anthropic_request.h"
 #include "api/chat_request.h"
 #include "api/completion_request.h"
 #include "api/json.h"
+#include "api/response_items.h"
+#include "api/responses_request.h"
+#include "api/tool_prompt.h"
 #include "base/error.h"
 #include "engine/options.h"
 
@@ -77,17 +82,47 @@ RequestContext context_of(const base::JsonLimits& limits) {
   return {.sampling = {}, .json = limits, .vocabulary = kVocabulary, .speculative_tokens_max = 4};
 }
 
-void check_chat(const boost::json::value& body, const base::JsonLimits& limits) {
-  const auto request = read_chat_request(body, context_of(limits));
-  if (!request) return check_error(request.error());
-  check_generation(request->generation, limits);
+// What a template gets of it is JSON, with tools and without.
+void check_context(ChatRequest& request, const base::JsonLimits& limits) {
   // Arguments of tool calls are JSON within JSON.
   base::JsonLimits deeper;
   deeper.depth_max = 3 * limits.depth_max;
   deeper.values_max = 4 * limits.values_max;
-  const auto context = parse_json(template_context(*request, {{"bos_token", "<s>"}}), deeper);
-  CHECK(context.has_value(), "{}", context.error().message);
-  CHECK(context->get_object().at("messages").is_array());
+  for (int i = 0; i < 2; ++i) {
+    const auto context = parse_json(template_context(request, {{"bos_token", "<s>"}}), deeper);
+    CHECK(context.has_value(), "{}", context.error().message);
+    CHECK(context->get_object().at("messages").is_array());
+    tell_tools_in_words(request);
+  }
+  CHECK(request.tools.json.empty());
+}
+
+void check_chat(const boost::json::value& body, const base::JsonLimits& limits) {
+  auto request = read_chat_request(body, context_of(limits));
+  if (!request) return check_error(request.error());
+  check_generation(request->generation, limits);
+  check_context(*request, limits);
+}
+
+void check_anthropic(const boost::json::value& body, const base::JsonLimits& limits) {
+  auto request = read_anthropic_request(body, context_of(limits), false);
+  if (!request) {
+    check_error(request.error());
+    CHECK(parse_json(anthropic_error_json(request.error()), {}).has_value());
+    return;
+  }
+  check_sampling(request->generation);
+  check_context(*request, limits);
+}
+
+void check_responses(const boost::json::value& body, const base::JsonLimits& limits) {
+  auto request = read_responses_request(body, context_of(limits));
+  if (!request) return check_error(request.error());
+  check_sampling(request->chat.generation);
+  auto messages = messages_of_items(request->input, request->instructions);
+  if (!messages) return check_error(messages.error());
+  request->chat.messages_json = std::move(*messages);
+  if (request->chat.messages_json != "[]") check_context(request->chat, limits);
 }
 
 void check_completion(const boost::json::value& body, const base::JsonLimits& limits) {
@@ -116,5 +151,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   api::check_chat(*body, limits);
   api::check_completion(*body, limits);
+  api::check_anthropic(*body, limits);
+  api::check_responses(*body, limits);
   return 0;
 }

@@ -73,6 +73,7 @@ ApiResult<PreparedRequest> prepare(const PrepareCall& call) {
                       .store = request.store};
   json::array all = facts.history;
   for (const json::value& each : facts.input) all.push_back(each);
+  if (all.empty()) return missing("input");
   request.chat.messages_json = VSURGE_TRY(messages_of_items(all, request.instructions));
   PreparedRequest out = VSURGE_TRY(prepare_chat_request(call, std::move(request.chat), "input"));
   out.form = std::make_unique<ResponsesForm>(call.core, std::move(facts));

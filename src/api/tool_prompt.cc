@@ -70,7 +70,7 @@ void tell_tools_in_words(ChatRequest& request) {
   json::array& messages = parsed.get_array();
   if (!request.tools.json.empty()) {
     const std::string words = tools_in_words(std::exchange(request.tools.json, {}));
-    if (messages.front().at("role") != "system") {
+    if (messages.empty() || messages.front().at("role") != "system") {
       messages.insert(messages.begin(), json::value{{"role", "system"}, {"content", ""}});
     }
     append_text(messages.front().get_object(), words);

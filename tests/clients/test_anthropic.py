@@ -45,7 +45,8 @@ def check_messages(client, model):
 
 
 def check_tools(client, model):
-    options = dict(model=model, max_tokens=60, extra_body={"temperature": 0}, messages=ASK, tools=[TOOL],
+    options = dict(model=model, max_tokens=60, extra_body={"temperature": 0}, messages=ASK,
+                   tools=[TOOL],
                    tool_choice={"type": "tool", "name": "get_weather"})
     whole = client.messages.create(**options)
     call = whole.content[0]
