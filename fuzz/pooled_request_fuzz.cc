@@ -110,7 +110,7 @@ void check_pooled(const ServiceCore& core, std::string_view body, PreparePooled 
     const auto status = engine::check_request(options, request);
     CHECK(status.has_value(), "{}", status.error().message);
     const std::size_t logits = made->pooling.logits_of.size();
-    made->answer->take(i, std::vector<float>(logits > 0 ? logits : kHidden, 0.25F));
+    CHECK(made->answer->take(i, std::vector<float>(logits > 0 ? logits : kHidden, 0.25F)));
   }
   const auto parsed = parse_json(made->answer->json(core, 1), {});
   CHECK(parsed.has_value() && parsed->is_object());

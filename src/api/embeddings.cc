@@ -53,14 +53,14 @@ class Answer final : public PooledAnswer {
  public:
   Answer(const Shape& shape, std::size_t count) : shape_(shape), texts_(count) {}
 
-  void take(std::size_t i, const std::vector<float>& vector) override {
+  base::Status take(std::size_t i, const std::vector<float>& vector) override {
     const auto shaped = shape_embedding(vector, shape_.dimensions, shape_.normalize);
     std::string& out = texts_[i];
     if (shape_.base64) {
       out += '"';
       append_base64(out, shaped);
       out += '"';
-      return;
+      return {};
     }
     char separator = '[';
     for (const float number : shaped) {
@@ -69,6 +69,7 @@ class Answer final : public PooledAnswer {
       append_float(out, number);
     }
     out += ']';
+    return {};
   }
 
   std::string json(const ServiceCore& core, std::int64_t prompt_tokens) override {

@@ -87,7 +87,9 @@ void PooledCall::on_end(std::size_t i, const engine::Event& event) {
         {ErrorCode::kShuttingDown, "The server stopped before the answer was whole.", ""}));
   }
   prompt_tokens_ += event.usage.prompt_tokens;
-  request_.answer->take(i, *event.pooled);
+  if (const auto taken = request_.answer->take(i, *event.pooled); !taken) {
+    return fail(from_base(taken.error()));
+  }
   ++ended_;
   if (ended_ < request_.prompts.size()) return submit_more();
   done_ = true;

@@ -17,8 +17,8 @@ namespace vsurge::api {
 class PooledAnswer {
  public:
   virtual ~PooledAnswer() = default;
-  // Of prompt i, once each, in any order.
-  virtual void take(std::size_t i, const std::vector<float>& vector) = 0;
+  // Of prompt i, once each, in any order; the numbers are finite. An error ends the call.
+  virtual base::Status take(std::size_t i, const std::vector<float>& vector) = 0;
   // The answer; all are taken.
   virtual std::string json(const ServiceCore& core, std::int64_t prompt_tokens) = 0;
 };

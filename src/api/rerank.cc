@@ -72,8 +72,10 @@ class Scores : public PooledAnswer {
  public:
   Scores(const PooledOptions& options, bool activation, std::size_t count)
       : options_(options), activation_(activation), scores_(count) {}
-  void take(std::size_t i, const std::vector<float>& vector) override {
+  base::Status take(std::size_t i, const std::vector<float>& vector) override {
     scores_[i] = relevance(options_, vector, activation_);
+    if (std::isfinite(scores_[i])) return {};
+    return base::fail(base::ErrorCode::kNumericalError, "the score of text {} is not finite", i);
   }
 
  protected:
@@ -97,8 +99,9 @@ class RerankAnswer final : public Scores {
   std::string json(const ServiceCore& core, std::int64_t prompt_tokens) override {
     std::vector<std::size_t> order(scores().size());
     std::iota(order.begin(), order.end(), 0U);
-    std::ranges::stable_sort(order, std::ranges::greater{},
-                             [&](std::size_t i) { return scores()[i]; });
+    std::ranges::sort(order, [&](std::size_t a, std::size_t b) {
+      return scores()[a] != scores()[b] ? scores()[a] > scores()[b] : a < b;
+    });
     if (top_ > 0 && top_ < order.size()) order.resize(top_);
     std::string out = R"({"object":"list","model":)";
     append_json_string(out, core.options.model_names.front());

@@ -6,6 +6,7 @@
 #include <boost/json/parse.hpp>
 #include <cmath>
 #include <fstream>
+#include <limits>
 
 #include "api/bare_core_fixture.h"
 #include "api/rerank_prompt.h"
@@ -113,6 +114,17 @@ TEST(Rerank, ByAClassifier) {
   const auto state = testing::pooled_state('x', 2);
   EXPECT_NEAR(value.at("results").at(0).at("relevance_score").as_double(), state[0] + 2 * state[2],
               1e-6);
+}
+
+// What a broken checkpoint may hold must not become JSON.
+TEST(Rerank, ScoresThatAreNotFinite) {
+  FixtureOptions options = by_classifier();
+  options.pooled.score[1] = std::numeric_limits<float>::infinity();
+  ServiceFixture fixture(options);
+  const auto answer =
+      fixture.answer(kRerank, R"({"query":"q","documents":["x"],"use_activation":false})");
+  EXPECT_EQ(error_of(*answer, 500).at("type"), "server_error");
+  fixture.wait_idle();
 }
 
 TEST(Rerank, RawLogitOfOneToken) {
