@@ -11,6 +11,7 @@
 #include "api/exchange.h"
 #include "api/info.h"
 #include "api/limits.h"
+#include "api/openapi.h"
 #include "api/plain_call.h"
 #include "api/rerank.h"
 #include "api/responses.h"
@@ -138,6 +139,14 @@ void Service::State::dispatch(Call call, const RouteMatch& match) {
           call,
           from_base({ErrorCode::kModelNotFound,
                      fmt::format("The model {} does not exist.", in_quotes(match.id)), "model"}));
+    case Target::kTools:
+      return send(call, 200, tools_json(*core));
+    case Target::kOpenApi:
+      return send(call, 200, openapi_json(*core));
+    case Target::kDocs:
+      return call.responder->send(
+          200, {{"Content-Type", "text/html; charset=utf-8"}, {"X-Request-ID", call.request_id}},
+          docs_html(*core));
     case Target::kHealth:
       return send(call, is_healthy(*core) ? 200 : 503, health_json(*core));
     case Target::kVersion:

@@ -7,6 +7,7 @@
 #include <random>
 #include <regex>
 
+#include "api/routes.h"
 #include "api/service_fixture.h"
 
 namespace vsurge::api {
@@ -209,6 +210,28 @@ TEST(Service, StreamedTextEqualsTheWhole) {
   }
   EXPECT_GT(stopped, 20);
   fixture.wait_idle();
+}
+
+TEST(Service, DescribesItself) {
+  ServiceFixture fixture;
+  const json::value api = json::parse(fixture.get("/openapi.json")->body());
+  const json::object& paths = api.at("paths").get_object();
+  for (const Route& route : route_table()) {
+    ASSERT_TRUE(paths.contains(route.path)) << route.path;
+    EXPECT_TRUE(paths.at(route.path).get_object().size() > 0);
+  }
+  const json::value& chat = paths.at("/v1/chat/completions").at("post");
+  const json::object& fields = chat.at("requestBody")
+                                   .at("content")
+                                   .at("application/json")
+                                   .at("schema")
+                                   .at("properties")
+                                   .get_object();
+  EXPECT_TRUE(fields.contains("messages") && fields.contains("tools"));
+  EXPECT_FALSE(fields.contains("prediction"));
+  EXPECT_NE(fixture.get("/docs")->body().find("/v1/chat/completions"), std::string::npos);
+  EXPECT_TRUE(
+      json::parse(fixture.get("/v1/tools")->body()).at("models").get_object().contains("tiny"));
 }
 
 // Refusals.
