@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <exception>
 #include <utility>
 
 #include "base/log.h"
@@ -35,9 +36,7 @@ void Exchange::start(std::string body, base::WorkerPool& workers) {
         self->core_->text_queue_bytes.fetch_sub(text.size());
         // Shared: a task must be copyable.
         auto prepared = std::make_shared<ApiResult<PreparedRequest>>(
-            self->gone_.load(std::memory_order_relaxed)
-                ? client_gone()
-                : self->call_.endpoint.prepare({*self->core_, text, self->gone_}));
+            self->gone_.load(std::memory_order_relaxed) ? client_gone() : self->prepare(text));
         Responder& responder = *self->call_.responder;
         responder.post([self = std::move(self), prepared = std::move(prepared)]() mutable {
           self->on_prepared(std::move(*prepared));
@@ -47,6 +46,18 @@ void Exchange::start(std::string body, base::WorkerPool& workers) {
   waiting.fetch_sub(size);
   fail(from_base(
       {ErrorCode::kQueueFull, "Too many requests wait to be read; try again later.", ""}));
+}
+
+// What a library throws (out of memory, a store's file that others wrote into) ends this request
+// alone, and is told.
+ApiResult<PreparedRequest> Exchange::prepare(std::string_view body) {
+  try {
+    return call_.endpoint.prepare({*core_, body, gone_});
+  } catch (const std::exception& error) {
+    return std::unexpected(
+        from_base({ErrorCode::kInternal,
+                   fmt::format("The request could not be read: {}", error.what()), ""}));
+  }
 }
 
 void Exchange::on_prepared(ApiResult<PreparedRequest> prepared) {

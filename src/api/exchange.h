@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "api/answer.h"
@@ -35,6 +36,7 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   void start(std::string body, base::WorkerPool& workers);
 
  private:
+  ApiResult<PreparedRequest> prepare(std::string_view body);
   void on_prepared(ApiResult<PreparedRequest> prepared);
   void submit(PreparedRequest prepared);
   base::Status submit_prompt(PreparedPrompt prompt, const ChoiceOptions& options);
