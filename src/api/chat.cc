@@ -134,6 +134,15 @@ ApiResult<void> constrain(const ServiceCore& core, const ChatRequest& request,
   }
   const std::string& param =
       tools.choice == ToolChoice::kAuto ? std::string("tools") : tools.choice_field;
+  // As with other constraints, the answer ends where its calls do.
+  const engine::SamplingParams& sampling = request.generation.sampling;
+  const char* contrary = sampling.ignore_eos       ? "ignore_eos"
+                         : sampling.min_tokens > 0 ? "min_tokens"
+                         : sampling.beam.width > 0 ? "use_beam_search"
+                                                   : nullptr;
+  if (contrary != nullptr) {
+    return bad_value(contrary, fmt::format("'{}' does not go with '{}'.", contrary, param));
+  }
   if (!prepared.reader || prepared.reader->tools == nullptr || core.grammars == nullptr) {
     return unsupported(param, fmt::format("'{}' cannot be enforced with this model.", param));
   }

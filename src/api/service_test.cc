@@ -212,6 +212,23 @@ TEST(Service, StreamedTextEqualsTheWhole) {
   fixture.wait_idle();
 }
 
+TEST(Service, CallsThatMustCome) {
+  ServiceFixture fixture;
+  fixture.assets.chat_template =
+      *text::ChatTemplate::compile("{{ tools }}{% for m in messages %}{{ m.content }}{% endfor %}");
+  const std::string tools =
+      R"("tools":[{"type":"function","function":{"name":"f","parameters":{"type":"object"}}}],)"
+      R"("tool_choice":"required")";
+  for (const auto& [field, value] : {std::pair("ignore_eos", "true"), {"min_tokens", "3"}}) {
+    const json::value error = error_of(
+        *fixture.answer(kChat, chat_body(fmt::format(R"({},"{}":{})", tools, field, value))), 400);
+    EXPECT_EQ(error.at("param").as_string(), field);
+  }
+  const std::string without = R"("tool_choice":"required")";
+  EXPECT_EQ(error_of(*fixture.answer(kChat, chat_body(without)), 400).at("param").as_string(),
+            "tool_choice");
+}
+
 TEST(Service, DescribesItself) {
   ServiceFixture fixture;
   const json::value api = json::parse(fixture.get("/openapi.json")->body());
