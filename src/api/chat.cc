@@ -17,14 +17,6 @@ namespace {
 
 using base::ErrorCode;
 
-// Seconds since 1970 as a local clock on the wall counts them.
-std::int64_t local_seconds() {
-  const std::time_t now = std::time(nullptr);
-  std::tm local{};
-  if (localtime_r(&now, &local) == nullptr) return now;
-  return now + local.tm_gmtoff;
-}
-
 bool mentions(std::string_view source, std::string_view name) {
   return source.find(name) != std::string_view::npos;
 }
@@ -197,6 +189,13 @@ ApiResult<PreparedRequest> prepare_chat(const PrepareCall& call) {
 }  // namespace
 
 const GenerationEndpoint kChatEndpoint = {"chat", "messages", prepare_chat, error_json};
+
+std::int64_t local_seconds() {
+  const std::time_t now = std::time(nullptr);
+  std::tm local{};
+  if (localtime_r(&now, &local) == nullptr) return now;
+  return now + local.tm_gmtoff;
+}
 
 ApiResult<std::string> render_chat(const ServiceCore& core, ChatRequest& request,
                                    const std::string& param) {

@@ -1,6 +1,7 @@
 // POST /v1/chat/completions, and the way from messages to a prompt that other endpoints share.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "api/chat_request.h"
@@ -9,6 +10,9 @@
 namespace vsurge::api {
 
 extern const GenerationEndpoint kChatEndpoint;
+
+// Seconds since 1970 as a local clock on the wall counts them: what templates get as now.
+std::int64_t local_seconds();
 
 // The text of the prompt: what the template makes of the messages. Settles what the request says
 // of reasoning and tools on the way.

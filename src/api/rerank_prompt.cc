@@ -2,9 +2,9 @@
 
 #include <fmt/format.h>
 
-#include <ctime>
 #include <string>
 
+#include "api/chat.h"
 #include "api/json.h"
 
 namespace vsurge::api {
@@ -67,7 +67,7 @@ ApiResult<std::string> RerankPrompts::text_of(std::string_view query, std::strin
     context += ':';
     append_json_string(context, token);
   }
-  auto text = core_->assets.chat_template->render(context + "}", std::time(nullptr));
+  auto text = core_->assets.chat_template->render(context + "}", local_seconds());
   if (text) return std::move(*text);
   ApiError error = from_base(text.error());
   error.param = param;
