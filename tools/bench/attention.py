@@ -18,6 +18,27 @@ LINE = re.compile(r"\s*(\S+)\s+(\S+)\s+(\S+)\s+([\d.]+) ms\s+(\d+) GFLOP/s\s+([\
                   r"\s+([\d.]+) of ([\d.]+)")  # fmt: skip
 
 
+def add_rows(report, shapes, types, isa, threads, cases):
+    """Runs attention_bench, adds a row for each of its lines; returns its first line."""
+    program = build_program("attention_bench")
+    command = [program, shapes, types, isa, str(threads), cases]
+    lines = subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE).stdout
+    for line in lines.splitlines()[1:]:
+        match = LINE.match(line)
+        if not match:
+            continue
+        shape, dtype, case, _, gflop_s, gb_s, _, roof = match.groups()
+        name = f"attention {shape} {dtype} {case}"
+        if case.startswith("p"):
+            report.add(name, float(gflop_s), "GFLOP/s")
+            continue
+        # Short contexts are no must: their keys may come out of the processor's caches.
+        long = case == "ragged" or int(case.split("x")[1]) >= 4096
+        report.add(name, float(gb_s), "GB/s", limit=float(roof), must=0.70 if long else None,
+                   aim=0.85)  # fmt: skip
+    return lines.splitlines()[0]
+
+
 def main():
     p = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -30,23 +51,9 @@ def main():
                    "p512@0,p512@4096,p512@32768")  # fmt: skip
     add_arguments(p)
     a = p.parse_args()
-    program = build_program("attention_bench")
-    command = [program, a.shapes, a.types, a.isa, a.threads, a.cases]
-    lines = subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE).stdout
-    report = Report(f"attention: {lines.splitlines()[0]}")
-    for line in lines.splitlines()[1:]:
-        match = LINE.match(line)
-        if not match:
-            continue
-        shape, dtype, case, _, gflop_s, gb_s, _, roof = match.groups()
-        name = f"{shape} {dtype} {case}"
-        if case.startswith("p"):
-            report.add(name, float(gflop_s), "GFLOP/s")
-            continue
-        # Short contexts are no must: their keys may come out of the processor's caches.
-        long = case == "ragged" or int(case.split("x")[1]) >= 4096
-        report.add(name, float(gb_s), "GB/s", limit=float(roof), must=0.70 if long else None,
-                   aim=0.85)  # fmt: skip
+    report = Report("")
+    head = add_rows(report, a.shapes, a.types, a.isa, a.threads, a.cases)
+    report.title = f"attention: {head}"
     sys.exit(report.finish(a.json))
 
 

@@ -11,7 +11,8 @@ of 8 bits or more; int4: of 4 bits). Figures are medians over the rounds; with m
 range of ours stands behind the name. The limit of N streams is N / max(bytes / read, operations /
 vpdpbusd); vpdpbusd (of prefill in bfloat16: vdpbf16ps), not AMX, where the CPU has both; bytes:
 what a step reads of the weights, without the embedding; read and the others: the best of the run,
-because one that others disturbed would flatter. --peers: only those with a TEXT in their name, if
+because one that others disturbed would flatter. Attention of one stream over long contexts stands
+beside the same bandwidth, of its own run. --peers: only those with a TEXT in their name, if
 no name has it none. The model is made once into the cache, with the tools of
 VSURGE_TEST_DATA/peers. --write puts the table into docs/PERFORMANCE.md."""
 
@@ -26,6 +27,7 @@ import statistics
 import subprocess
 import sys
 
+import attention
 import llama_peer
 import peers
 from report import BUILD, ROOT, Report, add_arguments, write_section
@@ -35,6 +37,7 @@ SHAPES = {
     "qwen3-0.6b": (28, 4096 * 1024 + 2048 * 1024 + 3 * 3072 * 1024, 151936 * 1024),
     "qwen3-1.7b": (28, 4096 * 2048 + 2048 * 2048 + 3 * 6144 * 2048, 151936 * 2048),
 }
+HEADS = "16/8/128"  # of both: heads/KV heads/width
 LLAMA = {1: (1.0, None), 4: (2, 3), 8: (3, 5), 16: (3, 5), 32: (3, 5)}
 
 
@@ -263,6 +266,7 @@ def main():
     table = Table(job, a.shape, results, chosen)
     for method in a.methods.split(","):
         table.fill(method)
+    attention.add_rows(table.report, HEADS, "bf16,int8", "", job.threads, "1x4096,1x32768")
     if a.write:
         write_section(ROOT / "docs/PERFORMANCE.md", "bench cpu",
                       f"{datetime.date.today()}, {machine()}. {table.report.markdown()}")
