@@ -140,7 +140,8 @@ void add_model_options(OptionSet& set, CLI::App& command, ModelOptions& options)
   set.add("--seed", options.surge.seed, "for requests that bring none")->capture_default_str();
   set.add("--threads", options.threads, "compute threads; 0 = every CPU that is allowed")
       ->capture_default_str();
-  set.add("--isa", options.isa, "force an instruction set level: scalar, avx2, avx512 or amx");
+  set.add("--isa", options.isa,
+          "force an instruction set level: scalar, avx2, avx_vnni, avx512_vnni, avx512 or amx");
   set.add("--log-level", options.log_level, "trace, debug, info, warning, error, critical or off")
       ->capture_default_str();
   set.add("--log-format", options.log_format, "text or json")->capture_default_str();

@@ -112,10 +112,13 @@ bool ask_for_tiles() {
 Roofs measure_roofs(int threads, std::string_view isa) {
   Roofs roofs;
   const bool tiles = isa == "amx";
-  if (isa == "avx2") roofs.fma_f32 = peak(threads, loop_fma_256, kSums * 8 * 2);
-  if (isa == "avx512" || tiles) {
+  const bool bf16 = isa == "avx512" || tiles;
+  if (isa == "avx2" || isa == "avx_vnni") {
+    roofs.fma_f32 = peak(threads, loop_fma_256, kSums * 8 * 2);
+  }
+  if (bf16) roofs.vdpbf16ps = peak(threads, loop_bf16, kSums * 32 * 2);
+  if (isa == "avx512_vnni" || bf16) {
     roofs.fma_f32 = peak(threads, loop_fma_512, kSums * 16 * 2);
-    roofs.vdpbf16ps = peak(threads, loop_bf16, kSums * 32 * 2);
     roofs.vpdpbusd = peak(threads, loop_vnni, kSums * 64 * 2);
   }
   if (tiles && ask_for_tiles()) {

@@ -233,7 +233,7 @@ std::vector<Shape> shapes() {
 // Levels with dot products round queries and probabilities: to bfloat16, of which each is off by
 // 2^-9 at most, or to sixteen bits.
 bool rounds(IsaLevel level, DType dtype) {
-  return level >= IsaLevel::kAvx512 && dtype != DType::kF32;
+  return level >= IsaLevel::kAvx512Vnni && dtype != DType::kF32;
 }
 
 TEST(Attention, MatchesDoubleAndScalarBytes) {

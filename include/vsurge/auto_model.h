@@ -85,7 +85,7 @@ struct PretrainedOptions {
 
   // --- beyond the original
   int threads = 0;       // compute threads; 0 = every CPU this process may use
-  std::string isa = {};  // scalar, avx2, avx512, amx; empty = the best here
+  std::string isa = {};  // scalar, avx2, avx_vnni, avx512_vnni, avx512, amx; empty = the best
   // Called while loading, with bytes done and in all. Absent: a progress bar on a terminal, log
   // lines otherwise, when verbose.
   std::function<void(std::int64_t done, std::int64_t total)> progress = {};

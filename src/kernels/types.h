@@ -70,15 +70,17 @@ constexpr bool has_nibbles(WeightKind kind) {
   return kind >= WeightKind::kI4;
 }
 
-// Instruction set levels; each includes the ones before it.
+// Instruction set levels, the better ones last.
 enum class IsaLevel : uint8_t {
-  kScalar,  // the specification
-  kAvx2,    // AVX2, FMA, F16C
-  kAvx512,  // AVX-512 F, BW, VL, DQ with VNNI and BF16
-  kAmx,     // AMX tiles of int8 and bfloat16
+  kScalar,      // the specification
+  kAvx2,        // AVX2, FMA, F16C
+  kAvxVnni,     // and AVX-VNNI
+  kAvx512Vnni,  // AVX-512 F, BW, VL, DQ, VNNI
+  kAvx512,      // and AVX-512 BF16
+  kAmx,         // and AMX tiles of int8 and bfloat16
 };
-constexpr IsaLevel kIsaLevels[] = {IsaLevel::kScalar, IsaLevel::kAvx2, IsaLevel::kAvx512,
-                                   IsaLevel::kAmx};
+constexpr IsaLevel kIsaLevels[] = {IsaLevel::kScalar,     IsaLevel::kAvx2,   IsaLevel::kAvxVnni,
+                                   IsaLevel::kAvx512Vnni, IsaLevel::kAvx512, IsaLevel::kAmx};
 
 enum class Activation : uint8_t { kSilu, kGelu, kGeluTanh };
 

@@ -181,8 +181,8 @@ class Backend {
 
 struct CpuBackendOptions {
   int threads = 0;  // 0 = all that the process may use
-  // Empty = the best this CPU has; else scalar, avx2, avx512 or amx (kUsage when unknown or
-  // absent).
+  // Empty = the best this CPU has; else scalar, avx2, avx_vnni, avx512_vnni, avx512 or amx (kUsage
+  // when unknown or absent).
   std::string isa;
 };
 base::Result<std::unique_ptr<Backend>> make_cpu_backend(const CpuBackendOptions& options);

@@ -324,17 +324,15 @@ void CpuBackend::do_sample(Tensor logits, std::span<const kernels::SampleRow> ro
 
 base::Result<std::unique_ptr<Backend>> make_cpu_backend(const CpuBackendOptions& options) {
   IsaLevel level = kernels::best_level();
-  if (options.isa == "scalar") {
-    level = IsaLevel::kScalar;
-  } else if (options.isa == "avx2") {
-    level = IsaLevel::kAvx2;
-  } else if (options.isa == "avx512") {
-    level = IsaLevel::kAvx512;
-  } else if (options.isa == "amx") {
-    level = IsaLevel::kAmx;
-  } else if (!options.isa.empty()) {
-    return base::fail(base::ErrorCode::kUsage,
-                      "isa: expected scalar, avx2, avx512 or amx, found '{}'", options.isa);
+  if (!options.isa.empty()) {
+    const auto* named = std::ranges::find(kernels::kIsaLevels, options.isa, kernels::isa_name);
+    if (named == std::end(kernels::kIsaLevels)) {
+      return base::fail(
+          base::ErrorCode::kUsage,
+          "isa: expected scalar, avx2, avx_vnni, avx512_vnni, avx512 or amx, found '{}'",
+          options.isa);
+    }
+    level = *named;
   }
   if (!kernels::supported(level)) {
     return base::fail(base::ErrorCode::kUsage, "isa: this CPU does not have {}", options.isa);

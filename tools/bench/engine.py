@@ -76,8 +76,8 @@ def add_scheduler(report, rounds):
 
 def add_sampler(report, rounds):
     def choose(names):
-        best = next(level for level in ("avx512", "avx2", "scalar")
-                    if any(name.startswith(level) for name in names))  # fmt: skip
+        best = next(level for level in ("avx512", "avx512_vnni", "avx2", "scalar")
+                    if any(name.startswith(f"{level}/") for name in names))  # fmt: skip
         return f"read_row|{best}/(greedy|full_chain|top_p_0.95|logprobs_20)/(normal|peaked)"
 
     for key, row in run_benchmark("sample_bench", rounds, choose).items():

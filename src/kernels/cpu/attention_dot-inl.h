@@ -96,6 +96,24 @@ inline __m512 exp2_dot(__m512 x) {
   return _mm512_scalef_ps(p, x);
 }
 
+// To the nearest bfloat16, ties to even; subnormal numbers are zero (vcvtneps2bf16).
+inline __m256i to_bf16(__m512 x) {
+#ifdef __AVX512BF16__
+  return (__m256i)_mm512_cvtneps_pbh(x);
+#else
+  const __m512i bits = _mm512_castps_si512(x), one = _mm512_set1_epi32(1);
+  const __m512i last = _mm512_and_si512(_mm512_srli_epi32(bits, 16), one);
+  const __m512i nearest = _mm512_add_epi32(bits, _mm512_add_epi32(last, _mm512_set1_epi32(0x7fff)));
+  const __mmask16 nan = _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q);
+  const __mmask16 small = _mm512_cmplt_epi32_mask(
+      _mm512_and_si512(bits, _mm512_set1_epi32(0x7fffffff)), _mm512_set1_epi32(0x00800000));
+  const __m512i sign = _mm512_and_si512(bits, _mm512_set1_epi32(static_cast<int>(0x80000000u)));
+  __m512i out = _mm512_mask_mov_epi32(nearest, small, sign);
+  out = _mm512_mask_or_epi32(out, nan, bits, _mm512_set1_epi32(1 << 22));
+  return _mm512_cvtepi32_epi16(_mm512_srli_epi32(out, 16));
+#endif
+}
+
 // Below this a factor of 65535 or 32512 over it is infinite; such values count as zero.
 constexpr float kTiny = 1e-30f;
 
@@ -105,7 +123,7 @@ inline void round_query(const DotTile& t, const float* x, int64_t line) {
     uint8_t* to = t.q + line * t.q_stride;
     for (int64_t d = 0; d < dim; d += 16) {
       const __m512 v = vload_n(x + d, dim - d < 16 ? dim - d : 16);
-      const __m256i h = (__m256i)_mm512_cvtneps_pbh(v);
+      const __m256i h = to_bf16(v);
       _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + d * 2), h);
     }
     return;
@@ -185,7 +203,7 @@ inline __m512 store_bf16(const DotTile& t, int64_t r, const float* s, float maxi
     const __m512 x = _mm512_loadu_ps(s + (b - base) * 16);
     const __m512 e = exp2_dot(_mm512_fmadd_ps(x, log2e, start));
     sum = _mm512_add_ps(sum, e);
-    const __m256i h = (__m256i)_mm512_cvtneps_pbh(e);
+    const __m256i h = to_bf16(e);
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(row + (b - base) * 32), h);
   }
   return sum;

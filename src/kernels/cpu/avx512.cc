@@ -1,4 +1,4 @@
-// AVX-512 F, BW, VL, DQ, VNNI and BF16.
+// AVX-512 as in avx512_vnni.cc, and BF16.
 #define VSURGE_WIDE_REGISTERS
 #include "kernels/cpu/vec_avx512-inl.h"
 #include "kernels/kernels.h"
@@ -7,8 +7,6 @@
 // after math
 #include "kernels/cpu/attention_avx512-inl.h"
 #include "kernels/cpu/linear_avx512-inl.h"
-#include "kernels/cpu/rope-inl.h"
-#include "kernels/cpu/sample-inl.h"
 
 namespace vsurge::kernels {
 namespace {
@@ -18,13 +16,20 @@ void linear(const LinearArgs& a) {
   linear_dot(a);
 }
 
-constexpr KernelTable kTable{"avx512", prepare, linear, embed, rope_store, attend_dot<Avx512Dot>,
-                             merge,    sample};
+KernelTable make_table() {
+  KernelTable table = *avx512_vnni_kernels();
+  table.name = "avx512";
+  table.linear = linear;
+  table.attend = attend_dot<Avx512Dot>;
+  table.merge = merge;
+  return table;
+}
 
 }  // namespace
 
 const KernelTable* avx512_kernels() {
-  return &kTable;
+  static const KernelTable table = make_table();
+  return &table;
 }
 
 }  // namespace vsurge::kernels

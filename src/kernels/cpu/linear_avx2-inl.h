@@ -1,7 +1,8 @@
-// linear() for integer weights with AVX2: vpmaddubsw, kept from saturating.
+// linear() for integer weights with AVX-VNNI's vpdpbusd, or with AVX2's vpmaddubsw, kept from
+// saturating.
 //
-// A pair of products must fit 16 bits: nibbles do (15 * 128 * 2). Bytes are split into their lower
-// seven bits (127 * 128 * 2 fits) and the top one, whose sum counts 128 times.
+// A pair of its products must fit 16 bits: nibbles do (15 * 128 * 2). Bytes are split into their
+// lower seven bits (127 * 128 * 2 fits) and the top one, whose sum counts 128 times.
 #pragma once
 
 #include "kernels/cpu/linear_float-inl.h"
@@ -13,6 +14,13 @@ struct IntSums {
   __m256i lo, hi;  // sixteen rows of a panel
 };
 
+// acc + codes * x, four columns to a lane; kSmall: codes are below 128.
+#ifdef __AVXVNNI__
+template <bool kSmall>
+inline __m256i add_dots(__m256i acc, __m256i codes, __m256i x) {
+  return _mm256_dpbusd_avx_epi32(acc, codes, x);
+}
+#else
 inline __m256i dot_quad(__m256i codes, __m256i x) {
   return _mm256_madd_epi16(_mm256_maddubs_epi16(codes, x), _mm256_set1_epi16(1));
 }
@@ -21,6 +29,11 @@ inline __m256i dot_byte_quad(__m256i codes, __m256i x) {
   const __m256i rest = _mm256_and_si256(codes, _mm256_set1_epi8(127));
   return _mm256_add_epi32(dot_quad(rest, x), _mm256_slli_epi32(dot_quad(top, x), 7));
 }
+template <bool kSmall>
+inline __m256i add_dots(__m256i acc, __m256i codes, __m256i x) {
+  return _mm256_add_epi32(acc, kSmall ? dot_quad(codes, x) : dot_byte_quad(codes, x));
+}
+#endif
 inline __m256i broadcast_quad(const int8_t* p) {
   int v;
   memcpy(&v, p, 4);
@@ -53,8 +66,8 @@ inline void add_group(IntSums (&sums)[R], const uint8_t* w, const int8_t* x, int
     for (int r = 0; r < R; ++r) {
       const __m256i xq = broadcast_quad(x + r * stride + q * 4);
       constexpr bool kSmall = C == Codes::kNibbles;
-      sums[r].lo = _mm256_add_epi32(sums[r].lo, kSmall ? dot_quad(a, xq) : dot_byte_quad(a, xq));
-      sums[r].hi = _mm256_add_epi32(sums[r].hi, kSmall ? dot_quad(b, xq) : dot_byte_quad(b, xq));
+      sums[r].lo = add_dots<kSmall>(sums[r].lo, a, xq);
+      sums[r].hi = add_dots<kSmall>(sums[r].hi, b, xq);
     }
   }
 }

@@ -1,5 +1,5 @@
-// linear() with vpdpbusd and vdpbf16ps: register tiles of up to eight rows by two panels. The rows
-// of a batch are divided into tiles that differ by one row at most.
+// linear() with vpdpbusd and (where the CPU has it) vdpbf16ps: register tiles of up to eight rows
+// by two panels. The rows of a batch are divided into tiles that differ by one row at most.
 //
 // The weights are the unsigned operand and the activations the signed one, so the offset of the
 // stored codes costs nothing: integer sums start from -offset * sum(x) instead of zero.
@@ -29,9 +29,20 @@ VSURGE_INLINE constexpr void each(F&& f) {
 VSURGE_INLINE inline void dot(__m512i& acc, __m512i codes, __m512i x) {
   asm("vpdpbusd %2, %1, %0" : "+v"(acc) : "v"(codes), "v"(x));
 }
+#ifdef __AVX512BF16__
 VSURGE_INLINE inline void dot(__m512& acc, __m512i w, __m512i x) {
   asm("vdpbf16ps %2, %1, %0" : "+v"(acc) : "v"(w), "v"(x));
 }
+#else
+// The chain of vdpbf16ps: the odd columns first.
+VSURGE_INLINE inline void dot(__m512& acc, __m512i w, __m512i x) {
+  const __m512i upper = _mm512_set1_epi32(static_cast<int>(0xffff0000u));
+  acc = _mm512_fmadd_ps(_mm512_castsi512_ps(_mm512_and_si512(w, upper)),
+                        _mm512_castsi512_ps(_mm512_and_si512(x, upper)), acc);
+  acc = _mm512_fmadd_ps(_mm512_castsi512_ps(_mm512_slli_epi32(w, 16)),
+                        _mm512_castsi512_ps(_mm512_slli_epi32(x, 16)), acc);
+}
+#endif
 VSURGE_INLINE inline __m512i broadcast4(const uint8_t* p) {
   int v;
   memcpy(&v, p, 4);

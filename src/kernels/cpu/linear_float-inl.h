@@ -61,7 +61,7 @@ inline void bf16_rows(const LinearArgs& a, int64_t panel, int64_t row) {
   for (int r = 0; r < R; ++r) write_outputs(a, y[r], row + r, panel);
 }
 
-void linear_f32(const LinearArgs& a) {
+[[maybe_unused]] void linear_f32(const LinearArgs& a) {
   for (int64_t panel = a.panel_begin; panel < a.panel_end; ++panel) {
     int64_t r = 0;
     for (; r + 4 <= a.x.rows; r += 4) f32_rows<4>(a, panel, r);
