@@ -14,7 +14,7 @@ using base::ErrorCode;
 
 Exchange::Exchange(std::shared_ptr<ServiceCore> core, Call call)
     : core_(std::move(core)), call_(std::move(call)) {
-  answer_.started = core_->clock.now();
+  answer_.started = call_.record->arrived;
   answer_.created = base::unix_seconds();
   core_->active_requests.fetch_add(1, std::memory_order_relaxed);
 }
@@ -77,6 +77,8 @@ void Exchange::submit(PreparedRequest prepared) {
   reader_ = std::move(prepared.reader);
   ignored_ = std::move(prepared.ignored);
   grammar_ = std::move(prepared.grammar);
+  call_.record->model = core_->options.model_names.front();
+  call_.record->submitted = core_->clock.now();
   gate_ = prepared.gate;
   const GenerationFields& generation = answer_.generation;
   const ChoiceOptions options = {.text = {.stops = generation.stop,
@@ -153,7 +155,9 @@ base::Status Exchange::submit_prompt(PreparedPrompt prompt, const ChoiceOptions&
 
 void Exchange::on_events(std::size_t prompt, const std::vector<engine::Event>& events) {
   if (done_) return;
-  if (answer_.first_token == 0) answer_.first_token = core_->clock.now();
+  const base::Nanoseconds now = core_->clock.now();
+  if (answer_.first_token == 0) answer_.first_token = now;
+  call_.record->last_token = now;
   AnswerPrompt& asked = answer_.prompts[prompt];
   for (const engine::Event& event : events) {
     if (const auto status = take_event(asked, event); !status) {
@@ -202,8 +206,8 @@ void Exchange::stream_choices(std::size_t prompt) {
   call_.responder->write(std::move(out));
   if (!all) return;
   done_ = true;
+  record_answer();
   call_.responder->end();
-  log_end(200);
 }
 
 void Exchange::begin_stream(std::string& out) {
@@ -216,13 +220,15 @@ void Exchange::begin_stream(std::string& out) {
 void Exchange::answer_whole() {
   done_ = true;
   answer_.ended = core_->clock.now();
+  record_answer();
   call_.responder->send(200, headers({{"Content-Type", "application/json"}}),
                         form_->whole(answer_));
-  log_end(200);
 }
 
 void Exchange::fail(const ApiError& error) {
   done_ = true;
+  call_.record->error_code = error.code;
+  record_answer();
   cancel_open_choices();
   if (stream_begun_) {
     std::string out;
@@ -235,9 +241,8 @@ void Exchange::fail(const ApiError& error) {
                           call_.endpoint.error_json(error));
   }
   if (error.status >= 500) {
-    base::log_error("{} {}: {}", call_.request_id, error.status, error.message);
+    base::log_error("{} {}: {}", call_.record->id, error.status, error.message);
   }
-  log_end(error.status);
 }
 
 void Exchange::cancel_open_choices() {
@@ -253,11 +258,10 @@ void Exchange::on_gone() {
   if (std::exchange(done_, true)) return;
   cancel_open_choices();
   if (form_ != nullptr) form_->abandoned(answer_);
-  log_end(499);
+  record_answer();
 }
 
 Headers Exchange::headers(Headers more) const {
-  more.emplace_back("X-Request-ID", call_.request_id);
   if (!ignored_.empty()) {
     more.emplace_back("X-Ignored-Fields",
                       fmt::format("{}; count={}", fmt::join(ignored_, ", "), ignored_.size()));
@@ -265,11 +269,20 @@ Headers Exchange::headers(Headers more) const {
   return more;
 }
 
-void Exchange::log_end(int status) const {
+void Exchange::record_answer() {
+  RequestRecord& record = *call_.record;
   const AnswerUsage tokens = answer_.usage();
-  base::log_info("{} {} {} prompt {} answer {} tokens, {:.3f} s", call_.request_id,
-                 call_.endpoint.name, status, tokens.prompt_tokens, tokens.completion_tokens,
-                 static_cast<double>(core_->clock.now() - answer_.started) * 1e-9);
+  record.prompt_tokens = tokens.prompt_tokens;
+  record.cached_tokens = tokens.cached_tokens;
+  record.completion_tokens = tokens.completion_tokens;
+  record.first_token = answer_.first_token;
+  record.stream = answer_.generation.stream;
+  for (const AnswerPrompt& prompt : answer_.prompts) {
+    record.choices += static_cast<int>(prompt.choices.size());
+  }
+  if (record.choices == 0) return;
+  const char* reason = answer_.prompts.front().choices.front().finish();
+  if (reason != nullptr) record.finish_reason = reason;
 }
 
 }  // namespace vsurge::api

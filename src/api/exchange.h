@@ -11,6 +11,7 @@
 
 #include "api/answer.h"
 #include "api/prepare.h"
+#include "api/request_record.h"
 #include "api/service_core.h"
 #include "base/worker_pool.h"
 
@@ -24,7 +25,7 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   struct Call {
     const GenerationEndpoint& endpoint;
     std::shared_ptr<Responder> responder;
-    std::string request_id;
+    std::shared_ptr<RequestRecord> record;
   };
 
   Exchange(std::shared_ptr<ServiceCore> core, Call call);
@@ -50,7 +51,7 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   void cancel_open_choices();
   void on_gone();
   Headers headers(Headers more) const;
-  void log_end(int status) const;
+  void record_answer();
 
   const std::shared_ptr<ServiceCore> core_;
   const Call call_;

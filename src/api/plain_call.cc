@@ -69,18 +69,15 @@ ApiResult<void> check_named_model(const ServiceCore& core, const json::object& b
 }
 
 void send_error(const PlainCall& call, const ApiError& error) {
-  Headers headers = error_headers(error);
-  headers.emplace_back("X-Request-ID", call.request_id);
+  call.record->error_code = error.code;
   if (error.status >= 500) {
-    base::log_error("{} {}: {}", call.request_id, error.status, error.message);
+    base::log_error("{} {}: {}", call.record->id, error.status, error.message);
   }
-  call.responder->send(error.status, std::move(headers), call.error_json(error));
+  call.responder->send(error.status, error_headers(error), call.error_json(error));
 }
 
 void send_json(const PlainCall& call, std::string body) {
-  call.responder->send(200,
-                       {{"Content-Type", "application/json"}, {"X-Request-ID", call.request_id}},
-                       std::move(body));
+  call.responder->send(200, {{"Content-Type", "application/json"}}, std::move(body));
 }
 
 bool post_text_work(const std::shared_ptr<ServiceCore>& core, base::WorkerPool& workers,

@@ -35,7 +35,7 @@ ApiResult<void> check_named_model(const ServiceCore& core, const boost::json::ob
 struct PlainCall {
   std::shared_ptr<ServiceCore> core;
   std::shared_ptr<Responder> responder;
-  std::string request_id;
+  std::shared_ptr<RequestRecord> record;
   std::string (*error_json)(const ApiError& error) = api::error_json;  // body of an error
 };
 

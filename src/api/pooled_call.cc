@@ -2,8 +2,6 @@
 
 #include <utility>
 
-#include "base/log.h"
-
 namespace vsurge::api {
 namespace {
 
@@ -14,7 +12,7 @@ constexpr std::size_t kAtOnceMax = 64;
 
 }  // namespace
 
-PooledCall::PooledCall(PlainCall call) : call_(std::move(call)), started_(call_.core->clock.now()) {
+PooledCall::PooledCall(PlainCall call) : call_(std::move(call)) {
   call_.core->active_requests.fetch_add(1, std::memory_order_relaxed);
 }
 
@@ -43,6 +41,8 @@ void PooledCall::on_prepared(ApiResult<PooledRequest> prepared) {
     return fail(from_base({ErrorCode::kShuttingDown, "The server is shutting down.", ""}));
   }
   request_ = std::move(*prepared);
+  call_.record->model = call_.core->options.model_names.front();
+  call_.record->submitted = call_.core->clock.now();
   tickets_.reserve(request_.prompts.size());
   submit_more();
 }
@@ -61,7 +61,8 @@ base::Status PooledCall::submit(std::size_t i) {
   request.client = request_.user;
   request.priority = request_.priority;
   if (request_.timeout_seconds) {
-    request.deadline = started_ + static_cast<base::Nanoseconds>(*request_.timeout_seconds * 1e9);
+    request.deadline =
+        call_.record->arrived + static_cast<base::Nanoseconds>(*request_.timeout_seconds * 1e9);
   }
   engine::Engine& engine = call_.core->engine;
   const engine::Ticket ticket = engine.new_ticket();
@@ -93,15 +94,15 @@ void PooledCall::on_end(std::size_t i, const engine::Event& event) {
   ++ended_;
   if (ended_ < request_.prompts.size()) return submit_more();
   done_ = true;
+  record_tokens();
   send_json(call_, request_.answer->json(*call_.core, prompt_tokens_));
-  log_end(200);
 }
 
 void PooledCall::fail(const ApiError& error) {
   done_ = true;
   cancel_open();
+  record_tokens();
   send_error(call_, error);
-  log_end(error.status);
 }
 
 void PooledCall::cancel_open() {
@@ -114,13 +115,12 @@ void PooledCall::on_gone() {
   gone_.store(true, std::memory_order_relaxed);
   if (std::exchange(done_, true)) return;
   cancel_open();
-  log_end(499);
+  record_tokens();
 }
 
-void PooledCall::log_end(int status) const {
-  base::log_info("{} pooled {} texts {} tokens {}, {:.3f} s", call_.request_id, status,
-                 request_.prompts.size(), prompt_tokens_,
-                 static_cast<double>(call_.core->clock.now() - started_) * 1e-9);
+void PooledCall::record_tokens() {
+  call_.record->choices = static_cast<int>(tickets_.size());
+  call_.record->prompt_tokens = prompt_tokens_;
 }
 
 }  // namespace vsurge::api

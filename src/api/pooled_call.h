@@ -55,10 +55,9 @@ class PooledCall : public std::enable_shared_from_this<PooledCall> {
   void fail(const ApiError& error);
   void cancel_open();
   void on_gone();
-  void log_end(int status) const;
+  void record_tokens();
 
   const PlainCall call_;
-  const base::Nanoseconds started_;
   std::atomic<bool> gone_{false};  // read by the text worker
   bool done_ = false;              // answered, or nobody to answer
   PooledRequest request_;

@@ -13,6 +13,7 @@
 #include "api/limits.h"
 #include "api/openapi.h"
 #include "api/plain_call.h"
+#include "api/recorded_responder.h"
 #include "api/rerank.h"
 #include "api/responses.h"
 #include "api/routes.h"
@@ -48,13 +49,6 @@ bool is_json_type(std::string_view header) {
          equal_ignoring_case(parameter, "charset=\"utf-8\"");
 }
 
-bool is_request_id(std::string_view id) {
-  return !id.empty() && id.size() <= kRequestIdBytesMax && std::ranges::all_of(id, [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-           c == '_' || c == '.' || c == ':';
-  });
-}
-
 }  // namespace
 
 // The exchanges share the core and may outlive the service; the workers end with it.
@@ -69,7 +63,7 @@ struct Service::State {
   struct Call {
     HttpRequest request;
     std::shared_ptr<Responder> responder;
-    std::string request_id;
+    std::shared_ptr<RequestRecord> record;
   };
 
   using ErrorJson = std::string (*)(const ApiError& error);
@@ -90,14 +84,13 @@ struct Service::State {
 
 void Service::State::send(const Call& call, int status, std::string body, Headers headers) {
   if (!body.empty()) headers.emplace_back("Content-Type", "application/json");
-  headers.emplace_back("X-Request-ID", call.request_id);
   call.responder->send(status, std::move(headers), std::move(body));
 }
 
 void Service::State::refuse(const Call& call, const ApiError& error, Headers headers,
                             ErrorJson json) {
   for (auto& header : error_headers(error)) headers.push_back(std::move(header));
-  headers.emplace_back("X-Request-ID", call.request_id);
+  call.record->error_code = error.code;
   call.responder->send(error.status, std::move(headers), json(error));
 }
 
@@ -144,9 +137,8 @@ void Service::State::dispatch(Call call, const RouteMatch& match) {
     case Target::kOpenApi:
       return send(call, 200, openapi_json(*core));
     case Target::kDocs:
-      return call.responder->send(
-          200, {{"Content-Type", "text/html; charset=utf-8"}, {"X-Request-ID", call.request_id}},
-          docs_html(*core));
+      return call.responder->send(200, {{"Content-Type", "text/html; charset=utf-8"}},
+                                  docs_html(*core));
     case Target::kHealth:
       return send(call, is_healthy(*core) ? 200 : 503, health_json(*core));
     case Target::kVersion:
@@ -192,21 +184,21 @@ std::optional<ApiError> Service::State::obstacle(const Call& call) const {
 
 void Service::State::answer_plainly(Call call, PlainAnswer answer, ErrorJson json) {
   if (const auto error = obstacle(call)) return refuse(call, *error, {}, json);
-  answer_on_worker({core, std::move(call.responder), std::move(call.request_id), json},
+  answer_on_worker({core, std::move(call.responder), std::move(call.record), json},
                    std::move(call.request.body), workers, answer);
 }
 
 void Service::State::pool(Call call, PreparePooled prepare) {
   if (const auto error = obstacle(call)) return refuse(call, *error);
   const auto pooled = std::make_shared<PooledCall>(
-      PlainCall{core, std::move(call.responder), std::move(call.request_id)});
+      PlainCall{core, std::move(call.responder), std::move(call.record)});
   pooled->start(std::move(call.request.body), workers, prepare);
 }
 
 void Service::State::generate(Call call, const GenerationEndpoint& endpoint) {
   if (const auto error = obstacle(call)) return refuse(call, *error, {}, endpoint.error_json);
   const auto exchange = std::make_shared<Exchange>(
-      core, Exchange::Call{endpoint, std::move(call.responder), std::move(call.request_id)});
+      core, Exchange::Call{endpoint, std::move(call.responder), std::move(call.record)});
   exchange->start(std::move(call.request.body), workers);
 }
 
@@ -220,12 +212,16 @@ Service::Service(ServiceOptions options, const text::TextAssets& assets, engine:
 Service::~Service() = default;
 
 void Service::handle(HttpRequest request, std::shared_ptr<Responder> responder) {
-  const std::string_view given_id = request.header("x-request-id");
-  std::string id = is_request_id(given_id) ? std::string(given_id) : state_->core->new_id("req_");
+  const std::shared_ptr<ServiceCore>& core = state_->core;
   const std::string method = request.method;
   const std::string path = request.path;
-  State::Call call{std::move(request), std::move(responder), std::move(id)};
   const RouteMatch match = match_route(method, path);
+  const auto record = std::make_shared<RequestRecord>(record_of(request));
+  record->arrived = core->clock.now();
+  if (record->id.empty()) record->id = core->new_id("req_");
+  if (match.route != nullptr) record->route = match.route->path;
+  State::Call call{std::move(request), RecordedResponder::make(core, std::move(responder), record),
+                   record};
   if (match.allow.empty()) {
     return state_->refuse(call,
                           from_base({ErrorCode::kRouteNotFound,
@@ -243,7 +239,14 @@ void Service::handle(HttpRequest request, std::shared_ptr<Responder> responder) 
 }
 
 std::string Service::error_body(int status, std::string_view message) {
-  return error_json(from_status(status, message));
+  const ApiError error = from_status(status, message);
+  RequestRecord record;
+  record.id = state_->core->new_id("req_");
+  record.status = status;
+  record.error_code = error.code;
+  record.arrived = record.ended = state_->core->clock.now();
+  state_->core->tell_ended(record);
+  return error_json(error);
 }
 
 void Service::begin_shutdown() {

@@ -10,6 +10,7 @@
 #include "api/generation.h"
 #include "api/http.h"
 #include "api/pooled_options.h"
+#include "api/request_record.h"
 #include "api/response_store.h"
 #include "base/limits.h"
 #include "engine/engine.h"
@@ -39,6 +40,8 @@ struct ServiceOptions {
   base::JsonLimits json;
   base::HttpLimits http;
   base::TextLimits text;
+  // Told of each request that has ended, in this order.
+  std::vector<std::shared_ptr<RequestObserver>> observers;
 };
 
 class Service final : public HttpHandler {

@@ -46,6 +46,10 @@ ServiceCore::ServiceCore(ServiceOptions options_in, const text::TextAssets& asse
       grammars(make_grammars(assets_in.tokenizer, options)),
       id_key_(random_key()) {}
 
+void ServiceCore::tell_ended(const RequestRecord& record) const {
+  for (const auto& observer : options.observers) observer->ended(record);
+}
+
 bool ServiceCore::knows_model(std::string_view name) const {
   return std::ranges::find(options.model_names, name) != options.model_names.end();
 }

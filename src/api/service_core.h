@@ -36,6 +36,9 @@ struct ServiceCore {
   std::atomic<int> active_requests{0};           // completions and chats in work
   std::atomic<std::size_t> text_queue_bytes{0};  // bodies that wait for a text worker
 
+  // To all observers. Any thread.
+  void tell_ended(const RequestRecord& record) const;
+
   bool knows_model(std::string_view name) const;
   // The prefix and 24 hex digits, never the same twice.
   std::string new_id(std::string_view prefix);

@@ -112,6 +112,7 @@ ServiceOptions service_options(const FixtureOptions& options) {
   out.end_tokens = {kEos};
   out.text.text_queue_bytes_max = options.text_queue_bytes_max;
   out.pooled = options.pooled;
+  out.observers = options.observers;
   return out;
 }
 

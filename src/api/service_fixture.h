@@ -124,6 +124,7 @@ struct FixtureOptions {
   kernels::SampleFunction sample = nullptr;  // of the runner
   PooledOptions pooled{};                    // with hidden = kPooledHidden, if any
   bool generates = true;
+  std::vector<std::shared_ptr<RequestObserver>> observers{};
 };
 
 class ServiceFixture {

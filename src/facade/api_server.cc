@@ -12,6 +12,7 @@
 
 #include "api/formats/detect.h"
 #include "api/json.h"
+#include "api/request_log.h"
 #include "api/service.h"
 #include "base/escape.h"
 #include "base/limits.h"
@@ -205,6 +206,7 @@ api::ServiceOptions service_options(const vSurge::State& surge, const ApiServerO
   result.http.drain_timeout_ms = options.drain_timeout_s * 1000;
   result.trust_chat_template = options.trust_request_chat_template;
   result.warn_unknown_fields = options.warn_unknown_fields;
+  result.observers.push_back(std::make_shared<api::RequestLog>());
   return result;
 }
 

@@ -1,0 +1,54 @@
+// RequestRecord: all that is told of one request when it has ended; for logs, metrics, accounts.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "api/http.h"
+#include "base/clock.h"
+
+namespace vsurge::api {
+
+// The client left before its answer was complete (nginx's code; never sent).
+inline constexpr int kStatusClientLeft = 499;
+
+// Written by those who answer the request, on its connection's executor. Times are those of the
+// service's clock; 0 = it did not come to that.
+struct RequestRecord {
+  std::string id;          // X-Request-ID
+  std::string method;      // as sent
+  std::string_view route;  // path of the route table; empty: none, or it never became a request
+  std::string model;       // that answers
+  std::string key_name;
+  std::string peer;         // address
+  std::string traceparent;  // W3C's, valid or empty
+
+  int status = 0;             // of HTTP, or kStatusClientLeft
+  std::string finish_reason;  // of the first choice
+  // Of api_error.h; in a stream that had begun, beside status 200.
+  std::string error_code;
+  bool stream = false;
+  int choices = 0;
+  std::int64_t prompt_tokens = 0;
+  std::int64_t cached_tokens = 0;  // of the prompt
+  std::int64_t completion_tokens = 0;
+
+  base::Nanoseconds arrived = 0;
+  base::Nanoseconds submitted = 0;  // to the engine
+  base::Nanoseconds first_token = 0;
+  base::Nanoseconds last_token = 0;
+  base::Nanoseconds ended = 0;
+};
+
+// What the request itself says; the id is empty where it gives none that we would take.
+RequestRecord record_of(const HttpRequest& request);
+
+// Any thread; must not block.
+class RequestObserver {
+ public:
+  virtual ~RequestObserver() = default;
+  virtual void ended(const RequestRecord& record) = 0;
+};
+
+}  // namespace vsurge::api
