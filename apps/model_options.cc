@@ -218,9 +218,10 @@ vSurge load_surge(const ModelOptions& options, const Environment& environment) {
   if (options.log_format != "text" && options.log_format != "json") {
     usage(fmt::format("--log-format: expected text or json, found '{}'", options.log_format));
   }
-  require(base::init_logging(options.log_level, options.log_format == "json"
-                                                    ? base::LogFormat::kJson
-                                                    : base::LogFormat::kText));
+  require(base::init_logging(
+      options.log_level,
+      options.log_format == "json" ? base::LogFormat::kJson : base::LogFormat::kText,
+      options.log_target));
   const PretrainedOptions pretrained = pretrained_options(options);  // words before files
   const std::string path = model_path(options.model, environment);
   SurgeOptions surge = surge_options(options);

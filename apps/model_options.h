@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/log.h"
 #include "options.h"
 #include "vsurge/vsurge.h"
 
@@ -31,6 +32,7 @@ struct ModelOptions {
   SurgeOptions surge;
   std::string log_level = "info";
   std::string log_format = "text";
+  base::LogTarget log_target = base::LogTarget::kStderr;
 };
 
 // Help of --head-quantization.

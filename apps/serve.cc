@@ -56,12 +56,15 @@ void add_api_options(OptionSet& set, ServeOptions& options) {
           "fields of requests that nobody knows: refuse, or warn in a header")
       ->check(CLI::IsMember({"refuse", "warn"}))
       ->capture_default_str();
+  set.add("--log-requests", options.api.log_requests,
+          "log the bodies of requests, prompts included");
   set.add("--response-store", options.api.response_store,
           "SQLite file that keeps /v1/responses over restarts; default: in memory");
 }
 
 int run_serve(ServeOptions& options, const Environment& environment) {
   options.fire.log_level = options.model.log_level;
+  options.model.log_target = base::LogTarget::kStdout;
   options.api.warn_unknown_fields = options.unknown_fields == "warn";
   vSurgeApiServer::check_options(options.api, options.fire);  // before a long load
   vSurge surge = load_surge(options.model, environment);

@@ -33,6 +33,8 @@ struct ApiServerOptions {
   // Fields of requests that nobody knows: refused with a 400, or told in the header
   // X-Ignored-Fields.
   bool warn_unknown_fields = false;
+  // Bodies of requests in the log; without it nothing of a prompt is there.
+  bool log_requests = false;
   // File that keeps responses of /v1/responses over restarts; empty = in memory.
   std::string response_store = {};
 };

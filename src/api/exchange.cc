@@ -79,6 +79,8 @@ void Exchange::submit(PreparedRequest prepared) {
   grammar_ = std::move(prepared.grammar);
   call_.record->model = core_->options.model_names.front();
   call_.record->submitted = core_->clock.now();
+  call_.record->max_tokens =
+      answer_.generation.sampling.max_tokens.value_or(core_->options.context_max);
   gate_ = prepared.gate;
   const GenerationFields& generation = answer_.generation;
   const ChoiceOptions options = {.text = {.stops = generation.stop,
@@ -179,6 +181,7 @@ base::Status Exchange::take_event(AnswerPrompt& prompt, const engine::Event& eve
   }
   const auto index = static_cast<std::size_t>(event.choice);
   Choice& choice = prompt.choices[index];
+  call_.record->queued = event.usage.queued;
   if (choice.done()) return {};  // a stop string ended it; the rest is not shown
   prompt.touched[index] = 1;
   VSURGE_TRY(choice.take(event));
@@ -279,6 +282,11 @@ void Exchange::record_answer() {
   record.stream = answer_.generation.stream;
   for (const AnswerPrompt& prompt : answer_.prompts) {
     record.choices += static_cast<int>(prompt.choices.size());
+    for (const Choice& choice : prompt.choices) {
+      record.longest_answer = std::max<std::int64_t>(record.longest_answer, choice.tokens());
+      if (!choice.done()) continue;
+      ++(choice.finish() == std::string_view("length") ? record.cut : record.stopped);
+    }
   }
   if (record.choices == 0) return;
   const char* reason = answer_.prompts.front().choices.front().finish();

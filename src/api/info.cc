@@ -64,15 +64,31 @@ std::string models_json(const ServiceCore& core) {
   return out;
 }
 
+std::string_view status_word(const ServiceCore& core) {
+  if (core.shutting_down.load(std::memory_order_relaxed)) return "shutting_down";
+  const engine::EngineMetrics metrics = core.engine.metrics();
+  if (metrics.failed) return "error";
+  return metrics.stuck ? "stuck" : "ready";
+}
+
 bool is_healthy(const ServiceCore& core) {
-  return !core.shutting_down.load(std::memory_order_relaxed) && !core.engine.metrics().failed;
+  return status_word(core) == "ready";
+}
+
+std::string ready_json(const ServiceCore& core) {
+  std::string out = "{";
+  append_member(out, "status", status_word(core));
+  out += '}';
+  return out;
 }
 
 std::string health_json(const ServiceCore& core) {
-  const bool stopping = core.shutting_down.load(std::memory_order_relaxed);
-  if (stopping) return R"({"status":"shutting_down"})";
+  const std::string_view status = status_word(core);
+  if (status == "shutting_down") return ready_json(core);
   const engine::EngineMetrics metrics = core.engine.metrics();
-  std::string out = metrics.failed ? R"({"status":"error",)" : R"({"status":"ready",)";
+  std::string out = "{";
+  append_member(out, "status", status);
+  out += ',';
   append_member(out, "timestamp", base::unix_seconds());
   out += fmt::format(R"(,"uptime_seconds":{:.3f},"models":{{)",
                      static_cast<double>(core.clock.now() - core.started) * 1e-9);
@@ -88,6 +104,9 @@ std::string health_json(const ServiceCore& core) {
     out += ',';
     append_member(out, key, number);
   }
+  out += ',';
+  append_member(out, "steps", static_cast<std::int64_t>(metrics.steps));
+  out += fmt::format(R"(,"step_age_seconds":{:.3f})", metrics.step_age_seconds);
   out += "}},";
   append_member(out, "active_requests", core.active_requests.load(std::memory_order_relaxed));
   out += '}';

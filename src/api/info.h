@@ -11,8 +11,11 @@ namespace vsurge::api {
 std::string models_json(const ServiceCore& core);
 // `name` is one of the served names.
 std::string model_json(const ServiceCore& core, std::string_view name);
-// Takes new work; else /health answers 503.
+// Takes new work and gets on with it; else /health and /ready answer 503.
 bool is_healthy(const ServiceCore& core);
+// "ready", "shutting_down", "error" (the engine has failed) or "stuck".
+std::string_view status_word(const ServiceCore& core);
+std::string ready_json(const ServiceCore& core);
 std::string health_json(const ServiceCore& core);
 std::string version_json(const ServiceCore& core);
 

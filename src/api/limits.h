@@ -19,6 +19,8 @@ inline constexpr std::size_t kBadWordBytesMax = 1024;
 inline constexpr std::size_t kDryBreakersMax = 64;  // strings
 inline constexpr std::size_t kDryBreakerBytesMax = 64;
 inline constexpr std::size_t kRequestIdBytesMax = 128;
+inline constexpr std::size_t kMethodLoggedBytesMax = 32;
+inline constexpr std::size_t kLoggedBodyBytesMax = 16 << 10;
 inline constexpr std::size_t kTraceparentBytesMax = 256;
 inline constexpr std::size_t kQuotedBytesMax = 200;  // of a client's text in an error
 

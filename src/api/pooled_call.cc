@@ -1,5 +1,6 @@
 #include "api/pooled_call.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace vsurge::api {
@@ -88,6 +89,7 @@ void PooledCall::on_end(std::size_t i, const engine::Event& event) {
         {ErrorCode::kShuttingDown, "The server stopped before the answer was whole.", ""}));
   }
   prompt_tokens_ += event.usage.prompt_tokens;
+  call_.record->queued = std::max(call_.record->queued, event.usage.queued);
   if (const auto taken = request_.answer->take(i, *event.pooled); !taken) {
     return fail(from_base(taken.error()));
   }
@@ -120,6 +122,7 @@ void PooledCall::on_gone() {
 
 void PooledCall::record_tokens() {
   call_.record->choices = static_cast<int>(tickets_.size());
+  call_.record->stopped = static_cast<int>(ended_);
   call_.record->prompt_tokens = prompt_tokens_;
 }
 

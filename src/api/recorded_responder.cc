@@ -42,6 +42,7 @@ Headers RecordedResponder::with_id(Headers headers) const {
 
 void RecordedResponder::send(int status, Headers headers, std::string body) {
   if (!told_.load()) record_->status = status;
+  record_->response_bytes += body.size();
   to_->send(status, with_id(std::move(headers)), std::move(body));
   tell_ended();
 }
@@ -49,6 +50,11 @@ void RecordedResponder::send(int status, Headers headers, std::string body) {
 void RecordedResponder::begin_stream(int status, Headers headers) {
   if (!told_.load()) record_->status = status;
   to_->begin_stream(status, with_id(std::move(headers)));
+}
+
+void RecordedResponder::write(std::string bytes) {
+  record_->response_bytes += bytes.size();
+  to_->write(std::move(bytes));
 }
 
 void RecordedResponder::end() {

@@ -28,7 +28,7 @@ class RecordedResponder final : public Responder,
 
   void send(int status, Headers headers, std::string body) override;
   void begin_stream(int status, Headers headers) override;
-  void write(std::string bytes) override { to_->write(std::move(bytes)); }
+  void write(std::string bytes) override;
   void end() override;
   void abort() override;
   void post(std::function<void()> task) override { to_->post(std::move(task)); }

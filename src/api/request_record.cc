@@ -49,6 +49,7 @@ RequestRecord record_of(const HttpRequest& request) {
   if (is_traceparent(traceparent)) record.traceparent = traceparent.substr(0, kTraceparentBytes);
   record.method = request.method;
   record.peer = request.peer;
+  record.request_bytes = request.body.size();
   return record;
 }
 

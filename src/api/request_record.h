@@ -26,16 +26,23 @@ struct RequestRecord {
 
   int status = 0;             // of HTTP, or kStatusClientLeft
   std::string finish_reason;  // of the first choice
+  int stopped = 0;            // choices that ended by themselves; the others did not end
+  int cut = 0;                // choices that ended at max_tokens or the context's end
   // Of api_error.h; in a stream that had begun, beside status 200.
   std::string error_code;
   bool stream = false;
-  int choices = 0;
+  int choices = 0;                // of all prompts; 0 = it did not come to that
+  int max_tokens = 0;             // that an answer may have
+  std::size_t request_bytes = 0;  // of the body
+  std::size_t response_bytes = 0;
   std::int64_t prompt_tokens = 0;
   std::int64_t cached_tokens = 0;  // of the prompt
   std::int64_t completion_tokens = 0;
+  std::int64_t longest_answer = 0;  // of the choices, tokens
 
   base::Nanoseconds arrived = 0;
   base::Nanoseconds submitted = 0;  // to the engine
+  base::Nanoseconds queued = 0;     // how long it waited there
   base::Nanoseconds first_token = 0;
   base::Nanoseconds last_token = 0;
   base::Nanoseconds ended = 0;

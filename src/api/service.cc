@@ -11,13 +11,16 @@
 #include "api/exchange.h"
 #include "api/info.h"
 #include "api/limits.h"
+#include "api/metrics.h"
 #include "api/openapi.h"
 #include "api/plain_call.h"
 #include "api/recorded_responder.h"
+#include "api/request_log.h"
 #include "api/rerank.h"
 #include "api/responses.h"
 #include "api/routes.h"
 #include "api/service_core.h"
+#include "api/stats_line.h"
 #include "api/tokens.h"
 #include "base/worker_pool.h"
 
@@ -73,12 +76,14 @@ struct Service::State {
   void pool(Call call, PreparePooled prepare);
   void send(const Call& call, int status, std::string body, Headers headers = {});
   std::optional<ApiError> obstacle(const Call& call) const;
+  void tell_metrics(const Call& call);
   void answer_stored(const Call& call, const ApiResult<std::string>& result);
   void refuse(const Call& call, const ApiError& error, Headers headers = {},
               ErrorJson json = error_json);
 
   const std::shared_ptr<ResponseStore> store;
   const std::shared_ptr<ServiceCore> core;
+  StatsLine stats;
   base::WorkerPool workers;
 };
 
@@ -139,8 +144,14 @@ void Service::State::dispatch(Call call, const RouteMatch& match) {
     case Target::kDocs:
       return call.responder->send(200, {{"Content-Type", "text/html; charset=utf-8"}},
                                   docs_html(*core));
+    case Target::kLive:
+      return send(call, 200, R"({"status":"live"})");
+    case Target::kReady:
+      return send(call, is_healthy(*core) ? 200 : 503, ready_json(*core));
     case Target::kHealth:
       return send(call, is_healthy(*core) ? 200 : 503, health_json(*core));
+    case Target::kMetrics:
+      return tell_metrics(call);
     case Target::kVersion:
       return send(call, 200, version_json(*core));
     case Target::kTokenize:
@@ -156,6 +167,11 @@ void Service::State::dispatch(Call call, const RouteMatch& match) {
     case Target::kScore:
       return pool(std::move(call), &prepare_score);
   }
+}
+
+void Service::State::tell_metrics(const Call& call) {
+  if (wants_json(call.request.header("accept"))) return send(call, 200, metrics_json(*core));
+  call.responder->send(200, {{"Content-Type", std::string(kMetricsType)}}, metrics_text(*core));
 }
 
 void Service::State::answer_stored(const Call& call, const ApiResult<std::string>& result) {
@@ -220,6 +236,7 @@ void Service::handle(HttpRequest request, std::shared_ptr<Responder> responder) 
   record->arrived = core->clock.now();
   if (record->id.empty()) record->id = core->new_id("req_");
   if (match.route != nullptr) record->route = match.route->path;
+  if (core->options.log_requests) log_body(*record, request);
   State::Call call{std::move(request), RecordedResponder::make(core, std::move(responder), record),
                    record};
   if (match.allow.empty()) {
@@ -247,6 +264,10 @@ std::string Service::error_body(int status, std::string_view message) {
   record.arrived = record.ended = state_->core->clock.now();
   state_->core->tell_ended(record);
   return error_json(error);
+}
+
+void Service::log_stats() {
+  state_->stats.log(*state_->core);
 }
 
 void Service::begin_shutdown() {

@@ -32,6 +32,7 @@ struct ServiceOptions {
   SamplingDefaults sampling;         // where a request says nothing
   int speculative_tokens_max = 0;    // see RequestContext
   bool trust_chat_template = false;  // requests may bring their own
+  bool log_requests = false;         // bodies too, not only that they were answered
   bool warn_unknown_fields = false;  // they are told in a header, not refused
   // How answers to chats are taken apart; nullptr: not at all.
   const ToolFormat* tool_format = nullptr;
@@ -53,6 +54,8 @@ class Service final : public HttpHandler {
 
   void handle(HttpRequest request, std::shared_ptr<Responder> responder) override;
   std::string error_body(int status, std::string_view message) override;
+  // Logs what was done since the last call, if anything was. One thread.
+  void log_stats();
   // From now on new work is refused with 503; /health says so.
   void begin_shutdown();
 

@@ -46,7 +46,8 @@ ServiceCore::ServiceCore(ServiceOptions options_in, const text::TextAssets& asse
       grammars(make_grammars(assets_in.tokenizer, options)),
       id_key_(random_key()) {}
 
-void ServiceCore::tell_ended(const RequestRecord& record) const {
+void ServiceCore::tell_ended(const RequestRecord& record) {
+  metrics.ended(record);
   for (const auto& observer : options.observers) observer->ended(record);
 }
 

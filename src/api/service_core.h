@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "api/grammar_cache.h"
+#include "api/request_metrics.h"
 #include "api/response_store.h"
 #include "api/service.h"
 #include "base/clock.h"
@@ -32,12 +33,13 @@ struct ServiceCore {
   const base::Nanoseconds started = clock.now();
   const std::int64_t created = base::unix_seconds();
 
+  RequestMetrics metrics;
   std::atomic<bool> shutting_down{false};
   std::atomic<int> active_requests{0};           // completions and chats in work
   std::atomic<std::size_t> text_queue_bytes{0};  // bodies that wait for a text worker
 
-  // To all observers. Any thread.
-  void tell_ended(const RequestRecord& record) const;
+  // To the metrics and all observers. Any thread.
+  void tell_ended(const RequestRecord& record);
 
   bool knows_model(std::string_view name) const;
   // The prefix and 24 hex digits, never the same twice.

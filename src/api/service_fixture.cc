@@ -113,6 +113,7 @@ ServiceOptions service_options(const FixtureOptions& options) {
   out.text.text_queue_bytes_max = options.text_queue_bytes_max;
   out.pooled = options.pooled;
   out.observers = options.observers;
+  out.log_requests = options.log_requests;
   return out;
 }
 

@@ -125,6 +125,7 @@ struct FixtureOptions {
   PooledOptions pooled{};                    // with hidden = kPooledHidden, if any
   bool generates = true;
   std::vector<std::shared_ptr<RequestObserver>> observers{};
+  bool log_requests = false;
 };
 
 class ServiceFixture {

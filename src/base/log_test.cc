@@ -39,6 +39,45 @@ TEST(Log, OneEventIsOneLineWhateverItQuotes) {
   EXPECT_EQ(json.rfind(R"({"time":"20)", 0), 0U) << json;
 }
 
+TEST(Log, EventsHaveFields) {
+  const auto log = [] {
+    const LogField fields[] = {{"count", std::int64_t{3}},
+                               {"seconds", 0.25},
+                               {"name", "plain"},
+                               {"text", "a \"b\"\n"},
+                               {"none", ""}};
+    log_event(spdlog::level::info, "request", fields);
+    log_info("next");
+  };
+  const std::string text = captured("info", LogFormat::kText, log);
+  EXPECT_NE(
+      text.find(
+          " I request count=3 seconds=0.25 name=plain text=\"a \\\"b\\\"\\u000a\" none=\"\"\n"),
+      std::string::npos)
+      << text;
+  EXPECT_NE(text.find(" I next\n"), std::string::npos) << text;
+  const std::string json = captured("info", LogFormat::kJson, log);
+  EXPECT_NE(json.find(R"("message":"request","count":3,"seconds":0.25,"name":"plain",)"
+                      R"("text":"a \"b\"\u000a","none":""})"
+                      "\n"),
+            std::string::npos)
+      << json;
+  EXPECT_NE(json.find(R"("message":"next"})"), std::string::npos) << json;
+  EXPECT_EQ(captured("warning", LogFormat::kText, log), "");
+}
+
+TEST(Log, StdoutIsWrittenByAThread) {
+  testing::internal::CaptureStdout();
+  ASSERT_TRUE(init_logging("info", LogFormat::kText, LogTarget::kStdout).has_value());
+  for (int i = 0; i < 100; ++i) log_info("line {}", i);
+  const Status back = init_logging("info", LogFormat::kText);  // ends the thread
+  const std::string out = testing::internal::GetCapturedStdout();
+  EXPECT_TRUE(back.has_value());
+  EXPECT_NE(out.find(" I line 0\n"), std::string::npos);
+  EXPECT_NE(out.find(" I line 99\n"), std::string::npos);
+  EXPECT_EQ(log_lines_dropped(), 0u);
+}
+
 TEST(Log, LevelHidesWhatIsBelow) {
   const auto both = [] {
     log_debug("low");

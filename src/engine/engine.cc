@@ -509,6 +509,7 @@ EngineMetrics Engine::metrics() const {
   const base::Nanoseconds began = state_->step_began.load(std::memory_order_relaxed);
   const std::lock_guard lock(state_->mutex);
   EngineMetrics metrics = state_->last;
+  metrics.page_size = state_->options.page_size;
   metrics.pages_total = state_->options.pages;
   metrics.requests_waiting = static_cast<int>(state_->waiting_requests + state_->inbox.size());
   metrics.requests_refused = state_->refused;

@@ -50,6 +50,7 @@ inline constexpr std::array kRequestTimeBounds = {0.3,  0.5,  0.8,  1.0,   1.5, 
 inline constexpr std::array kLengthBounds = {1.0,   2.0,    5.0,    10.0,   20.0,   50.0,
                                              100.0, 200.0,  500.0,  1000.0, 2000.0, 5000.0,
                                              1e4,   20000., 50000., 100000.};
+inline constexpr std::array kChoicesBounds = {1.0, 2.0, 5.0, 10.0, 20.0};
 inline constexpr std::array kStepTokensBounds = {
     1.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024., 2048.0, 4096.0, 8192.0, 16384.0};
 
@@ -61,6 +62,7 @@ struct EngineMetrics {
   int requests_running = 0;  // choices
   int requests_waiting = 0;
   WaitReason waiting_for = WaitReason::kNone;
+  int page_size = 0;  // tokens
   int pages_total = 0;
   int pages_used = 0;
   int pages_cached = 0;                 // held by nobody, kept for their content
@@ -72,10 +74,11 @@ struct EngineMetrics {
   std::uint64_t prompt_tokens = 0;
   std::uint64_t generation_tokens = 0;
   std::uint64_t preemptions = 0;
-  std::uint64_t prefix_queries = 0;   // tokens of prompts that were looked up
-  std::uint64_t prefix_hits = 0;      // of these, found
-  std::uint64_t pages_evicted = 0;    // of cached pages
-  std::uint64_t guessed_tokens = 0;   // by speculation
+  std::uint64_t prefix_queries = 0;  // tokens of prompts that were looked up
+  std::uint64_t prefix_hits = 0;     // of these, found
+  std::uint64_t pages_evicted = 0;   // of cached pages
+  std::uint64_t guesses = 0;         // by speculation, of some tokens each
+  std::uint64_t guessed_tokens = 0;
   std::uint64_t accepted_tokens = 0;  // of these
   std::uint64_t steps = 0;
   Histogram queue_time{kRequestTimeBounds};

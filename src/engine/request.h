@@ -140,6 +140,7 @@ struct Usage {
   int cached_tokens = 0;  // of the prompt, found in the prefix cache when it was first read
   int completion_tokens =
       0;  // of this choice: sampled so far, an end-of-text or stop token included
+  base::Nanoseconds queued = 0;  // from arrival to the request's start
 };
 
 // What the model gave a token, and the likeliest at its place.

@@ -237,6 +237,7 @@ void Scheduler::tell_end(Group& group, int choice, Usage usage, Event event) {
   event.choice = choice;
   event.is_last = --group.alive == 0;
   event.usage = usage;
+  event.usage.queued = group.queued;
   event.usage.completion_tokens += event.reason == FinishReason::kStop && !event.pooled ? 1 : 0;
   switch (event.reason) {
     case FinishReason::kStop:

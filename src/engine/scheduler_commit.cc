@@ -205,7 +205,7 @@ bool Scheduler::take_token(Sequence& sequence, const kernels::SampleResult& samp
   event.choice = sequence.choice;
   event.token = token;
   event.usage = {sequence.group->prompt_tokens, sequence.cached_tokens,
-                 sequence.length - sequence.group->prompt_tokens};
+                 sequence.length - sequence.group->prompt_tokens, sequence.group->queued};
   if (sampling.logprobs) event.logprobs = logprobs_of(sampled);
   if (sequence.length < sequence.tokens_max) return true;
   end(sequence, end_event(FinishReason::kLength));

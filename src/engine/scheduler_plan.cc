@@ -133,6 +133,7 @@ int Scheduler::guess(Sequence& sequence, Left& left) {
   left.extra_rows -= count;
   left.load.tokens += count;
   left.load.rows += count;
+  metrics_.guesses += count > 0 ? 1 : 0;
   metrics_.guessed_tokens += static_cast<std::uint64_t>(count);
   return count;
 }
@@ -396,11 +397,12 @@ void Scheduler::admit(Sequence& sequence, const Found& found, int pages) {
 void Scheduler::account_admission(Sequence& sequence, const Found& found) {
   if (sequence.started) return;
   sequence.started = true;
-  const Group& group = *sequence.group;
+  Group& group = *sequence.group;
   WaitingQueue::charge(*group.client, sequence.length - found.computed);
   if (sequence.choice > 0) return;
   sequence.cached_tokens = found.computed;
-  metrics_.queue_time.observe(1e-9 * static_cast<double>(now_ - group.arrival_time));
+  group.queued = now_ - group.arrival_time;
+  metrics_.queue_time.observe(1e-9 * static_cast<double>(group.queued));
   metrics_.prompt_length.observe(group.prompt_tokens);
   if (!sequence.publishes) return;
   metrics_.prefix_queries += static_cast<std::uint64_t>(group.prompt_tokens);

@@ -116,6 +116,7 @@ struct Group {
   std::optional<base::Nanoseconds> queue_deadline;
   std::optional<base::Nanoseconds> deadline;
   base::Nanoseconds arrival_time = 0;
+  base::Nanoseconds queued = 0;                    // from arrival to the first choice's start
   std::vector<std::unique_ptr<Sequence>> choices;  // of a search: its beams
 };
 

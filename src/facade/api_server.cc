@@ -32,6 +32,7 @@ namespace {
 using base::ErrorCode;
 using base::fail;
 
+constexpr int kStatsEveryMs = 10'000;
 constexpr int kFarewellMs = 2000;  // for the errors of answers that the drain time cut off
 
 // A counter that other threads and signal handlers may raise and one thread waits for.
@@ -90,9 +91,10 @@ class SignalHandlers {
   struct sigaction old_int_{};
 };
 
-void wait_for(const Signal& first, const Signal& second) {
+// At most that long; -1: for ever.
+void wait_for(const Signal& first, const Signal& second, int timeout_ms = -1) {
   pollfd fds[2] = {{first.fd(), POLLIN, 0}, {second.fd(), POLLIN, 0}};
-  while (::poll(fds, 2, -1) < 0 && errno == EINTR) {
+  while (::poll(fds, 2, timeout_ms) < 0 && errno == EINTR) {
   }
 }
 
@@ -206,6 +208,7 @@ api::ServiceOptions service_options(const vSurge::State& surge, const ApiServerO
   result.http.drain_timeout_ms = options.drain_timeout_s * 1000;
   result.trust_chat_template = options.trust_request_chat_template;
   result.warn_unknown_fields = options.warn_unknown_fields;
+  result.log_requests = options.log_requests;
   result.observers.push_back(std::make_shared<api::RequestLog>());
   return result;
 }
@@ -360,7 +363,8 @@ base::Status vSurgeApiServer::State::fire(const FireOptions& fire) {
   if (fire.on_ready) fire.on_ready(url);
   const Signal never;
   do {
-    wait_for(stop, never);
+    wait_for(stop, never, kStatsEveryMs);
+    service.log_stats();
   } while (!stop.take());
   drain(service, *server);
   return {};

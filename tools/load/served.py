@@ -34,7 +34,8 @@ class Served:
         self.lines = []
         self.url = None
         self._ready = threading.Event()
-        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE,
+                                        stderr=subprocess.STDOUT, text=True)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         self._ready.wait(patience_s)
@@ -44,7 +45,7 @@ class Served:
             raise RuntimeError("the server did not get ready:\n" + "".join(self.lines[-40:]))
 
     def _read(self):
-        for line in self.process.stderr:
+        for line in self.process.stdout:
             self.lines.append(line)
             found = re.search(r"ready.*?(https?://[^/\s]+)", line)
             if found and self.url is None:
