@@ -88,9 +88,9 @@ void append_counters(Scrape& s) {
             m.prefix_queries);
   s.counter("vllm:prefix_cache_hits_total", "Tokens of prompts found there.", m.prefix_hits);
   s.counter("vllm:num_preemptions_total", "Times a sequence gave its pages back.", m.preemptions);
-  s.counter("vllm:prompt_tokens_total", "Tokens of prompts that were computed.", m.prompt_tokens);
-  s.counter("vllm:prompt_tokens_cached_total", "Tokens of prompts that need not be.",
-            m.prefix_hits);
+  s.counter("vllm:prompt_tokens_total", "Tokens of prompts, cached ones too.", m.prompt_tokens);
+  s.counter("vllm:prompt_tokens_cached_total",
+            "Tokens of prompts that were not computed: they were cached.", m.prefix_hits);
   s.counter("vllm:generation_tokens_total", "Tokens that were generated.", m.generation_tokens);
   s.counter("vllm:spec_decode_num_drafts_total", "Guesses of speculation.", m.guesses);
   s.counter("vllm:spec_decode_num_draft_tokens_total", "Tokens guessed.", m.guessed_tokens);

@@ -27,7 +27,7 @@ class LogWriter {
   void flush();
   std::uint64_t lines_dropped() const { return dropped_.load(std::memory_order_relaxed); }
 
-  static constexpr int kFlushMs = 1000;
+  static constexpr int kFlushMs = 500;
 
  private:
   void run();
