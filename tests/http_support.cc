@@ -46,7 +46,8 @@ void SteeredHandler::handle(api::HttpRequest request, std::shared_ptr<api::Respo
   responder->send(200, {{"Content-Type", "text/plain"}}, body + "\n" + request.body);
 }
 
-std::string SteeredHandler::error_body(int status, std::string_view message) {
+std::string SteeredHandler::error_body(int status, std::string_view message,
+                                       std::string_view /*peer*/) {
   return "{\"error\":" + std::to_string(status) + ",\"message\":\"" + std::string(message) + "\"}";
 }
 

@@ -27,7 +27,7 @@ class SteeredHandler final : public api::HttpHandler {
   };
 
   void handle(api::HttpRequest request, std::shared_ptr<api::Responder> responder) override;
-  std::string error_body(int status, std::string_view message) override;
+  std::string error_body(int status, std::string_view message, std::string_view peer) override;
   // Waits for the next /hold request.
   Held take();
   // Waits until `count` requests in all told that their client has gone; false after the time.

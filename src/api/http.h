@@ -53,7 +53,8 @@ class HttpHandler {
   virtual ~HttpHandler() = default;
   virtual void handle(HttpRequest request, std::shared_ptr<Responder> responder) = 0;
   // An answer to what never became a request (bad HTTP, too large, timeout): body of the error.
-  virtual std::string error_body(int status, std::string_view message) = 0;
+  // `peer` as in HttpRequest.
+  virtual std::string error_body(int status, std::string_view message, std::string_view peer) = 0;
 };
 
 }  // namespace vsurge::api

@@ -208,10 +208,29 @@ TEST(Info, SaysWhetherItIsReady) {
   EXPECT_EQ(fixture.get("/ready")->status(), 200);
   EXPECT_EQ(fixture.get("/ready")->body(), R"({"status":"ready"})");
   fixture.service.begin_shutdown();
+  EXPECT_EQ(fixture.get("/ready")->body(), R"({"status":"shutting_down"})");
   EXPECT_EQ(fixture.get("/live")->status(), 200);
   EXPECT_EQ(fixture.get("/ready")->status(), 503);
   EXPECT_EQ(fixture.get("/health")->status(), 503);
   EXPECT_EQ(fixture.get("/metrics")->status(), 200);
+}
+
+TEST(Info, SaysThatTheEngineIsStuck) {
+  ServiceFixture fixture(testing::FixtureOptions{.watchdog = 1'000'000});
+  fixture.runner.script = bytes_of("a");
+  fixture.runner.step_delay_us = 300'000;
+  const auto answer = fixture.post(kChat, chat_body());
+  fixture.executor.run_until([&] { return fixture.engine.metrics().stuck; });
+  const auto health = fixture.get("/health");
+  EXPECT_EQ(health->status(), 503);
+  EXPECT_EQ(json::parse(health->body()).at("status").as_string(), "stuck");
+  EXPECT_EQ(fixture.get("/ready")->status(), 503);
+  EXPECT_EQ(fixture.get("/live")->status(), 200);
+  EXPECT_EQ(value_of(scrape(fixture), "vsurge:engine_stuck{" + kLabels + "}"), 1);
+  fixture.runner.step_delay_us = 0;
+  fixture.finish(*answer);
+  fixture.wait_idle();
+  EXPECT_EQ(fixture.get("/health")->status(), 200);
 }
 
 }  // namespace

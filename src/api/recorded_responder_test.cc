@@ -97,7 +97,8 @@ TEST(RecordedResponder, TellsRefusals) {
 
 TEST(RecordedResponder, TellsWhatNeverBecameARequest) {
   Recorded test;
-  test.fixture.service.error_body(431, "the header is too large");
+  test.fixture.service.error_body(431, "the header is too large", "10.0.0.1");
+  EXPECT_EQ(test.only().peer, "10.0.0.1");
   EXPECT_EQ(test.only().status, 431);
   EXPECT_EQ(test.only().error_code, "header_too_large");
   EXPECT_EQ(test.only().route, "");

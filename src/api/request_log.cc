@@ -41,11 +41,12 @@ void RequestLog::ended(const RequestRecord& record) {
   const bool quiet = is_probe(record.route) && record.status < 400;
   const auto level = quiet ? spdlog::level::debug : spdlog::level::info;
   if (!spdlog::should_log(level)) return;
-  std::vector<base::LogField> fields = {{"id", record.id}};
+  std::vector<base::LogField> fields;
   const auto text = [&](std::string_view name, std::string_view value) {
     if (!value.empty()) fields.push_back({name, value});
   };
   const std::string method = base::shorten(record.method, kMethodLoggedBytesMax);
+  text("id", record.id);
   text("key", record.key_name);
   text("peer", record.peer);
   text("method", method);

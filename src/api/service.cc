@@ -255,10 +255,10 @@ void Service::handle(HttpRequest request, std::shared_ptr<Responder> responder) 
   state_->dispatch(std::move(call), match);
 }
 
-std::string Service::error_body(int status, std::string_view message) {
+std::string Service::error_body(int status, std::string_view message, std::string_view peer) {
   const ApiError error = from_status(status, message);
   RequestRecord record;
-  record.id = state_->core->new_id("req_");
+  record.peer = peer;
   record.status = status;
   record.error_code = error.code;
   record.arrived = record.ended = state_->core->clock.now();

@@ -53,7 +53,7 @@ class Service final : public HttpHandler {
   ~Service() override;
 
   void handle(HttpRequest request, std::shared_ptr<Responder> responder) override;
-  std::string error_body(int status, std::string_view message) override;
+  std::string error_body(int status, std::string_view message, std::string_view peer) override;
   // Logs what was done since the last call, if anything was. One thread.
   void log_stats();
   // From now on new work is refused with 503; /health says so.

@@ -94,6 +94,7 @@ engine::EngineOptions engine_options(const FixtureOptions& options) {
   out.vocabulary = kVocabulary;
   out.hidden = options.pooled.hidden;
   out.generates = options.generates;
+  out.watchdog = options.watchdog;
   out.eos_tokens = {kEos};
   out.limits.queue_requests_max = static_cast<std::size_t>(options.queue_requests_max);
   return out;

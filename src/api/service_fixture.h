@@ -126,6 +126,7 @@ struct FixtureOptions {
   bool generates = true;
   std::vector<std::shared_ptr<RequestObserver>> observers{};
   bool log_requests = false;
+  base::Nanoseconds watchdog = 30'000'000'000;
 };
 
 class ServiceFixture {

@@ -508,7 +508,7 @@ TEST(Service, RequestIds) {
 
 TEST(Service, ErrorBody) {
   ServiceFixture fixture;
-  EXPECT_EQ(fixture.service.error_body(413, "too \xFF large"),
+  EXPECT_EQ(fixture.service.error_body(413, "too \xFF large", "10.0.0.1"),
             R"({"error":{"message":"too \\xff large","type":"invalid_request_error",)"
             R"("param":null,"code":"payload_too_large"}})");
 }

@@ -192,7 +192,7 @@ Task<Connection::After> Connection::reject(Rejection rejection) {
   timed_out_ = false;
   deadline_ = Clock::time_point::max();
   base::log_debug("server: {} to {}: {}", rejection.status, peer_, rejection.message);
-  const std::string body = shared_->handler->error_body(rejection.status, rejection.message);
+  const std::string body = shared_->handler->error_body(rejection.status, rejection.message, peer_);
   ResponseHead head;
   head.status = rejection.status;
   head.keep_alive = false;
@@ -386,8 +386,9 @@ void Connection::answer_dropped(std::uint64_t id) {
   if (!is_current(id)) return;
   base::log_error("server: a request got no answer");
   if (answer_.begun) return answer_end(id, true);
-  answer_send(id, 500, {{"Content-Type", "application/json"}},
-              shared_->handler->error_body(500, "the server gave no answer to this request"));
+  answer_send(
+      id, 500, {{"Content-Type", "application/json"}},
+      shared_->handler->error_body(500, "the server gave no answer to this request", peer_));
 }
 
 // What is to be written now, framed: all writes since the last time are one chunk.
