@@ -66,6 +66,7 @@ std::string models_json(const ServiceCore& core) {
 
 std::string_view status_word(const ServiceCore& core) {
   if (core.shutting_down.load(std::memory_order_relaxed)) return "shutting_down";
+  if (core.loading.load(std::memory_order_relaxed)) return "loading";
   const engine::EngineMetrics metrics = core.engine.metrics();
   if (metrics.failed) return "error";
   return metrics.stuck ? "stuck" : "ready";
@@ -84,7 +85,7 @@ std::string ready_json(const ServiceCore& core) {
 
 std::string health_json(const ServiceCore& core) {
   const std::string_view status = status_word(core);
-  if (status == "shutting_down") return ready_json(core);
+  if (status == "shutting_down" || status == "loading") return ready_json(core);
   const engine::EngineMetrics metrics = core.engine.metrics();
   std::string out = "{";
   append_member(out, "status", status);

@@ -215,6 +215,19 @@ TEST(Info, SaysWhetherItIsReady) {
   EXPECT_EQ(fixture.get("/metrics")->status(), 200);
 }
 
+TEST(Info, SaysThatItIsLoading) {
+  ServiceFixture fixture;
+  fixture.service.set_loading(true);
+  EXPECT_EQ(fixture.get("/live")->status(), 200);
+  EXPECT_EQ(fixture.get("/ready")->status(), 503);
+  EXPECT_EQ(fixture.get("/health")->body(), R"({"status":"loading"})");
+  const auto answer = fixture.post(kChat, chat_body());
+  EXPECT_EQ(testing::error_of(*answer, 503).at("code").as_string(), "loading");
+  EXPECT_EQ(answer->header("Retry-After"), "1");
+  fixture.service.set_loading(false);
+  EXPECT_EQ(fixture.get("/ready")->status(), 200);
+}
+
 TEST(Info, SaysThatTheEngineIsStuck) {
   ServiceFixture fixture(testing::FixtureOptions{.watchdog = 1'000'000});
   fixture.runner.script = bytes_of("a");

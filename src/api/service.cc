@@ -184,6 +184,9 @@ std::optional<ApiError> Service::State::obstacle(const Call& call) const {
   if (core->shutting_down.load(std::memory_order_relaxed)) {
     return from_base({ErrorCode::kShuttingDown, "The server is shutting down.", ""});
   }
+  if (core->loading.load(std::memory_order_relaxed)) {
+    return from_base({ErrorCode::kLoading, "The model is being loaded; try again soon.", ""});
+  }
   const std::string_view type = call.request.header("content-type");
   const std::string_view coding = call.request.header("content-encoding");
   if (!is_json_type(type)) {
@@ -268,6 +271,10 @@ std::string Service::error_body(int status, std::string_view message, std::strin
 
 void Service::log_stats() {
   state_->stats.log(*state_->core);
+}
+
+void Service::set_loading(bool loading) {
+  state_->core->loading.store(loading);
 }
 
 void Service::begin_shutdown() {

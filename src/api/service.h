@@ -56,6 +56,8 @@ class Service final : public HttpHandler {
   std::string error_body(int status, std::string_view message, std::string_view peer) override;
   // Logs what was done since the last call, if anything was. One thread.
   void log_stats();
+  // While it is, new work is refused with 503; /ready says so.
+  void set_loading(bool loading);
   // From now on new work is refused with 503; /health says so.
   void begin_shutdown();
 

@@ -34,6 +34,7 @@ struct ServiceCore {
   const std::int64_t created = base::unix_seconds();
 
   RequestMetrics metrics;
+  std::atomic<bool> loading{false};
   std::atomic<bool> shutting_down{false};
   std::atomic<int> active_requests{0};           // completions and chats in work
   std::atomic<std::size_t> text_queue_bytes{0};  // bodies that wait for a text worker

@@ -35,7 +35,8 @@ class WriterSink final : public spdlog::sinks::base_sink<std::mutex> {
  public:
   WriterSink() { writer_now = &writer_; }
   ~WriterSink() override {
-    writer_now = nullptr;
+    LogWriter* mine = &writer_;
+    writer_now.compare_exchange_strong(mine, nullptr);  // unless another one is there already
     dropped_before += writer_.lines_dropped();
   }
   WriterSink(const WriterSink&) = delete;

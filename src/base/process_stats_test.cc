@@ -13,7 +13,7 @@ TEST(ProcessStats, SaysWhatThisProcessUses) {
   EXPECT_GT(before.resident_bytes, 0u);
   EXPECT_GT(before.virtual_bytes, before.resident_bytes);
   EXPECT_GE(before.cpu_seconds, 0);
-  EXPECT_EQ(before.threads, 1);
+  EXPECT_GE(before.threads, 1);
   EXPECT_GE(before.open_files_max, static_cast<std::uint64_t>(before.open_files));
   EXPECT_GT(before.start_unix_seconds, 1e9);
   EXPECT_LE(before.start_unix_seconds, static_cast<double>(unix_seconds()) + 2);

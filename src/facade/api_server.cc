@@ -348,8 +348,10 @@ base::Status vSurgeApiServer::State::fire(const FireOptions& fire) {
   const auto server = VSURGE_TRY(server::HttpServer::listen(server_options, service));
   std::unique_ptr<SignalHandlers> handlers;
   if (fire.handle_signals) handlers = std::make_unique<SignalHandlers>(stop);
-  VSURGE_TRY(state.start());
+  service.set_loading(true);  // probes are answered while the model warms up
   server->start();
+  VSURGE_TRY(state.start());
+  service.set_loading(false);
   if (!is_loopback(fire.host)) {
     base::log_warning(
         "listening on {} without an API key: everyone who can reach this port can use the model",
