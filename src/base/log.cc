@@ -21,7 +21,7 @@
 namespace vsurge::base {
 namespace {
 
-constexpr std::size_t kWaitingBytesMax = 1 << 20;  // of lines for stdout
+constexpr std::size_t kWaitingBytesMax = 4 << 20;  // of lines for stdout
 
 std::atomic<LogFormat> format_now = LogFormat::kText;
 std::atomic<std::uint64_t> dropped_before = 0;  // by writers that are gone

@@ -13,6 +13,7 @@
 namespace vsurge::base {
 namespace {
 
+constexpr int kGatherMs = 5;
 constexpr int kPollMs = 50;  // how soon a thread that waits for a reader hears that it should stop
 
 }  // namespace
@@ -32,14 +33,16 @@ LogWriter::~LogWriter() {
 }
 
 void LogWriter::write(std::string_view lines) {
-  bool was_empty = false;
+  bool wake = false;
   {
     const std::lock_guard lock(mutex_);
     if (waiting_.size() + lines.size() > bytes_max_) return drop(lines);
-    was_empty = waiting_.empty();
+    const bool was_half_full = is_half_full();
+    wake = waiting_.empty();
     waiting_ += lines;
+    wake = wake || (!was_half_full && is_half_full());
   }
-  if (was_empty) wake_.notify_one();
+  if (wake) wake_.notify_one();
 }
 
 void LogWriter::flush() {
@@ -57,6 +60,9 @@ void LogWriter::run() {
   for (;;) {
     wake_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });
     if (waiting_.empty()) return;
+    // Lines of some milliseconds are written together: to be woken for each costs more than they.
+    wake_.wait_for(lock, std::chrono::milliseconds(kGatherMs),
+                   [this] { return stopping_ || is_half_full(); });
     lines.clear();
     std::swap(lines, waiting_);
     writing_ = true;

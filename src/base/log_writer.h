@@ -30,6 +30,7 @@ class LogWriter {
   static constexpr int kFlushMs = 500;
 
  private:
+  bool is_half_full() const { return waiting_.size() >= bytes_max_ / 2; }
   void run();
   void put(std::string_view lines);
   void drop(std::string_view lines);
