@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "base/log.h"
 #include "commands.h"
 #include "model_options.h"
+#include "service_manager.h"
 
 namespace vsurge::apps {
 namespace {
@@ -16,6 +18,7 @@ struct ServeOptions {
   ApiServerOptions api;
   FireOptions fire;
   std::string unknown_fields = "refuse";
+  std::string client_certificates = "required";
 };
 
 void add_server_options(OptionSet& set, ServeOptions& options) {
@@ -26,6 +29,19 @@ void add_server_options(OptionSet& set, ServeOptions& options) {
   set.add("--port", options.fire.port, "0 = any free one")->capture_default_str();
   set.add("--ssl-keyfile", options.fire.ssl_keyfile, "PEM key, for HTTPS");
   set.add("--ssl-certfile", options.fire.ssl_certfile, "PEM certificate chain, for HTTPS");
+  set.add("--ssl-ca-certs", options.fire.ssl_ca_certs,
+          "PEM certificates of those who sign clients' certificates");
+  set.add("--ssl-cert-reqs", options.client_certificates,
+          "with --ssl-ca-certs: certificates of clients are required or optional")
+      ->check(CLI::IsMember({"required", "optional"}))
+      ->capture_default_str();
+  set.add("--root-path", options.fire.root_path,
+          "what clients may write before every path, as behind a proxy: /llm");
+  set.add("--max-connections", options.fire.max_connections, "open at once; more get a 503")
+      ->capture_default_str();
+  set.add("--max-connections-per-address", options.fire.max_connections_per_address,
+          "of one client; this machine's own are not limited")
+      ->capture_default_str();
   set.add("--served-model-name", options.api.served_model_names,
           "names the model answers to: a,b; the first is shown in answers")
       ->delimiter(',');
@@ -62,9 +78,17 @@ void add_api_options(OptionSet& set, ServeOptions& options) {
           "SQLite file that keeps /v1/responses over restarts; default: in memory");
 }
 
+void tell(const ServiceManager& manager, std::string_view state) {
+  if (const auto told = manager.tell(state); !told) base::log_warning("{}", told.error().message);
+}
+
 int run_serve(ServeOptions& options, const Environment& environment) {
   options.fire.log_level = options.model.log_level;
   options.model.log_target = base::LogTarget::kStdout;
+  options.fire.ssl_client_cert_optional = options.client_certificates == "optional";
+  const ServiceManager manager(environment);
+  options.fire.on_ready = [&](const std::string&) { tell(manager, "READY=1"); };
+  options.fire.on_draining = [&] { tell(manager, "STOPPING=1"); };
   options.api.warn_unknown_fields = options.unknown_fields == "warn";
   vSurgeApiServer::check_options(options.api, options.fire);  // before a long load
   vSurge surge = load_surge(options.model, environment);

@@ -1,5 +1,6 @@
 // The HTTP server over loopback: what it refuses, and what it does to those who are slow or many.
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <sys/resource.h>
 
 #include <array>
@@ -216,6 +217,51 @@ TEST(HttpLimits, SlowSendersAreTimedOut) {
   EXPECT_TRUE(closed);
   EXPECT_TRUE(silent.wait_closed(10'000));
   EXPECT_TRUE(eventually([&] { return server.http->connections() == 0; }, 5000));
+}
+
+TEST(HttpLimits, BodiesMustComeAtTheLeastRate) {
+  TestServer server([](auto& options) {
+    options.limits.body_grace_ms = 300;
+    options.limits.body_bytes_per_second_min = 10'000;
+  });
+  const std::string head = "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\n";
+  Client slow(server.port());
+  slow.send(head);
+  std::jthread dribble([&] {
+    while (slow.send("x")) std::this_thread::sleep_for(20ms);
+  });
+  EXPECT_EQ(slow.read_response().status, 408);
+  EXPECT_TRUE(slow.wait_closed(5000));
+  Client fast(server.port());  // longer than the grace
+  fast.send(head);
+  for (int i = 0; i < 20; ++i) {
+    fast.send(std::string(50'000, 'x'));
+    std::this_thread::sleep_for(20ms);
+  }
+  EXPECT_EQ(fast.read_response().status, 200);
+}
+
+TEST(HttpLimits, BodiesBeingReadAreBoundedInSum) {
+  TestServer server([](auto& options) { options.limits.bodies_bytes_max = 300'000; });
+  const std::string head = "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 250000\r\n\r\n";
+  for (int round = 0; round < 3; ++round) {
+    std::array<Client, 2> clients{Client(server.port()), Client(server.port())};
+    for (auto& client : clients) client.send(head + std::string(200'000, 'x'));
+    std::array<pollfd, 2> answers{pollfd{clients[0].fd(), POLLIN, 0},
+                                  pollfd{clients[1].fd(), POLLIN, 0}};
+    ASSERT_EQ(poll(answers.data(), 2, 20'000), 1) << "one is refused, the other goes on";
+    const std::size_t refused = answers[0].revents != 0 ? 0 : 1;
+    EXPECT_EQ(clients[refused].read_response().status, 503);
+    auto& other = clients[1 - refused];
+    if (round == 1) {  // what it holds goes back when it leaves, too
+      other.reset();
+    } else {
+      other.send(std::string(50'000, 'x'));
+      EXPECT_EQ(other.read_response().status, 200);
+    }
+    for (auto& client : clients) client.close();
+    EXPECT_TRUE(eventually([&] { return server.http->connections() == 0; }, 5000));
+  }
 }
 
 TEST(HttpLimits, WaitingForAnAnswerIsNotLimited) {

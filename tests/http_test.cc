@@ -77,6 +77,33 @@ TEST(HttpServer, HoldsPipelinedRequestsBackUntilTheFirstIsAnswered) {
   EXPECT_EQ(server.handler.gone(), 0);
 }
 
+TEST(HttpServer, PipelinedRequestsEndWithABadOneOrAClose) {
+  TestServer server;
+  const std::string close = get_request("/echo?close", "Connection: close\r\n");
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"GET /bad HTTP/1.1\r\n\r\n", "HTTP/1.1 400"},  // no Host
+      {close, "HTTP/1.1 200"},
+  };
+  for (const auto& [middle, status] : cases) {
+    Client client(server.port());
+    client.send(get_request("/echo?1") + middle + get_request("/echo?3"));
+    EXPECT_TRUE(client.read_response().body.starts_with("GET /echo?1"));
+    const auto rest = client.read_to_end(5000);
+    EXPECT_TRUE(rest.starts_with(status)) << rest;
+    EXPECT_EQ(rest.find("/echo?3"), std::string::npos) << rest;
+  }
+}
+
+TEST(HttpServer, RootPathMayStandBeforeEveryPath) {
+  TestServer server([](auto& options) { options.root_path = "/llm"; });
+  Client client(server.port());
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"/llm/echo?q", "/echo?q"}, {"/echo", "/echo?"}, {"/llm", "/?"}, {"/llmecho", "/llmecho?"}};
+  for (const auto& [sent, seen] : cases) {
+    EXPECT_TRUE(client.get(sent).body.starts_with("GET " + seen + "\n")) << sent;
+  }
+}
+
 TEST(HttpServer, WritesOfOneTurnLeaveAsOneChunk) {
   TestServer server;
   Client client(server.port());

@@ -48,9 +48,18 @@ struct FireOptions {
   std::string ssl_certfile = {};
 
   // --- beyond the original
+  // PEM certificates of those who sign clients' certificates; with them a client must bring one,
+  // or may.
+  std::string ssl_ca_certs = {};
+  bool ssl_client_cert_optional = false;
+  std::string root_path = {};  // "/llm": clients may write it before every path
+  std::size_t max_connections = 4096;
+  std::size_t max_connections_per_address = 1024;  // but for this machine's own
   // Called once when requests are answered, with the base URL.
   std::function<void(const std::string& url)> on_ready = {};
-  bool handle_signals = true;  // SIGTERM and SIGINT drain, a second one stops at once
+  std::function<void()> on_draining = {};  // called once when new work is refused
+  // SIGTERM and SIGINT drain, a second one stops at once; with TLS, SIGHUP reads its files anew.
+  bool handle_signals = true;
 };
 
 class vSurgeApiServer {

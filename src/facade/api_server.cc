@@ -35,6 +35,21 @@ using base::fail;
 constexpr int kStatsEveryMs = 10'000;
 constexpr int kFarewellMs = 2000;  // for the errors of answers that the drain time cut off
 
+server::ServerOptions server_options(const FireOptions& fire, const base::HttpLimits& limits) {
+  server::ServerOptions result;
+  result.host = fire.host;
+  result.port = fire.port;
+  result.tls = {.key = fire.ssl_keyfile,
+                .certificate = fire.ssl_certfile,
+                .client_authorities = fire.ssl_ca_certs,
+                .client_required = !fire.ssl_client_cert_optional};
+  result.root_path = fire.root_path;
+  result.limits = limits;
+  result.limits.connections_max = fire.max_connections;
+  result.limits.connections_per_address_max = fire.max_connections_per_address;
+  return result;
+}
+
 // A counter that other threads and signal handlers may raise and one thread waits for.
 class Signal {
  public:
@@ -58,37 +73,46 @@ class Signal {
   int fd_;
 };
 
-// Where the handler of SIGTERM and SIGINT finds the server in fire(); one at a time.
-std::atomic<const Signal*> signal_target = nullptr;
+// Where the handler of signals finds the server in fire(); one at a time.
+std::atomic<const Signal*> stop_target = nullptr;
+std::atomic<const Signal*> reload_target = nullptr;
 
-void on_signal(int) {
+void on_signal(int number) {
   const int saved = errno;
-  if (const Signal* target = signal_target.load()) target->raise();
+  const Signal* target = number == SIGHUP ? reload_target.load() : stop_target.load();
+  if (target != nullptr) target->raise();
   errno = saved;
 }
 
-// SIGTERM and SIGINT raise `signal` while this lives.
+// SIGTERM and SIGINT raise `stop`, SIGHUP raises `reload`, while this lives. Without `reload`,
+// SIGHUP does what it did.
 class SignalHandlers {
  public:
-  explicit SignalHandlers(const Signal& signal) {
-    signal_target.store(&signal);
+  SignalHandlers(const Signal& stop, const Signal* reload) : reloads_(reload != nullptr) {
+    stop_target.store(&stop);
+    reload_target.store(reload);
     struct sigaction action{};
     action.sa_handler = on_signal;
     action.sa_flags = SA_RESTART;
     ::sigaction(SIGTERM, &action, &old_term_);
     ::sigaction(SIGINT, &action, &old_int_);
+    if (reloads_) ::sigaction(SIGHUP, &action, &old_hup_);
   }
   ~SignalHandlers() {
     ::sigaction(SIGTERM, &old_term_, nullptr);
     ::sigaction(SIGINT, &old_int_, nullptr);
-    signal_target.store(nullptr);
+    if (reloads_) ::sigaction(SIGHUP, &old_hup_, nullptr);
+    stop_target.store(nullptr);
+    reload_target.store(nullptr);
   }
   SignalHandlers(const SignalHandlers&) = delete;
   SignalHandlers& operator=(const SignalHandlers&) = delete;
 
  private:
+  const bool reloads_;
   struct sigaction old_term_{};
   struct sigaction old_int_{};
+  struct sigaction old_hup_{};
 };
 
 // At most that long; -1: for ever.
@@ -288,9 +312,32 @@ base::Status check(const ApiServerOptions& options) {
 }
 
 base::Status check(const FireOptions& fire) {
-  if (fire.ssl_keyfile.empty() == fire.ssl_certfile.empty()) return {};
-  return fail(ErrorCode::kUsage, "ssl_keyfile and ssl_certfile: expected both or neither, found {}",
-              fire.ssl_keyfile.empty() ? "only ssl_certfile" : "only ssl_keyfile");
+  if (fire.ssl_keyfile.empty() != fire.ssl_certfile.empty()) {
+    return fail(ErrorCode::kUsage,
+                "ssl_keyfile and ssl_certfile: expected both or neither, found {}",
+                fire.ssl_keyfile.empty() ? "only ssl_certfile" : "only ssl_keyfile");
+  }
+  if (!fire.ssl_ca_certs.empty() && fire.ssl_certfile.empty()) {
+    return fail(ErrorCode::kUsage, "ssl_ca_certs: expected with ssl_keyfile and ssl_certfile");
+  }
+  if (!fire.root_path.empty() &&
+      (!fire.root_path.starts_with('/') || fire.root_path.ends_with('/'))) {
+    return fail(ErrorCode::kUsage, "root_path: expected a path like /llm, found '{}'",
+                fire.root_path);
+  }
+  if (fire.max_connections < 1 || fire.max_connections_per_address < 1) {
+    return fail(ErrorCode::kUsage,
+                "max_connections and max_connections_per_address: expected at least 1");
+  }
+  return {};
+}
+
+void reload_tls(server::HttpServer& server) {
+  if (const auto status = server.reload_tls(); status) {
+    base::log_info("TLS files read anew; new connections use them");
+  } else {
+    base::log_error("TLS files are not in order, the old ones stay: {}", status.error().message);
+  }
 }
 
 }  // namespace
@@ -338,16 +385,14 @@ base::Status vSurgeApiServer::State::fire(const FireOptions& fire) {
   }
   api::Service service(service_options_value, assets, *state.engine, state.router,
                        std::move(store));
-  server::ServerOptions server_options;
-  server_options.host = fire.host;
-  server_options.port = fire.port;
-  server_options.ssl_keyfile = fire.ssl_keyfile;
-  server_options.ssl_certfile = fire.ssl_certfile;
-  server_options.limits = service_options_value.http;
   // A port that is taken is told before the model warms up.
-  const auto server = VSURGE_TRY(server::HttpServer::listen(server_options, service));
+  const auto server = VSURGE_TRY(
+      server::HttpServer::listen(server_options(fire, service_options_value.http), service));
+  const Signal reload;
   std::unique_ptr<SignalHandlers> handlers;
-  if (fire.handle_signals) handlers = std::make_unique<SignalHandlers>(stop);
+  if (fire.handle_signals) {
+    handlers = std::make_unique<SignalHandlers>(stop, fire.ssl_keyfile.empty() ? nullptr : &reload);
+  }
   service.set_loading(true);  // probes are answered while the model warms up
   server->start();
   VSURGE_TRY(state.start());
@@ -363,11 +408,12 @@ base::Status vSurgeApiServer::State::fire(const FireOptions& fire) {
                   host.find(':') == std::string::npos ? host : "[" + host + "]", server->port());
   base::log_info("ready: {}/v1 serves {}", url, service_options_value.model_names.front());
   if (fire.on_ready) fire.on_ready(url);
-  const Signal never;
   do {
-    wait_for(stop, never, kStatsEveryMs);
+    wait_for(stop, reload, kStatsEveryMs);
+    if (reload.take()) reload_tls(*server);
     service.log_stats();
   } while (!stop.take());
+  if (fire.on_draining) fire.on_draining();
   drain(service, *server);
   return {};
 }

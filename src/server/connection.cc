@@ -14,6 +14,15 @@ namespace {
 constexpr auto kLingerTime = milliseconds(2000);  // for the client to see the answer's end
 constexpr std::size_t kLingerBytesMax = 16 * base::kMiB;
 
+void remove_root(std::string& path, const std::string& root) {
+  if (root.empty() || !path.starts_with(root)) return;
+  if (path.size() == root.size()) {
+    path = "/";
+  } else if (path[root.size()] == '/') {
+    path.erase(0, root.size());
+  }
+}
+
 // The handler's end of one answer. The last reference may die on any thread.
 class Exchange final : public api::Responder {
  public:
@@ -89,10 +98,10 @@ Task<void> Connection::live() {
   After after = After::kNext;
   if (refuse_) {
     after = co_await refuse();
-  } else if (shared_->tls) {
+  } else if (const auto tls = shared_->current_tls()) {
     phase_ = Phase::kReading;
     set_deadline(limits_.header_timeout_ms);
-    if (co_await stream_->handshake(*shared_->tls)) after = After::kClose;
+    if (co_await stream_->handshake(*tls)) after = After::kClose;
   }
   while (after == After::kNext) {
     after = co_await read_request();
@@ -104,6 +113,8 @@ Task<void> Connection::live() {
 void Connection::close() {
   if (phase_ == Phase::kAnswering) client_gone("the connection ended");
   phase_ = Phase::kClosed;
+  count_body(0);
+  shared_->addresses.give_back(std::exchange(client_, {}));
   IoError ignored;
   if (reset_) stream_->socket().set_option(asio::socket_base::linger(true, 0), ignored);
   stream_->socket().close(ignored);
@@ -131,13 +142,20 @@ Task<Connection::After> Connection::read_request() {
     }
     if (state == State::kBody && !std::exchange(body, true)) {
       phase_ = Phase::kReading;
-      set_deadline(limits_.body_timeout_ms);
+      body_begin_ = Clock::now();
       if (reader_.wants_continue()) {
         std::string go_on = "HTTP/1.1 100 Continue\r\n\r\n";
         const bool written = co_await write_all(std::move(go_on));
         if (!written) co_return After::kClose;
       }
     }
+    if (body && !count_body(reader_.body_bytes())) {
+      reader_.take_request();  // frees it at once: one refusal makes room for the others
+      count_body(0);
+      Rejection full{503, "too many request bodies are being read; try again later"};
+      co_return co_await reject(std::move(full));
+    }
+    if (body) set_body_deadline();
     if (phase_ == Phase::kIdle && shared_->draining) co_return After::kClose;
     const auto [error, count] = co_await stream_->read_some(reader_.prepare());
     if (timed_out_ && phase_ == Phase::kReading) {
@@ -151,6 +169,23 @@ Task<Connection::After> Connection::read_request() {
   co_return After::kNext;
 }
 
+// False when all bodies together would be too large.
+bool Connection::count_body(std::size_t bytes) {
+  const std::size_t sum = shared_->bodies_bytes += bytes - body_bytes_;  // modulo 2^64: may shrink
+  const bool grew = bytes > body_bytes_;
+  body_bytes_ = bytes;
+  return !grew || sum <= limits_.bodies_bytes_max;
+}
+
+// A body must come at the least rate, after a grace, and whole before its timeout.
+void Connection::set_body_deadline() {
+  const auto earned = 1000 * static_cast<std::int64_t>(body_bytes_) /
+                      std::max(1, limits_.body_bytes_per_second_min);
+  const auto allowed =
+      std::min<std::int64_t>(limits_.body_timeout_ms, limits_.body_grace_ms + earned);
+  deadline_ = body_begin_ + milliseconds(allowed);
+}
+
 Task<Connection::After> Connection::answer_request() {
   phase_ = Phase::kAnswering;
   deadline_ = Clock::time_point::max();
@@ -158,7 +193,9 @@ Task<Connection::After> Connection::answer_request() {
   answer_ = Answer{};
   answer_.id = requests_;
   auto request = reader_.take_request();
+  count_body(0);
   request.peer = peer_;
+  remove_root(request.path, shared_->options.root_path);
   try {
     shared_->handler->handle(std::move(request),
                              std::make_shared<Exchange>(shared_from_this(), answer_.id));
@@ -207,7 +244,7 @@ Task<Connection::After> Connection::reject(Rejection rejection) {
 }
 
 Task<Connection::After> Connection::refuse() {
-  if (shared_->tls) co_return After::kClose;  // a handshake costs too much to say no
+  if (shared_->current_tls()) co_return After::kClose;  // a handshake costs too much to say no
   Rejection full{503, "too many connections; try again later"};
   co_return co_await reject(std::move(full));
 }

@@ -1,4 +1,4 @@
-// Private to this folder, and the only header with Asio in it: a worker (one io_context, one
+// Private to this folder, as all headers with Asio in them: a worker (one io_context, one
 // thread) and a connection. A connection lives on one worker, so nothing of it is locked. It is one
 // coroutine: read a request, hand it to the handler, write what the handler gives, again.
 #pragma once
@@ -21,6 +21,7 @@
 #include <unordered_set>
 #include <utility>
 
+#include "server/address_counts.h"
 #include "server/http_server.h"
 #include "server/request_reader.h"
 
@@ -44,15 +45,27 @@ class Connection;
 
 // What all connections share; outlives them.
 struct Shared {
-  ServerOptions options;
-  api::HttpHandler* handler = nullptr;
-  std::optional<ssl::context> tls;
+  Shared(const ServerOptions& server_options, api::HttpHandler& http_handler)
+      : options(server_options),
+        handler(&http_handler),
+        addresses(options.limits.connections_per_address_max) {}
+
+  const ServerOptions options;
+  api::HttpHandler* const handler;
+  AddressCounts addresses;
   std::atomic<std::size_t> open{0};
   std::atomic<std::size_t> refusals{0};
+  std::atomic<std::size_t> bodies_bytes{0};  // of all requests that are being read
   std::atomic<bool> draining{false};
   std::atomic<bool> stopping{false};
   std::mutex mutex;
-  std::condition_variable changed;  // open fell to 0, or stopping
+  std::condition_variable changed;    // open fell to 0, or stopping
+  std::shared_ptr<ssl::context> tls;  // of new connections; guarded by mutex; null = plain HTTP
+
+  std::shared_ptr<ssl::context> current_tls() {
+    const std::lock_guard lock(mutex);
+    return tls;
+  }
 
   void count_closed(bool refused) {
     if (refused) {
@@ -72,8 +85,9 @@ class Worker {
  public:
   explicit Worker(const base::HttpLimits& limits)
       : io_(std::make_unique<asio::io_context>(1)), work_(io_->get_executor()), sweep_(*io_) {
-    const int shortest = std::min({limits.header_timeout_ms, limits.body_timeout_ms,
-                                   limits.keep_alive_timeout_ms, limits.write_timeout_ms});
+    const int shortest =
+        std::min({limits.header_timeout_ms, limits.body_timeout_ms, limits.body_grace_ms,
+                  limits.keep_alive_timeout_ms, limits.write_timeout_ms});
     sweep_every_ = milliseconds(std::clamp(shortest / 8, 5, 250));
   }
 
@@ -173,15 +187,20 @@ struct Answer {
 
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
+  // client: a key that was taken of Shared::addresses; refuse: no request of it is heard.
   Connection(std::shared_ptr<Shared> shared, std::shared_ptr<Worker> worker, Socket socket,
-             bool refuse)
+             std::string client, bool refuse)
       : shared_(std::move(shared)),
         worker_(std::move(worker)),
         limits_(shared_->options.limits),
         stream_(std::in_place, std::move(socket)),
         signal_(std::in_place, worker_->io(), Clock::time_point::max()),
         reader_(limits_),
+        client_(std::move(client)),
         refuse_(refuse) {}
+  ~Connection() { shared_->addresses.give_back(client_); }
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
 
   Worker& worker() { return *worker_; }
   void run();
@@ -205,6 +224,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   Task<void> live();
   Task<After> read_request();
+  bool count_body(std::size_t bytes);
+  void set_body_deadline();
   Task<After> answer_request();
   Task<After> reject(Rejection rejection);
   Task<After> refuse();
@@ -239,8 +260,11 @@ class Connection : public std::enable_shared_from_this<Connection> {
   RequestReader reader_;
   Answer answer_;
   std::string peer_;
+  std::string client_;
+  std::size_t body_bytes_ = 0;  // of reader_'s, counted in Shared::bodies_bytes
   Phase phase_ = Phase::kIdle;
   Clock::time_point deadline_ = Clock::time_point::max();
+  Clock::time_point body_begin_;
   Clock::time_point progress_;  // of writing
   std::size_t requests_ = 0;
   bool refuse_;

@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "server/connection.h"
+#include "server/tls.h"
 
 namespace vsurge::server {
 
@@ -80,16 +81,6 @@ constexpr auto kAcceptPauseMin = milliseconds(20);
 constexpr auto kAcceptPauseMax = milliseconds(500);
 constexpr auto kAcceptLogEvery = std::chrono::seconds(5);
 
-ssl::context make_tls(const ServerOptions& options) {
-  ssl::context tls(ssl::context::tls_server);
-  SSL_CTX_set_min_proto_version(tls.native_handle(), TLS1_2_VERSION);
-  SSL_CTX_set_options(tls.native_handle(), SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
-  SSL_CTX_set_mode(tls.native_handle(), SSL_MODE_RELEASE_BUFFERS);
-  tls.use_certificate_chain_file(options.ssl_certfile);
-  tls.use_private_key_file(options.ssl_keyfile, ssl::context::pem);
-  return tls;
-}
-
 // Connections are files; a soft limit of 1024 is common and the hard one far above.
 void raise_file_limit(std::size_t connections_max) {
   rlimit limit{};
@@ -102,9 +93,7 @@ void raise_file_limit(std::size_t connections_max) {
 class Server final : public HttpServer {
  public:
   Server(const ServerOptions& options, api::HttpHandler& handler)
-      : shared_(std::make_shared<Shared>()) {
-    shared_->options = options;
-    shared_->handler = &handler;
+      : shared_(std::make_shared<Shared>(options, handler)) {
     for (int i = 0; i < std::max(1, options.io_threads); ++i) {
       workers_.push_back(std::make_shared<Worker>(options.limits));
     }
@@ -115,6 +104,7 @@ class Server final : public HttpServer {
 
   base::Status open();
   std::uint16_t port() const override { return port_; }
+  base::Status reload_tls() override;
   std::size_t connections() const override { return shared_->open; }
   void start() override;
   bool drain(int timeout_ms) override;
@@ -136,16 +126,7 @@ class Server final : public HttpServer {
 
 base::Status Server::open() {
   const auto& options = shared_->options;
-  if (options.ssl_certfile.empty() != options.ssl_keyfile.empty()) {
-    return base::fail(base::ErrorCode::kUsage,
-                      "TLS needs both a key file and a certificate file; only one is given");
-  }
-  try {
-    if (!options.ssl_certfile.empty()) shared_->tls.emplace(make_tls(options));
-  } catch (const boost::system::system_error& error) {
-    return base::fail(base::ErrorCode::kEnvironment, "TLS key '{}' or certificate '{}': {}",
-                      options.ssl_keyfile, options.ssl_certfile, error.code().message());
-  }
+  if (!options.tls.certificate.empty() || !options.tls.key.empty()) VSURGE_TRY(reload_tls());
   std::string host = options.host;
   if (host.size() > 2 && host.front() == '[' && host.back() == ']') {
     host = host.substr(1, host.size() - 2);
@@ -168,6 +149,13 @@ base::Status Server::open() {
     return base::fail(base::ErrorCode::kEnvironment, "cannot listen on {}:{}: {}", options.host,
                       options.port, error.code().message());
   }
+  return {};
+}
+
+base::Status Server::reload_tls() {
+  auto fresh = VSURGE_TRY(make_tls(shared_->options.tls));
+  const std::lock_guard lock(shared_->mutex);
+  shared_->tls = std::move(fresh);
   return {};
 }
 
@@ -200,13 +188,20 @@ Task<void> Server::accept_all() {
 }
 
 void Server::admit(const std::shared_ptr<Worker>& worker, Socket socket) {
-  const bool refuse = shared_->open >= shared_->options.limits.connections_max;
+  IoError error;
+  const auto endpoint = socket.remote_endpoint(error);
+  if (error) return;  // has left already
+  std::string client = client_key(endpoint.address());
+  bool refuse = shared_->open >= shared_->options.limits.connections_max;
+  if (!refuse && !shared_->addresses.take(client)) refuse = true;
+  if (refuse) client.clear();
   if (refuse && shared_->refusals >= kRefusalsMax) return;  // closed unheard
   ++(refuse ? shared_->refusals : shared_->open);
   IoError ignored;
   socket.set_option(tcp::no_delay(true), ignored);
   socket.set_option(asio::socket_base::keep_alive(true), ignored);
-  auto connection = std::make_shared<Connection>(shared_, worker, std::move(socket), refuse);
+  auto connection =
+      std::make_shared<Connection>(shared_, worker, std::move(socket), std::move(client), refuse);
   worker->post([connection = std::move(connection), shared = shared_, refuse] {
     if (shared->stopping) {
       shared->count_closed(refuse);

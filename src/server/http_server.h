@@ -21,12 +21,21 @@
 
 namespace vsurge::server {
 
+struct TlsFiles {
+  std::string key;          // PEM, without a passphrase
+  std::string certificate;  // PEM chain, the server's own first
+  // PEM certificates of those who sign clients' certificates; empty = clients need none.
+  std::string client_authorities;
+  bool client_required = true;  // with authorities: who brings no certificate is turned away
+};
+
 struct ServerOptions {
   std::string host = "127.0.0.1";  // an address, with or without [ ], or a name
   std::uint16_t port = 11556;      // 0 = any free one
   int io_threads = 1;
-  std::string ssl_keyfile;  // PEM; both or neither
-  std::string ssl_certfile;
+  TlsFiles tls;  // empty key and certificate = plain HTTP
+  // Clients may write it before every path, as behind a proxy that passes it on: "/llm".
+  std::string root_path;
   base::HttpLimits limits;
 };
 
@@ -38,6 +47,9 @@ class HttpServer {
                                                           api::HttpHandler& handler);
   virtual ~HttpServer() = default;  // stops
   virtual std::uint16_t port() const = 0;
+  // Reads the TLS files anew, for connections from now on; open ones go on. With files that are not
+  // in order, all stays as it was. Any thread.
+  virtual base::Status reload_tls() = 0;
   virtual void start() = 0;  // threads of its own; returns at once
   // Stops accepting and closes idle connections; waits until the answers in progress are finished,
   // at most that long. True when they are; what is left goes on. stop() from another thread ends

@@ -46,6 +46,8 @@ class RequestReader {
   // In kBody: the client waits for "100 Continue" before it sends the body.
   bool wants_continue() const { return rules_.expects_continue() && !body_begun_; }
 
+  std::size_t body_bytes() const { return request_.body.size(); }  // that came so far
+
   // From kComplete on (for the version and the method also when rejected).
   api::HttpRequest take_request() { return std::move(request_); }
   bool http_1_1() const { return http_1_1_; }

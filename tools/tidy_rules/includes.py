@@ -41,7 +41,8 @@ LIBRARIES: dict[str, set[str]] = {
 }
 
 # Libraries that take long to compile or rule how code is written stay where they are.
-_SOCKETS = ("src/server/http_server.cc", "src/server/connection.h", "src/server/connection.cc")
+_SOCKETS = ("src/server/http_server.cc", "src/server/connection.h", "src/server/connection.cc",
+            "src/server/address_counts.h", "src/server/tls.h", "src/server/tls.cc")
 HOMES = {
     "boost/asio": _SOCKETS,
     "openssl": _SOCKETS,
