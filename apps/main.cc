@@ -15,6 +15,7 @@
 
 #include "commands.h"
 #include "vsurge/error.h"
+#include "vsurge/version.h"
 
 namespace {
 
@@ -24,6 +25,7 @@ int run(int argc, char** argv) {
   CLI::App program("Serves language models on CPUs over the OpenAI API.", "vsurge");
   program.require_subcommand(1);
   program.set_help_all_flag("--help-all", "help of all subcommands");
+  program.set_version_flag("--version", fmt::format("vsurge {}", vsurge::kVersion));
   std::vector<std::pair<const char*, Run>> commands;
   const auto add = [&](const char* name, Run (*make)(CLI::App&)) {
     commands.emplace_back(name, make(program));

@@ -26,10 +26,14 @@ std::shared_ptr<const Logprobs> logprobs_of(const kernels::SampleResult& sampled
 }  // namespace
 
 base::Error Scheduler::row_error(const kernels::SampleResult& sampled, int position) {
-  const char* what = sampled.status == kernels::SampleStatus::kNothingAllowed
-                         ? "no token is allowed"
-                         : "the logits are not finite";
-  return {base::ErrorCode::kNumericalError, fmt::format("{} at position {}", what, position), {}};
+  if (sampled.status == kernels::SampleStatus::kNothingAllowed) {
+    return {base::ErrorCode::kNoTokensAllowed,
+            fmt::format("the request bans every token at position {}", position),
+            {}};
+  }
+  return {base::ErrorCode::kNumericalError,
+          fmt::format("the logits are not finite at position {}", position),
+          {}};
 }
 
 base::Error Scheduler::strange_token(TokenId token) {

@@ -194,7 +194,7 @@ bool EventCheck::is_expected_error(const Outcome& next) const {
     for (const FaultKind kind : {FaultKind::kNotFinite, FaultKind::kNothingAllowed}) {
       if (!Model::fails_at(story_, event_.choice, choice_.scored, kind)) continue;
       world_.seen.note(Situation::kFaultInPromptRow);
-      return failed_with(base::ErrorCode::kNumericalError);
+      return failed_with(Model::code_of(kind));
     }
     return false;
   }

@@ -177,7 +177,7 @@ Outcome Model::next(const Story& story, const Choice& choice) const {
   }
   for (const FaultKind kind : {FaultKind::kNotFinite, FaultKind::kNothingAllowed}) {
     if (fails_at(story, number, length, kind)) {
-      return {Outcome::Kind::kError, 0, base::ErrorCode::kNumericalError};
+      return {Outcome::Kind::kError, 0, code_of(kind)};
     }
   }
   Outcome outcome;
@@ -327,7 +327,7 @@ Outcome Model::edited_token(const Story& story, const Choice& choice) const {
     if (value == kBanned || (constrained && !ChainConstraint::allows(choice.mask, token))) continue;
     if (best < 0 || value > logits[static_cast<std::size_t>(best)]) best = token;
   }
-  if (best < 0) return {Outcome::Kind::kError, 0, base::ErrorCode::kNumericalError};
+  if (best < 0) return {Outcome::Kind::kError, 0, base::ErrorCode::kNoTokensAllowed};
   return {Outcome::Kind::kToken, best, {}};
 }
 

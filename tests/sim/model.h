@@ -154,6 +154,11 @@ class Model {
     const RequestSpec& spec = *story.spec;
     return spec.fault == kind && spec.fault_choice == choice && spec.fault_at == position;
   }
+  // What the request is told of a row that failed so.
+  static base::ErrorCode code_of(FaultKind kind) {
+    return kind == FaultKind::kNothingAllowed ? base::ErrorCode::kNoTokensAllowed
+                                              : base::ErrorCode::kNumericalError;
+  }
 
  private:
   using Logits = std::array<float, kVocabularyMax>;

@@ -23,8 +23,8 @@ void expect_part(World& world, Story& story, const PlannedChoice& one) {
   const auto planted = [&](FaultKind kind) {
     return Model::fails_at(story, one.choice, one.known, kind);
   };
-  if (planted(FaultKind::kNotFinite) || planted(FaultKind::kNothingAllowed)) {
-    return fails(base::ErrorCode::kNumericalError);
+  for (const FaultKind kind : {FaultKind::kNotFinite, FaultKind::kNothingAllowed}) {
+    if (planted(kind)) return fails(Model::code_of(kind));
   }
   if (planted(FaultKind::kBadToken)) return fails(base::ErrorCode::kInternal);
   search.ready[index] = true;

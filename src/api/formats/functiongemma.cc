@@ -5,9 +5,9 @@
 namespace vsurge::api {
 namespace {
 
-std::unique_ptr<CallMachine> make(std::string_view /*open*/, const ToolSpecs& tools) {
+std::unique_ptr<CallMachine> make(std::string_view /*open*/, const ToolSpecs& /*tools*/) {
   return std::make_unique<GemmaMachine>(
-      GemmaOptions{.quote = "<escape>", .end = "<end_function_call>"}, tools);
+      GemmaOptions{.quote = "<escape>", .end = "<end_function_call>"});
 }
 
 }  // namespace

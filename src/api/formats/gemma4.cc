@@ -5,9 +5,8 @@
 namespace vsurge::api {
 namespace {
 
-std::unique_ptr<CallMachine> make(std::string_view /*open*/, const ToolSpecs& tools) {
-  return std::make_unique<GemmaMachine>(GemmaOptions{.quote = "<|\"|>", .end = "<tool_call|>"},
-                                        tools);
+std::unique_ptr<CallMachine> make(std::string_view /*open*/, const ToolSpecs& /*tools*/) {
+  return std::make_unique<GemmaMachine>(GemmaOptions{.quote = "<|\"|>", .end = "<tool_call|>"});
 }
 
 }  // namespace

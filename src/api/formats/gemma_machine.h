@@ -15,8 +15,7 @@ struct GemmaOptions {
 
 class GemmaMachine final : public ElementMachine {
  public:
-  GemmaMachine(const GemmaOptions& options, const ToolSpecs& tools)
-      : options_(options), tools_(tools) {}
+  explicit GemmaMachine(const GemmaOptions& options) : options_(options) {}
 
  private:
   Status element(std::string_view text, std::size_t& used, CallSink& sink) override;
@@ -24,7 +23,6 @@ class GemmaMachine final : public ElementMachine {
   bool tell(std::string_view call, CallSink& sink);
 
   GemmaOptions options_;
-  const ToolSpecs& tools_;
 };
 
 }  // namespace vsurge::api
