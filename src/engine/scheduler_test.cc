@@ -221,6 +221,16 @@ TEST(Scheduler, BadRowEndsItsSequenceAlone) {
   EXPECT_EQ(end_of(bench.finish(), 2).reason, FinishReason::kLength);
 }
 
+TEST(Scheduler, ARequestThatBansEveryTokenIsToldSo) {
+  Bench bench(options());
+  bench.add(1, request(2, 2));
+  StepResult result = bench.result_of(bench.plan());
+  result.rows[0].status = kernels::SampleStatus::kNothingAllowed;
+  const auto events = bench.scheduler.commit(result, 0);
+  ASSERT_EQ(events.size(), 1U);
+  EXPECT_EQ(events[0].error->code, base::ErrorCode::kNoTokensAllowed);
+}
+
 TEST(Scheduler, AFailedSequenceEndsAlone) {
   Bench bench(options());
   bench.add(1, request(2, 2));

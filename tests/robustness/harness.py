@@ -14,6 +14,7 @@ import served  # noqa: E402
 import tiny_model  # noqa: E402
 import wire  # noqa: E402
 
+GROWN_MIB_MAX = 192  # of resident memory over all rows: some hold bodies of 10 MiB
 SETTLE_S = 10  # until what a row left behind must be gone
 # What every prompt holds and no line of the log may.
 SECRET = "zanzibar"
@@ -53,6 +54,7 @@ class Server(served.Served):
         self.slowest_row = ""
         self.golden = self._sentinel()
         self.baseline = self._resources()
+        self.memory_before = self._memory_bytes()
 
     def connect(self, **options):
         return wire.Wire(self.port, **{"tls": self.tls, **options})
@@ -83,6 +85,10 @@ class Server(served.Served):
         process = pathlib.Path("/proc") / str(self.process.pid)
         return len(os.listdir(process / "fd")), len(os.listdir(process / "task"))
 
+    def _memory_bytes(self):
+        pages = (pathlib.Path("/proc") / str(self.process.pid) / "statm").read_text().split()[1]
+        return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
     def _at_rest(self):
         health = self.get("/health")
         model = next(iter(health["models"].values()))
@@ -111,6 +117,11 @@ class Server(served.Served):
         assert fault is None, fault
 
     def check_end(self):
+        """After the last row."""
+        self.grown_mib = (self._memory_bytes() - self.memory_before) / (1 << 20)
+        maps = (pathlib.Path("/proc") / str(self.process.pid) / "maps").read_text()
+        sanitized = "libasan" in maps or "libtsan" in maps  # these keep what was freed
+        assert sanitized or self.grown_mib < GROWN_MIB_MAX, f"{self.grown_mib:.0f} MiB more"
         assert self.stop() == 0, "SIGTERM must end the server with status 0"
         told = [line for line in self.lines if SECRET in line]
         assert not told, f"the log tells what a prompt says: {told[0]}"

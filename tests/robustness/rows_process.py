@@ -163,7 +163,8 @@ def setting_rows():
                         ("TZ", "Nowhere/Never"), ("TZ", ":/etc/passwd"), ("HOME", "/nowhere")):
         yield Row("L12", f"{name}={value}", starts(environment={**os.environ, name: value}))
     for arguments, says in ((("--help",), "serve"), (("serve", "--help"), "--port"),
-                            (("--version",), "vsurge "), (("version",), "vsurge "), (("--help-all",), "--port")):
+                            (("--help-all",), "--port"), (("--version",), "vsurge "),
+                            (("version",), "vsurge ")):
         yield Row("L14", " ".join(arguments),
                   lambda server, a=arguments, s=says: expect(run(server.program, *a), 0, s))
     for arguments in ((), ("zzz",), ("serve", "a", "b")):

@@ -57,7 +57,8 @@ def run(program, group, wanted):
     for id, why in getattr(module, "SKIPPED", {}).items():
         print(f"skipped {id}: {why}")
     print(f"{group}: {count} rows, {faults} faults, {time.monotonic() - begin:.1f} s; slowest "
-          f"sentinel {server.slowest_sentinel_s * 1000:.0f} ms after {server.slowest_row}")
+          f"sentinel {server.slowest_sentinel_s * 1000:.0f} ms after {server.slowest_row}; "
+          f"{server.grown_mib:+.0f} MiB")
     return faults == 0 and count > 0
 
 

@@ -1,0 +1,1 @@
+vsurge_fuzz(sse_writer SOURCES sse_writer_fuzz.cc LIBS vsurge_api Boost::json)
