@@ -3,10 +3,15 @@ vsurge_test(http SOURCES http_test.cc http_disconnect_test.cc http_limits_test.c
                          http_support.cc
             LIBS vsurge_server OpenSSL::SSL OpenSSL::Crypto)
 
-# The real program with the default model and unpatched OpenAI clients; each is skipped aloud when
-# the model or the client is not there.
+# The real program with the default model and unpatched clients; each is skipped aloud when the model
+# or the client is not there.
 find_package(Python3 COMPONENTS Interpreter REQUIRED)
-foreach(client python node sampling responses anthropic embeddings signals)
+set(clients python node sampling responses anthropic anthropic_node langchain litellm vercel retries
+            embeddings signals)
+if(CMAKE_CXX_FLAGS MATCHES "-fsanitize")
+  list(REMOVE_ITEM clients langchain) # 80 tests, which sanitizers make twenty times as long
+endif()
+foreach(client ${clients})
   add_test(NAME clients.${client}
            COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_LIST_DIR}/clients/run.py
                    $<TARGET_FILE:vsurge> ${client})
@@ -29,7 +34,7 @@ add_test(NAME bytes.streams
 set_tests_properties(bytes.streams PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 600)
 if(CMAKE_CXX_FLAGS MATCHES "-fsanitize")
   # The rehearsal of the largest step alone would take minutes.
-  set_property(TEST clients.python clients.node clients.sampling clients.responses clients.anthropic
-                    clients.embeddings clients.signals bytes.streams
+  list(TRANSFORM clients PREPEND clients.)
+  set_property(TEST ${clients} bytes.streams
                PROPERTY ENVIRONMENT VSURGE_MAX_NUM_BATCHED_TOKENS=64)
 endif()

@@ -70,6 +70,8 @@ class MessagesReader {
       if (key == "tool_calls" || key == "reasoning_content" || key == "reasoning") {
         if (role.assistant || value.is_null()) continue;
       }
+      // LiteLLM's notes on an answer, which it sends back with it; nothing else reads them.
+      if (key == "provider_specific_fields" && role.assistant) continue;
       if (key == "tool_call_id" && (role.tool || value.is_null())) continue;
       if (std::ranges::find(kEchoes, std::string_view(key)) != kEchoes.end()) {
         if (value.is_null() || (value.is_array() && value.get_array().empty())) continue;

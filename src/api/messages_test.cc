@@ -60,6 +60,9 @@ TEST(Messages, WhatClientsSendBack) {
             R"([{"role":"assistant","content":"a"}])");
   EXPECT_EQ(read(R"([{"role":"assistant","content":"a","tool_calls":[],"reasoning":"r"}])"),
             R"([{"role":"assistant","content":"a","reasoning_content":"r"}])");
+  EXPECT_EQ(read(R"([{"role":"assistant","content":"a",
+                      "provider_specific_fields":{"refusal":null}}])"),
+            R"([{"role":"assistant","content":"a"}])");
 }
 
 TEST(Messages, Refused) {
@@ -67,6 +70,8 @@ TEST(Messages, Refused) {
       {"{}", "invalid_type messages"},
       {"[]", "invalid_value messages"},
       {"[1]", "invalid_type messages[0]"},
+      {R"([{"role":"user","content":"a","provider_specific_fields":{}}])",
+       "unknown_parameter messages[0].provider_specific_fields"},
       {"[{}]", "missing_required_parameter messages[0].role"},
       {R"([{"role":1,"content":"x"}])", "invalid_type messages[0].role"},
       {R"([{"role":"function","content":"x"}])", "invalid_value messages[0].role"},

@@ -1,5 +1,5 @@
 """Runs a client's script against a real server: run.py PROGRAM KIND
-KIND: python, node, sampling, responses, anthropic, embeddings, signals
+KIND: one of CLIENTS, or signals
 
 Exit status 77, with one line that says why, when the model or the client is not there."""
 
@@ -15,12 +15,24 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent.parent / "tools" / "load"))
+import overload  # noqa: E402
 import served  # noqa: E402
 
 
-SCRIPTS = {"python": "test_openai.py", "sampling": "test_sampling.py",
-           "embeddings": "test_embeddings.py", "responses": "test_responses.py",
-           "anthropic": "test_anthropic.py"}
+# The script of each kind, the environment that it runs in, and the package that must be there.
+CLIENTS = {
+    "python": ("test_openai.py", "venv", "openai"),
+    "sampling": ("test_sampling.py", "venv", "openai"),
+    "embeddings": ("test_embeddings.py", "venv", "openai"),
+    "responses": ("test_responses.py", "venv", "openai"),
+    "anthropic": ("test_anthropic.py", "venv", "anthropic"),
+    "retries": ("test_retries.py", "venv", "anthropic"),
+    "langchain": ("test_langchain.py", "venv-frameworks", "langchain_tests"),
+    "litellm": ("test_litellm.py", "venv-frameworks", "litellm"),
+    "node": ("test_openai.mjs", "node", "openai"),
+    "anthropic_node": ("test_anthropic.mjs", "node", "@anthropic-ai/sdk"),
+    "vercel": ("test_vercel.mjs", "node", "ai"),
+}
 
 
 def skip(why):
@@ -29,23 +41,24 @@ def skip(why):
 
 
 def client_command(kind):
-    if kind in SCRIPTS:
-        python = served.cache_folder() / "venv" / "bin" / "python"
-        package = "anthropic" if kind == "anthropic" else "openai"
-        have = [str(python), "-c", f"import {package}"]
-        if not python.exists() or subprocess.run(have, capture_output=True).returncode != 0:
-            skip(f"no {package} package in {python.parent.parent} (./dev setup installs it)")
-        return [str(python), str(HERE / SCRIPTS[kind])]
-    node = shutil.which("node")
-    if node is None:
-        skip("no node")
-    if not (HERE / "node_modules" / "openai").is_dir():
-        skip("no openai package in tests/clients/node_modules (./dev setup installs it)")
-    return [node, str(HERE / "test_openai.mjs")]
+    script, environment, package = CLIENTS[kind]
+    if environment == "node":
+        program = shutil.which("node")
+        have = program is not None and (HERE / "node_modules" / package).is_dir()
+    else:
+        program = str(served.cache_folder() / environment / "bin" / "python")
+        find = f"import importlib.util as u, sys; sys.exit(u.find_spec('{package}') is None)"
+        have = (pathlib.Path(program).exists() and
+                subprocess.run([program, "-c", find]).returncode == 0)
+    if not have:
+        skip(f"no {package} package for {environment} (./dev setup installs it)")
+    return [program, str(HERE / script)]
 
 
-def run_client(program, model, command):
-    with served.Served(program, model, ("--speculative-tokens", "4")) as server:
+def run_client(program, model, kind, command):
+    options = () if kind == "retries" else ("--speculative-tokens", "4")
+    size = overload.SIZE if kind == "retries" else served.SMALL
+    with served.Served(program, model, options, size=size) as server:
         status = subprocess.run([*command, server.url + "/v1"], timeout=240).returncode
         used = server.wait_idle()
         assert status == 0, f"the client's script failed\n{''.join(server.lines[-20:])}"
@@ -129,7 +142,7 @@ def main():
     if kind == "signals":
         run_signals(program, model)
     else:
-        run_client(program, model, client_command(kind))
+        run_client(program, model, kind, client_command(kind))
 
 
 if __name__ == "__main__":

