@@ -131,6 +131,12 @@ void append_message(std::string& out, const ChoicePart& part, bool legacy) {
 
 }  // namespace
 
+void append_obfuscation(std::string& out, std::size_t begin) {
+  out += R"(,"obfuscation":")";
+  out.append(kObfuscationBytes - (out.size() - begin) % kObfuscationBytes, 'x');
+  out += '"';
+}
+
 AnswerWriter::AnswerWriter(const AnswerHead& head, const StreamStyle& style)
     : chat_(head.endpoint == Endpoint::kChat),
       legacy_(head.legacy_functions),
@@ -149,11 +155,7 @@ void AnswerWriter::append_end(std::string& out, std::size_t begin, const AnswerP
   } else if (style_.usage_chunks) {
     out += R"(,"usage":null)";
   }
-  if (style_.obfuscation) {
-    out += R"(,"obfuscation":")";
-    out.append(kObfuscationBytes - (out.size() - begin) % kObfuscationBytes, 'x');
-    out += '"';
-  }
+  if (style_.obfuscation) append_obfuscation(out, begin);
   out += "}\n\n";
 }
 

@@ -42,6 +42,9 @@ struct StreamStyle {
   bool obfuscation = false;
 };
 
+// Pads the object that began at `begin` and is still open with a member "obfuscation".
+void append_obfuscation(std::string& out, std::size_t begin);
+
 // Immutable; any thread. The functions append whole server-sent events to `out`, about a
 // microsecond each.
 class AnswerWriter {

@@ -6,6 +6,7 @@
 #include <boost/json/serialize.hpp>
 #include <utility>
 
+#include "api/answer_writer.h"
 #include "api/json.h"
 #include "base/log.h"
 
@@ -34,12 +35,19 @@ std::string usage_json(const AnswerUsage& usage) {
       usage.prompt_tokens + usage.completion_tokens);
 }
 
+// OpenAI's codes for a response that failed; the message says what it was.
+std::string_view failure_code(const ApiError& error) {
+  if (error.status == 429) return "rate_limit_exceeded";
+  return error.status >= 500 || error.status == 408 ? "server_error" : "invalid_prompt";
+}
+
 }  // namespace
 
 ResponsesForm::ResponsesForm(ServiceCore& core, ResponseFacts facts)
     : core_(core), facts_(std::move(facts)), id_(core.new_id("resp_")) {}
 
 void ResponsesForm::event(std::string& out, std::string_view type, std::string_view members) {
+  const std::size_t begin = out.size();
   out += "event: ";
   out += type;
   out += "\ndata: {\"type\":\"";
@@ -47,6 +55,7 @@ void ResponsesForm::event(std::string& out, std::string_view type, std::string_v
   out += R"(","sequence_number":)";
   append_integer(out, sequence_++);
   out += members;
+  if (obfuscation_ && type.ends_with(".delta")) append_obfuscation(out, begin);
   out += "}\n\n";
 }
 
@@ -102,7 +111,7 @@ void ResponsesForm::open_item(const OutputEvent& from, std::string* out) {
         place(true) + R"(,"part":)" + text_part(part_type(from.kind), ""));
 }
 
-void ResponsesForm::close_item(std::string* out) {
+void ResponsesForm::close_item(bool cut, std::string* out) {
   if (items_.empty() || std::exchange(items_.back().done, true) || out == nullptr) return;
   const Item& item = items_.back();
   std::string text;
@@ -121,7 +130,7 @@ void ResponsesForm::close_item(std::string* out) {
           place(true) + R"(,"part":)" + text_part(part_type(item.kind), item.text));
   }
   event(*out, "response.output_item.done",
-        fmt::format(R"(,"output_index":{},"item":{})", items_.size() - 1, item_json(item, false)));
+        fmt::format(R"(,"output_index":{},"item":{})", items_.size() - 1, item_json(item, cut)));
 }
 
 // out: nullptr where nothing is streamed.
@@ -131,7 +140,7 @@ void ResponsesForm::take(const OutputEvent& from, std::string* out) {
       !items_.empty() && !items_.back().done &&
       (argument || (items_.back().kind == from.kind && from.kind != Kind::kCallBegin));
   if (!fits) {
-    close_item(out);
+    close_item(false, out);
     open_item(from, out);
   }
   if (from.kind == Kind::kCallBegin) return;
@@ -166,7 +175,7 @@ std::string ResponsesForm::response_json(const Answer& answer, std::string_view 
     out += "null";
   } else {
     out += R"({"code":)";
-    append_json_string(out, error->code);
+    append_json_string(out, failure_code(*error));
     out += R"(,"message":)";
     append_json_string(out, error->message);
     out += '}';
@@ -193,6 +202,7 @@ std::string ResponsesForm::response_json(const Answer& answer, std::string_view 
 }
 
 void ResponsesForm::stream_begin(Answer& answer, std::string& out) {
+  obfuscation_ = answer.generation.obfuscation;
   const std::string response = R"(,"response":)" + response_json(answer, "in_progress", nullptr);
   event(out, "response.created", response);
   event(out, "response.in_progress", response);
@@ -206,8 +216,8 @@ void ResponsesForm::stream_choice(Answer& answer, std::size_t prompt, std::size_
 }
 
 void ResponsesForm::stream_end(Answer& answer, std::string& out) {
-  close_item(&out);
   const std::string_view status = end_status(answer);
+  close_item(status == "incomplete", &out);
   const std::string object = response_json(answer, status, nullptr);
   store(answer, object);
   event(out, status == "completed" ? "response.completed" : "response.incomplete",
@@ -215,6 +225,7 @@ void ResponsesForm::stream_end(Answer& answer, std::string& out) {
 }
 
 void ResponsesForm::stream_error(Answer& answer, const ApiError& error, std::string& out) {
+  if (!items_.empty()) items_.back().done = true;  // and cut: nothing more comes
   event(out, "response.failed", R"(,"response":)" + response_json(answer, "failed", &error));
 }
 
@@ -222,8 +233,9 @@ std::string ResponsesForm::whole(Answer& answer) {
   ChoicePart part = answer.prompts.front().choices.front().take_part();
   if (!part.text.empty()) take({.kind = Kind::kContent, .text = part.text, .id = {}}, nullptr);
   for (const OutputEvent& each : part.output) take(each, nullptr);
-  close_item(nullptr);
-  std::string object = response_json(answer, end_status(answer), nullptr);
+  const std::string_view status = end_status(answer);
+  close_item(status == "incomplete", nullptr);
+  std::string object = response_json(answer, status, nullptr);
   store(answer, object);
   return object;
 }

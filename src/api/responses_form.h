@@ -45,7 +45,7 @@ class ResponsesForm final : public AnswerForm {
   };
   void take(const OutputEvent& event, std::string* out);
   void open_item(const OutputEvent& event, std::string* out);
-  void close_item(std::string* out);
+  void close_item(bool cut, std::string* out);
   void event(std::string& out, std::string_view type, std::string_view members);
   std::string place(bool with_content) const;
   static std::string item_json(const Item& item, bool cut);
@@ -59,6 +59,7 @@ class ResponsesForm final : public AnswerForm {
   std::string id_;
   std::vector<Item> items_;  // the last may be open
   std::int64_t sequence_ = 0;
+  bool obfuscation_ = false;
 };
 
 }  // namespace vsurge::api

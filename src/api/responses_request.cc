@@ -131,6 +131,20 @@ ApiResult<void> read_streaming(const ObjectReader& body, GenerationFields& out) 
   return {};
 }
 
+// Tools as they are told: OpenAI's are whole, whatever the request left out. It has been read.
+json::array told_tools(const ObjectReader& body) {
+  json::array out;
+  const json::value* tools = body.find("tools");
+  if (tools == nullptr) return out;
+  for (const json::value& each : tools->get_array()) {
+    json::object tool = each.get_object();
+    tool.emplace("parameters", nullptr);
+    tool.emplace("strict", false);
+    out.push_back(std::move(tool));
+  }
+  return out;
+}
+
 void echo_fields(const ObjectReader& body, ResponsesRequest& out) {
   const engine::SamplingParams& sampling = out.chat.generation.sampling;
   const ToolFields& tools = out.chat.tools;
@@ -147,7 +161,7 @@ void echo_fields(const ObjectReader& body, ResponsesRequest& out) {
   echo["store"] = out.store;
   echo["temperature"] = sampling.temperature;
   echo["tool_choice"] = given(body, "tool_choice", "auto");
-  echo["tools"] = given(body, "tools", json::array());
+  echo["tools"] = told_tools(body);
   echo["top_logprobs"] = 0;
   echo["top_p"] = sampling.top_p;
   echo["truncation"] = "disabled";
