@@ -27,6 +27,7 @@ CLIENTS = {
     "responses": ("test_responses.py", "venv", "openai"),
     "anthropic": ("test_anthropic.py", "venv", "anthropic"),
     "retries": ("test_retries.py", "venv", "anthropic"),
+    "shapes": ("test_shapes.py", "venv", "jsonschema"),
     "langchain": ("test_langchain.py", "venv-frameworks", "langchain_tests"),
     "litellm": ("test_litellm.py", "venv-frameworks", "litellm"),
     "node": ("test_openai.mjs", "node", "openai"),
@@ -72,9 +73,11 @@ def run_embeddings(program):
         model = HERE.parent / "golden" / "pooling" / name
         size = ("--max-model-len", "512", "--max-num-seqs", "8", "--kv-cache-memory-bytes", "64M")
         with served.Served(program, model, size=size) as server:
-            arguments = [*command, server.url + "/v1", str(model / "golden.json")]
-            status = subprocess.run(arguments, timeout=120).returncode
-            assert status == 0, f"the client's script failed\n{''.join(server.lines[-20:])}"
+            url = server.url + "/v1"
+            for arguments in ([*command, url, str(model / "golden.json")],
+                              [*client_command("shapes"), url]):
+                status = subprocess.run(arguments, timeout=120).returncode
+                assert status == 0, f"the client's script failed\n{''.join(server.lines[-20:])}"
             assert server.wait_idle() == 0, "pages are still in use"
             assert server.stop() == 0, "SIGTERM must end the server with status 0"
 

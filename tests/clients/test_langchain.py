@@ -37,7 +37,7 @@ class StandardTests(ChatModelIntegrationTests):
     @property
     def standard_chat_model_params(self) -> dict:
         # The penalty keeps a small model from going round in circles in a string of JSON.
-        return {"temperature": 0, "max_tokens": 500, "stream_usage": True,
+        return {"temperature": 0, "max_tokens": 300, "stream_usage": True,
                 "extra_body": {"frequency_penalty": 0.3}}
 
     @property

@@ -115,6 +115,85 @@ async function checkErrors(model) {
   await assert.rejects(client.models.retrieve("no-such-model"), OpenAI.NotFoundError);
 }
 
+const weather = {
+  type: "object",
+  properties: { city: { type: "string", maxLength: 20 } },
+  required: ["city"],
+  additionalProperties: false,
+};
+
+async function checkTools(model) {
+  const named = { name: "get_weather", parameters: weather };
+  const options = {
+    model,
+    messages: [{ role: "user", content: "What is the weather in Paris?" }],
+    temperature: 0,
+    max_tokens: 60,
+    tools: [{ type: "function", function: named }],
+    tool_choice: { type: "function", function: { name: "get_weather" } },
+  };
+  const whole = await client.chat.completions.create(options);
+  const [call] = whole.choices[0].message.tool_calls;
+  assert.equal(whole.choices[0].finish_reason, "tool_calls");
+  assert.deepEqual(Object.keys(JSON.parse(call.function.arguments)), ["city"]);
+  const streamed = await client.chat.completions.stream(options).finalMessage();
+  assert.deepEqual(streamed.tool_calls[0].function.name, "get_weather");
+  assert.equal(streamed.tool_calls[0].function.arguments, call.function.arguments);
+}
+
+async function checkStructured(model) {
+  const answer = await client.chat.completions.parse({
+    model,
+    messages: [{ role: "user", content: "Paris" }],
+    temperature: 0,
+    max_tokens: 60,
+    response_format: {
+      type: "json_schema",
+      json_schema: { name: "place", strict: true, schema: weather },
+    },
+  });
+  assert.deepEqual(Object.keys(answer.choices[0].message.parsed), ["city"]);
+}
+
+async function checkResponses(model) {
+  const options = { model, input: "Say hi.", temperature: 0, max_output_tokens: 90 };
+  const whole = await client.responses.create(options);
+  assert.equal(whole.status, "completed");
+  assert(whole.output_text.length > 0);
+  assert.equal((await client.responses.retrieve(whole.id)).output_text, whole.output_text);
+
+  const helper = client.responses.stream(options);
+  const types = [];
+  for await (const event of helper) types.push(event.type);
+  assert.equal((await helper.finalResponse()).output_text, whole.output_text);
+  assert.equal(types[0], "response.created");
+  assert.equal(types.at(-1), "response.completed");
+
+  const called = await client.responses.create({
+    ...options,
+    tools: [{ type: "function", name: "get_weather", parameters: weather, strict: true }],
+    tool_choice: { type: "function", name: "get_weather" },
+  });
+  assert.equal(called.output[0].type, "function_call");
+  const input = [
+    called.output[0],
+    { type: "function_call_output", call_id: called.output[0].call_id, output: "sunny" },
+  ];
+  const after = await client.responses.create({ ...options, input, max_output_tokens: 20 });
+  assert.equal(after.output[0].type, "message");
+  await client.responses.delete(whole.id);
+  await assert.rejects(client.responses.retrieve(whole.id), OpenAI.NotFoundError);
+}
+
+async function checkEmbeddings(model) {
+  // This model makes none, and says so.
+  await assert.rejects(client.embeddings.create({ model, input: "a" }), (error) => {
+    assert(error instanceof OpenAI.BadRequestError);
+    assert.equal(error.param, "model");
+    return true;
+  });
+}
+
 async function pagesUsed() {
   const answer = await fetch(baseURL.replace(/\/v1$/, "/health"));
   const { models } = await answer.json();
@@ -147,6 +226,10 @@ assert.equal((await client.models.retrieve(model)).id, model);
 await checkChat(model);
 await checkCompletions(model);
 await checkChoices(model);
+await checkTools(model);
+await checkStructured(model);
+await checkResponses(model);
 await checkErrors(model);
+await checkEmbeddings(model);
 await checkCancel(model);
 console.log("openai-node: all checks pass");

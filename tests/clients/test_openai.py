@@ -148,6 +148,10 @@ def check_errors(client, model):
         assert streamed.body == error.body, (streamed.body, error.body)
     error = raises(openai.BadRequestError, create(max_tokens=10_000_000))
     assert error.code == "context_length_exceeded", error.body
+    # This model makes no embeddings, and says so.
+    error = raises(openai.BadRequestError,
+                   lambda: client.embeddings.create(model=model, input="a"))
+    assert error.param == "model", error.body
 
 
 def check_cancel(client, model, base_url):
