@@ -45,12 +45,13 @@ ChoicePart part_of(std::string_view data, bool chat) {
     }
     if (!event.text.empty()) append_output(part.output, event);
     if (i + 1 >= data.size()) break;
-    event = {.kind = static_cast<Kind>(static_cast<std::uint8_t>(data[++i]) % 4), .id = {}};
+    event = {
+        .kind = static_cast<Kind>(static_cast<std::uint8_t>(data[++i]) % 4), .text = {}, .id = {}};
     if (event.kind == Kind::kCallArguments && call < 0) event.kind = Kind::kContent;
     if (event.kind == Kind::kCallBegin) {
       // Names are those of the request's tools.
       append_output(part.output, {.kind = event.kind, .text = "f", .call = ++call, .id = "c\"1"});
-      event = {.kind = Kind::kCallArguments, .id = {}};
+      event = {.kind = Kind::kCallArguments, .text = {}, .id = {}};
     }
     if (event.kind == Kind::kCallArguments) event.call = call;
   }

@@ -31,7 +31,6 @@ constexpr std::array kTable = {
     ErrorInfo{503, kServer, "shutting_down", 4},
     ErrorInfo{503, kServer, "engine_unavailable", 4},
     ErrorInfo{500, kServer, "numerical_error", 4},
-    ErrorInfo{400, kClient, "no_tokens_allowed", 2},
     ErrorInfo{500, kServer, "internal_error", 4},
     ErrorInfo{400, kClient, "usage", 2},
     ErrorInfo{500, kServer, "bad_model", 3},

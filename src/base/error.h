@@ -35,7 +35,6 @@ enum class ErrorCode : std::uint8_t {
   kShuttingDown,       // not accepting any more
   kEngineUnavailable,  // engine stuck or dead
   kNumericalError,     // NaN or Inf in this request's logits
-  kNoTokensAllowed,    // the request bans every token that could come next
   kInternal,           // our fault
   kUsage,              // wrong command line or option (exit 2)
   kBadModel,           // checkpoint, tokenizer or template refused (exit 3)

@@ -27,7 +27,7 @@ std::shared_ptr<const Logprobs> logprobs_of(const kernels::SampleResult& sampled
 
 base::Error Scheduler::row_error(const kernels::SampleResult& sampled, int position) {
   if (sampled.status == kernels::SampleStatus::kNothingAllowed) {
-    return {base::ErrorCode::kNoTokensAllowed,
+    return {base::ErrorCode::kInvalidRequest,
             fmt::format("the request bans every token at position {}", position),
             {}};
   }

@@ -228,7 +228,7 @@ TEST(Scheduler, ARequestThatBansEveryTokenIsToldSo) {
   result.rows[0].status = kernels::SampleStatus::kNothingAllowed;
   const auto events = bench.scheduler.commit(result, 0);
   ASSERT_EQ(events.size(), 1U);
-  EXPECT_EQ(events[0].error->code, base::ErrorCode::kNoTokensAllowed);
+  EXPECT_EQ(events[0].error->code, base::ErrorCode::kInvalidRequest);
 }
 
 TEST(Scheduler, AFailedSequenceEndsAlone) {

@@ -122,12 +122,12 @@ def bias_rows():
               chat(logit_bias=every, top_p=1e-30, top_k=1, min_p=1, typical_p=1e-9, temperature=2,
                    top_n_sigma=1e-9), ok())
     yield row("O20", "no token left", chat(suppress_tokens=list(range(263))),
-              refused("no_tokens_allowed"))
+              refused("invalid_value"))
     yield row("O20", "allowed and suppressed",
-              chat(allowed_token_ids=[65], suppress_tokens=[65]), refused("no_tokens_allowed"))
+              chat(allowed_token_ids=[65], suppress_tokens=[65]), refused("invalid_value"))
     yield row("O20", "allowed and suppressed, streamed",
               chat(allowed_token_ids=[65], suppress_tokens=[65], stream=True),
-              refused("no_tokens_allowed"))
+              refused("invalid_value"))
 
 
 def value_rows():

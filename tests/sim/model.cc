@@ -327,7 +327,7 @@ Outcome Model::edited_token(const Story& story, const Choice& choice) const {
     if (value == kBanned || (constrained && !ChainConstraint::allows(choice.mask, token))) continue;
     if (best < 0 || value > logits[static_cast<std::size_t>(best)]) best = token;
   }
-  if (best < 0) return {Outcome::Kind::kError, 0, base::ErrorCode::kNoTokensAllowed};
+  if (best < 0) return {Outcome::Kind::kError, 0, base::ErrorCode::kInvalidRequest};
   return {Outcome::Kind::kToken, best, {}};
 }
 

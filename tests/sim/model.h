@@ -156,7 +156,7 @@ class Model {
   }
   // What the request is told of a row that failed so.
   static base::ErrorCode code_of(FaultKind kind) {
-    return kind == FaultKind::kNothingAllowed ? base::ErrorCode::kNoTokensAllowed
+    return kind == FaultKind::kNothingAllowed ? base::ErrorCode::kInvalidRequest
                                               : base::ErrorCode::kNumericalError;
   }
 
