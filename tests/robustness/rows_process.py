@@ -115,12 +115,12 @@ def starts_on(host):
             model = tiny_model.write(folder)
             process = subprocess.Popen(
                 [server.program, "serve", str(model), "--port", "0", "--host", host, *SMALL],
-                stderr=subprocess.PIPE, text=True)
-            for line in process.stderr:
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            for line in process.stdout:
                 if "ready" in line:
                     break
             process.send_signal(signal.SIGTERM)
-            told = process.stderr.read()
+            told = process.stdout.read()
             assert process.wait(60) == 0, told
     return act
 
@@ -263,7 +263,7 @@ def full_log(server):
         model = tiny_model.write(folder)
         port = free_port()
         with open("/dev/full", "w") as full:
-            process = on_port(server.program, model, port, stderr=full)
+            process = on_port(server.program, model, port, stdout=full, stderr=full)
             answer = ask_port(port)
             process.send_signal(signal.SIGTERM)
             assert process.wait(60) == 0
@@ -275,8 +275,8 @@ def closed_log(server):
     with tempfile.TemporaryDirectory() as folder:
         model = tiny_model.write(folder)
         port = free_port()
-        process = on_port(server.program, model, port, stderr=subprocess.PIPE)
-        process.stderr.close()
+        process = on_port(server.program, model, port, stdout=subprocess.PIPE)
+        process.stdout.close()
         ok()(ask_port(port))
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 0
@@ -285,7 +285,8 @@ def closed_log(server):
 def on_port(program, model, port, **more):
     process = subprocess.Popen([program, "serve", str(model), "--port", str(port),
                                 "--served-model-name", "m", *SMALL],
-                               **{"stderr": subprocess.DEVNULL, **more})
+                               **{"stdout": subprocess.DEVNULL,
+                                  "stderr": subprocess.DEVNULL, **more})
     wait_for_port(port, process)
     return process
 
