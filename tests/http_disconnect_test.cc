@@ -101,8 +101,7 @@ TEST_P(Disconnects, LeaveNothingBehind) {
   }
 }
 
-TEST_P(Disconnects, BeforeTheHandshake) {
-  if (!GetParam()) GTEST_SKIP() << "there is none";
+TEST(HttpsServer, NoticesAClientThatLeavesBeforeTheHandshake) {
   const Certificate certificate;
   TestServer server([&](auto& options) {
     with(certificate)(options);
@@ -121,7 +120,7 @@ TEST_P(Disconnects, BeforeTheHandshake) {
 }
 
 INSTANTIATE_TEST_SUITE_P(, Disconnects, testing::Bool(),
-                         [](const auto& info) { return info.param ? "Tls" : "Plain"; });
+                         [](const auto& tls) { return tls.param ? "Tls" : "Plain"; });
 
 }  // namespace
 }  // namespace vsurge::test

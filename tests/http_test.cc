@@ -443,9 +443,9 @@ TEST(HttpServerStart, SaysWhyItCannotListen) {
   EXPECT_FALSE(server::HttpServer::listen(options, handler));
   options.host = "127.0.0.1";
   options.port = 0;
-  options.ssl_keyfile = "key.pem";
+  options.tls.key = "key.pem";
   EXPECT_FALSE(server::HttpServer::listen(options, handler));
-  options.ssl_certfile = "no such file";
+  options.tls.certificate = "no such file";
   EXPECT_FALSE(server::HttpServer::listen(options, handler));
 }
 
