@@ -57,6 +57,25 @@ ApiResult<void> read_prompts(const json::value& prompt, int vocabulary, std::siz
   return {};
 }
 
+// Nothing after the gap is no gap.
+ApiResult<void> read_suffix(const ObjectReader& reader, CompletionRequest& out) {
+  const auto suffix = VSURGE_TRY(reader.text("suffix"));
+  if (!suffix || suffix->empty()) return {};
+  out.suffix = *suffix;
+  for (const Prompt& prompt : out.prompts) {
+    if (!std::holds_alternative<std::string>(prompt)) {
+      return bad_value("suffix", "'suffix' needs a 'prompt' that is text, not token ids.");
+    }
+  }
+  // Both speak of the prompt as one text.
+  const bool echo = out.generation.echo;
+  if (echo || out.generation.prompt_tokens_kept) {
+    return bad_value("suffix", fmt::format("'suffix' cannot be used with '{}'.",
+                                           echo ? "echo" : "truncate_prompt_tokens"));
+  }
+  return {};
+}
+
 }  // namespace
 
 ApiResult<CompletionRequest> read_completion_request(const json::value& body,
@@ -74,6 +93,7 @@ ApiResult<CompletionRequest> read_completion_request(const json::value& body,
   const json::value* prompt = reader.find("prompt");
   if (prompt == nullptr) return missing("prompt");
   VSURGE_TRY(read_prompts(*prompt, context.vocabulary, context.json.prompts_max, out));
+  VSURGE_TRY(read_suffix(reader, out));
   const auto choices = static_cast<std::size_t>(out.generation.sampling.n) * out.prompts.size();
   if (choices > kChoicesMax) {
     return bad_value("n", fmt::format("'n' (or 'best_of') choices of each prompt are {} in all; at "

@@ -21,6 +21,7 @@ struct CompletionRequest {
   GenerationFields generation;
   std::vector<Prompt> prompts;     // in order; at least one
   std::vector<std::string> paths;  // "prompt" or "prompt[3]", for errors
+  std::string suffix;              // an answer fills the gap before it; empty: there is no gap
   std::optional<StructuredOutput> structured;
   bool add_special_tokens = true;  // the tokenizer's own, before a prompt that is text
 };

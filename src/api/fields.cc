@@ -78,7 +78,7 @@ constexpr auto kFields = std::to_array<Field>({
     {"echo", kInCompletions, kWorks},
     // OpenAI
     {"echo", kInChat, "[false]"},
-    {"suffix", kInCompletions, kNullOnly},
+    {"suffix", kInCompletions, kWorks},
     {"response_format", kInBoth, kWorks},
     {"tools", kInChat, kWorks},
     {"tool_choice", kInChat, kWorks},

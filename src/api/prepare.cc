@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "text/infill.h"
+
 namespace vsurge::api {
 
 using base::ErrorCode;
@@ -44,7 +46,9 @@ ApiResult<std::vector<engine::TokenId>> encode_prompt(const ServiceCore& core,
   const int limit = prompt_limit(core);
   const bool whole = generation.prompt_tokens_kept.has_value();
   const std::size_t most = whole ? text::kAnyTokens : 2 * static_cast<std::size_t>(limit);
-  auto ids = core.assets.tokenizer.encode(prompt.text, prompt.add_special, most);
+  const text::Tokenizer& tokenizer = core.assets.tokenizer;
+  auto ids = prompt.goes_on ? text::encode_continuation(tokenizer, prompt.text, most)
+                            : tokenizer.encode(prompt.text, prompt.add_special, most);
   if (ids) {
     truncate_prompt(core, generation, *ids);
     return std::move(*ids);

@@ -63,6 +63,7 @@ RequestContext request_context(const ServiceCore& core, std::vector<std::string>
 struct PromptText {
   std::string_view text;
   bool add_special = false;  // what the tokenizer adds by itself
+  bool goes_on = false;      // it stands in the middle of another text
 };
 ApiResult<std::vector<engine::TokenId>> encode_prompt(const ServiceCore& core,
                                                       const GenerationFields& generation,

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
 #include <random>
 #include <regex>
 
@@ -99,6 +100,70 @@ TEST(Service, Completions) {
   EXPECT_EQ(stream.finish(), "stop");
   EXPECT_TRUE(stream.done);
   EXPECT_FALSE(stream.chunks[0].as_object().contains("usage"));
+}
+
+// The fixture's tokens with other texts: a and b, a beginning, and those of infilling.
+text::Tokenizer infill_tokenizer() {
+  text::GgufVocabulary made;
+  made.kind = "gpt2";
+  made.pre = "gpt-2";
+  for (int id = 0; id < testing::kVocabulary; ++id) made.tokens.push_back(fmt::format("t{}", id));
+  made.types.assign(made.tokens.size(), 1);
+  made.tokens[0] = "a";
+  made.tokens[1] = "b";
+  const auto special = [&](std::size_t id, const char* token) {
+    made.tokens[id] = token;
+    made.types[id] = 3;
+  };
+  special(testing::kBos, "<s>");
+  special(2, "<|fim_prefix|>");
+  special(3, "<|fim_suffix|>");
+  special(4, "<|fim_middle|>");
+  special(5, "<|file_sep|>");
+  made.bos = testing::kBos;
+  made.add_bos = true;
+  auto tokenizer = text::Tokenizer::from_gguf(made);
+  EXPECT_TRUE(tokenizer.has_value()) << tokenizer.error().message;
+  return std::move(*tokenizer);
+}
+
+TEST(Service, FillsAGap) {
+  ServiceFixture fixture;
+  fixture.assets.tokenizer = infill_tokenizer();
+  fixture.runner.script = {7, 5, 8};  // the second ends a file
+  const auto choice = [&](std::string_view members) {
+    const auto body = fmt::format(R"({{"model":"tiny","return_token_ids":true,{}}})", members);
+    const auto answer = fixture.answer(kCompletions, body);
+    return json::parse(answer->body()).at("choices").at(0);
+  };
+  const auto gap = choice(R"("prompt":"ab","suffix":"b")");
+  EXPECT_EQ(json::serialize(gap.at("prompt_token_ids")), "[256,2,0,1,3,1,4]");
+  EXPECT_EQ(gap.at("text").as_string(), "t7");
+  EXPECT_EQ(gap.at("finish_reason").as_string(), "stop");
+  EXPECT_EQ(gap.at("stop_reason").as_int64(), 5);
+  const auto bare = choice(R"("prompt":"","suffix":"b","add_special_tokens":false)");
+  EXPECT_EQ(json::serialize(bare.at("prompt_token_ids")), "[2,3,1,4]");
+  const auto on = choice(R"("prompt":"ab","suffix":"b","ignore_eos":true,"max_tokens":3)");
+  EXPECT_EQ(on.at("text").as_string(), "t7t8");
+  const auto none = choice(R"("prompt":"ab","suffix":"","max_tokens":3)");
+  EXPECT_EQ(json::serialize(none.at("prompt_token_ids")), "[256,0,1]");
+}
+
+TEST(Service, RefusesASuffix) {
+  ServiceFixture fixture;
+  fixture.runner.script = bytes_of("x");
+  const auto refused = [&](std::string_view members, std::string_view code) {
+    const auto body = fmt::format(R"({{"model":"tiny","suffix":"b",{}}})", members);
+    const json::value error = error_of(*fixture.answer(kCompletions, body), 400);
+    EXPECT_EQ(error.at("code").as_string(), code) << members;
+    EXPECT_EQ(error.at("param").as_string(), "suffix") << members;
+  };
+  refused(R"("prompt":"a")", "unsupported_value");  // no tokens for it
+  fixture.assets.tokenizer = infill_tokenizer();
+  refused(R"("prompt":[1,2])", "invalid_value");
+  refused(R"("prompt":[[1],[2]])", "invalid_value");
+  refused(R"("prompt":"a","echo":true)", "invalid_value");
+  refused(R"("prompt":"a","truncate_prompt_tokens":3)", "invalid_value");
 }
 
 TEST(Service, EveryChunkHasItsHead) {
