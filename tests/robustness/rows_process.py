@@ -1,5 +1,6 @@
 """L: the command line, variables and files of settings. P: the process and its machine."""
 
+import contextlib
 import os
 import pathlib
 import re
@@ -9,6 +10,7 @@ import socket
 import subprocess
 import tempfile
 import time
+import urllib.request
 
 import harness
 import tiny_model
@@ -287,7 +289,7 @@ def on_port(program, model, port, **more):
                                 "--served-model-name", "m", *SMALL],
                                **{"stdout": subprocess.DEVNULL,
                                   "stderr": subprocess.DEVNULL, **more})
-    wait_for_port(port, process)
+    wait_until_ready(port, process)
     return process
 
 
@@ -297,15 +299,16 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def wait_for_port(port, process):
+def wait_until_ready(port, process):
+    """It listens before its model is warm; until then all but probes is refused."""
     end = time.monotonic() + 60
     while time.monotonic() < end:
         assert process.poll() is None, f"it ended with {process.returncode}"
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
+        with contextlib.suppress(OSError):  # nobody listens, or 503
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=10).close()
+            return
         time.sleep(0.02)
-    raise AssertionError("it does not listen")
+    raise AssertionError("it was not ready after a minute")
 
 
 def ask_port(port):
