@@ -6,6 +6,7 @@
 #include <array>
 #include <chrono>
 #include <filesystem>
+#include <latch>
 #include <thread>
 
 #include "tests/http_support.h"
@@ -295,6 +296,33 @@ TEST(HttpLimits, ReadersThatAreTooSlowAreCutOff) {
   EXPECT_EQ(server.handler.gone(), 1);
   EXPECT_LT(written, 1000) << "buffers: kernel's two, and 64 KiB of ours";
   EXPECT_TRUE(eventually([&] { return server.http->connections() == 0; }));
+}
+
+TEST(HttpLimits, ReadersAreNotBehindWhereTheServerIs) {
+  TestServer server;
+  Client client(server.port());
+  client.send(get_request("/hold"));
+  auto held = server.handler.take();
+  held.responder->begin_stream(200, {});
+  // The write of "x" begins behind the second wait and ends behind all that is posted meanwhile.
+  std::latch queued(1), waiting(1), posted(1);
+  held.responder->post([&] { queued.wait(); });
+  held.responder->write("x");
+  held.responder->post([&] {
+    waiting.count_down();
+    posted.wait();
+  });
+  queued.count_down();
+  waiting.wait();
+  for (int i = 0; i < 100; ++i) {
+    held.responder->post([&] { held.responder->write(std::string(1000, 'x')); });
+  }
+  held.responder->post([&] { held.responder->end(); });
+  posted.count_down();
+  const auto response = client.read_response();
+  EXPECT_TRUE(response.whole);
+  EXPECT_EQ(response.body.size(), 100'001u);
+  EXPECT_EQ(server.handler.gone(), 0);
 }
 
 TEST(HttpLimits, ReadersThatTakeNothingAreCutOff) {

@@ -403,9 +403,10 @@ base::Status vSurgeApiServer::State::fire(const FireOptions& fire) {
         fire.host);
   }
   const std::string host = fire.host == "0.0.0.0" ? "127.0.0.1" : fire.host;
-  const std::string url =
-      fmt::format("{}://{}:{}", fire.ssl_keyfile.empty() ? "http" : "https",
-                  host.find(':') == std::string::npos ? host : "[" + host + "]", server->port());
+  const std::string url = fmt::format(
+      "{}://{}:{}", fire.ssl_keyfile.empty() ? "http" : "https",
+      host.find(':') == std::string::npos || host.front() == '[' ? host : "[" + host + "]",
+      server->port());
   base::log_info("ready: {}/v1 serves {}", url, service_options_value.model_names.front());
   if (fire.on_ready) fire.on_ready(url);
   do {

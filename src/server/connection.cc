@@ -338,6 +338,12 @@ bool Connection::peer_closed() {
   return poll(&state, 1, 0) > 0 && (state.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
 }
 
+// Else the client is behind, and not this thread, which may not have got to writing.
+bool Connection::takes_more() {
+  pollfd state{stream_->socket().native_handle(), POLLOUT, 0};
+  return poll(&state, 1, 0) > 0 && (state.revents & POLLOUT) != 0;
+}
+
 void Connection::client_gone(const char* why) {
   if (gone_ || phase_ != Phase::kAnswering) return;
   gone_ = true;
@@ -392,7 +398,8 @@ void Connection::answer_begin(std::uint64_t id, int status, const api::Headers& 
 void Connection::answer_write(std::uint64_t id, std::string_view bytes) {
   if (!is_current(id) || !answer_.streaming || reader_.is_head()) return;
   answer_.body += bytes;
-  if (writing_ && answer_.out.size() + answer_.body.size() > limits_.stream_buffer_bytes_max) {
+  const bool full = answer_.out.size() + answer_.body.size() > limits_.stream_buffer_bytes_max;
+  if (writing_ && full && !takes_more()) {
     reset_ = true;
     return client_gone("it reads too slowly");
   }

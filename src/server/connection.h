@@ -241,6 +241,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void watch();
   void unwatch();
   bool peer_closed();
+  bool takes_more();
   void client_gone(const char* why);
 
   std::string head_of(int status, const api::Headers& headers, bool stream, std::size_t body_bytes);
