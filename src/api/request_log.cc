@@ -47,7 +47,6 @@ void RequestLog::ended(const RequestRecord& record) {
   };
   const std::string method = base::shorten(record.method, kMethodLoggedBytesMax);
   text("id", record.id);
-  text("key", record.key_name);
   text("peer", record.peer);
   text("method", method);
   text("route", record.route);

@@ -16,11 +16,10 @@ inline constexpr int kStatusClientLeft = 499;
 // Written by those who answer the request, on its connection's executor. Times are those of the
 // service's clock; 0 = it did not come to that.
 struct RequestRecord {
-  std::string id;          // X-Request-ID; empty where it never became a request
-  std::string method;      // as sent
-  std::string_view route;  // path of the route table; empty: none, or it never became a request
-  std::string model;       // that answers
-  std::string key_name;
+  std::string id;           // X-Request-ID; empty where it never became a request
+  std::string method;       // as sent
+  std::string_view route;   // path of the route table; empty: none, or it never became a request
+  std::string model;        // that answers
   std::string peer;         // address
   std::string traceparent;  // W3C's, valid or empty
 

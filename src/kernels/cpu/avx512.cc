@@ -11,15 +11,10 @@
 namespace vsurge::kernels {
 namespace {
 
-void linear(const LinearArgs& a) {
-  if (a.weights.kind == WeightKind::kF32) return linear_f32(a);
-  linear_dot(a);
-}
-
 KernelTable make_table() {
   KernelTable table = *avx512_vnni_kernels();
   table.name = "avx512";
-  table.linear = linear;
+  table.linear = linear_dot;
   table.attend = attend_dot<Avx512Dot>;
   table.merge = merge;
   return table;

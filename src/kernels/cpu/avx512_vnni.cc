@@ -13,12 +13,7 @@
 namespace vsurge::kernels {
 namespace {
 
-void linear(const LinearArgs& a) {
-  if (a.weights.kind == WeightKind::kF32) return linear_f32(a);
-  linear_dot(a);
-}
-
-constexpr KernelTable kTable{"avx512_vnni",         prepare, linear, embed, rope_store,
+constexpr KernelTable kTable{"avx512_vnni",         prepare, linear_dot, embed, rope_store,
                              attend_dot<Avx512Dot>, merge,   sample};
 
 }  // namespace

@@ -306,6 +306,7 @@ inline void fetch_scales(const PackedMatrix& m, int64_t panel, int64_t panel_end
 }
 
 void linear_dot(const LinearArgs& a) {
+  if (a.weights.kind == WeightKind::kF32) return linear_f32(a);
   const PackedMatrix& m = a.weights;
   const TileTable& table = tiles_for(m.kind, a.x.planes);
   const int64_t bytes = panel_bytes(m.kind, m.cols);
