@@ -14,6 +14,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/core_swap.h"
 #include "base/error.h"
 
 namespace vsurge::base {
@@ -65,12 +66,14 @@ struct ThreadPool::State {
     std::int64_t end = 0;
   };
   std::vector<Part> parts;
+  std::vector<CoreSeat> seats;  // by worker
   // The region; written by the caller while the gate is closed and nobody is inside.
   alignas(64) std::int64_t grain = 1;
   Region region = nullptr;
   void* context = nullptr;
 
   int size = 1;
+  std::thread::id caller;  // who ran the last region
   std::vector<std::thread> threads;
 
   // Parts are whole chunks, one behind the other.
@@ -102,22 +105,46 @@ struct ThreadPool::State {
     if (before == kClosed + 1 && caller_sleeps.load()) gate.notify_one();
   }
 
-  void wait_for_region(std::uint32_t seen) {
+  // The caller has no core in the middle of a region, and this worker has nothing to do.
+  void change_places_with_caller(CoreSeat& seat) {
+    CoreSeat& first = seats.front();
+    if (first.busy() && first.stands_still() && first.busy() && first.bring_here()) {
+      seat.leave_core();
+    }
+  }
+
+  // Workers that have no core in the middle of a chunk get that of the caller, who will sleep.
+  void make_room_for_workers() {
+    for (std::size_t i = 1; i < seats.size(); ++i) {
+      CoreSeat& seat = seats[i];
+      if (seat.busy() && seat.stands_still() && seat.busy()) seat.bring_here_for_a_while();
+    }
+  }
+
+  void wait_for_region(std::uint32_t seen, CoreSeat& seat) {
     const auto changed = [&] { return epoch.load(std::memory_order_acquire) != seen; };
     if (spin_until(changed)) return;
+    change_places_with_caller(seat);
     sleepers.fetch_add(1);
     epoch.wait(seen);
     sleepers.fetch_sub(1);
   }
 
   void work(int worker) {
+    CoreSeat& seat = seats[static_cast<std::size_t>(worker)];
+    seat.take();
     std::uint32_t seen = 0;
     for (;;) {
-      wait_for_region(seen);
+      wait_for_region(seen, seat);
       seen = epoch.load(std::memory_order_acquire);
       if (stopping.load()) return;
-      if ((gate.fetch_add(1) & kClosed) == 0) run_chunks(worker);
+      if ((gate.fetch_add(1) & kClosed) == 0) {
+        seat.set_busy(true);
+        run_chunks(worker);
+        seat.set_busy(false);
+      }
       leave();
+      seat.leave_if_brought();
     }
   }
 
@@ -130,6 +157,7 @@ struct ThreadPool::State {
     const auto empty = [&] { return gate.load(std::memory_order_acquire) == kClosed; };
     if (spin_until(empty)) return;
     // Somebody inside has lost its core, perhaps to us: sleep.
+    make_room_for_workers();
     caller_sleeps.store(true);
     for (std::uint32_t now = gate.load(); now != kClosed; now = gate.load()) gate.wait(now);
     caller_sleeps.store(false);
@@ -140,6 +168,7 @@ ThreadPool::ThreadPool(int threads) : state_(std::make_unique<State>()) {
   CHECK(threads >= 1);
   state_->size = threads;
   state_->parts = std::vector<State::Part>(static_cast<std::size_t>(threads));
+  state_->seats = std::vector<CoreSeat>(static_cast<std::size_t>(threads));
   state_->threads.reserve(static_cast<std::size_t>(threads - 1));
   for (int i = 1; i < threads; ++i) {
     try {
@@ -175,9 +204,16 @@ void ThreadPool::run(std::int64_t count, std::int64_t grain, Region region, void
   s.region = region;
   s.context = context;
   s.divide(count);
+  CoreSeat& seat = s.seats.front();
+  if (s.caller != std::this_thread::get_id()) {
+    s.caller = std::this_thread::get_id();
+    seat.take();
+  }
+  seat.set_busy(true);
   s.gate.fetch_and(~State::kClosed);
   s.wake();
   s.run_chunks(0);
+  seat.set_busy(false);
   s.gate.fetch_or(State::kClosed);
   s.wait_until_empty();
 }

@@ -11,7 +11,8 @@ namespace vsurge::base {
 // spin for some tens of microseconds after a region and then sleep on a futex, so an idle pool
 // costs nothing. Each has a part of the region, whose chunks it takes in order, so that it reads
 // memory in order; then it takes chunks of the others: a worker whose core was taken by another
-// process delays a region by one chunk, not by its share.
+// process delays a region by one chunk, not by its share, and gets the core of one that waits
+// (base/core_swap.h).
 class ThreadPool {
  public:
   // threads >= 1 counts the caller.

@@ -127,6 +127,40 @@ TEST(ThreadPool, DoesNotWaitForThreadsWithoutACore) {
   EXPECT_LT(took.count(), kRegions * 0.030);
 }
 
+// A thread of another owner takes a core again and again, in the middle of chunks: workers change
+// cores, and still each index runs once, and nobody's mask is narrower afterwards.
+TEST(ThreadPool, GivesCoresToWorkersThatLostTheirs) {
+  cpu_set_t before;
+  ASSERT_EQ(sched_getaffinity(0, sizeof before, &before), 0);
+  std::atomic<bool> stop{false};
+  std::thread other([&] {
+    int first = 0;
+    while (!CPU_ISSET(first, &before)) ++first;
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(first, &one);
+    sched_setaffinity(0, sizeof one, &one);
+    while (!stop.load(std::memory_order_relaxed)) {
+    }
+  });
+  ThreadPool pool(ThreadPool::allowed_cpus() + 1);
+  std::vector<std::int64_t> values(64);
+  constexpr int kRegions = 2000;
+  for (int round = 0; round < kRegions; ++round) {
+    pool.parallel_for(64, 4, [&](std::int64_t begin, std::int64_t end, int) {
+      for (; begin < end; ++begin) {
+        for (int i = 0; i < 200; ++i) values[static_cast<std::size_t>(begin)] += i % 2;
+      }
+    });
+  }
+  stop = true;
+  other.join();
+  for (const std::int64_t value : values) ASSERT_EQ(value, kRegions * 100);
+  cpu_set_t after;
+  ASSERT_EQ(sched_getaffinity(0, sizeof after, &after), 0);
+  EXPECT_TRUE(CPU_EQUAL(&before, &after));
+}
+
 TEST(ThreadPool, AllowedCpusFollowAffinity) {
   cpu_set_t before;
   ASSERT_EQ(sched_getaffinity(0, sizeof before, &before), 0);
