@@ -201,7 +201,11 @@ ApiResult<std::string> render_chat(const ServiceCore& core, ChatRequest& request
                                    const std::string& param) {
   const text::ChatTemplate chat_template = VSURGE_TRY(choose_template(core, request, param));
   const std::string_view source = chat_template.source();
-  if (!template_takes_tools(source)) tell_tools_in_words(request);
+  if (!template_takes_tools(source)) {
+    tell_tools_in_words(request);
+  } else {
+    fit_calls(chat_template, request);
+  }
   if (!request.documents_json.empty() && !mentions(source, "documents")) {
     return unsupported("documents", "This model's chat template takes no 'documents'.");
   }

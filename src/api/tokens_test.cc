@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <boost/json/parse.hpp>
 #include <fstream>
 
 #include "api/service_fixture.h"
@@ -61,6 +62,28 @@ TEST(Tokens, TokenizeMessages) {
   EXPECT_EQ(messages(R"(,"chat_template_kwargs":{"add_generation_prompt":false})"),
             R"({"count":4,"max_model_len":200,"tokens":[256,258,104,105],"token_strs":null})");
   EXPECT_EQ(messages(R"(,"add_special_tokens":true)").substr(0, 10), R"({"count":6)");
+}
+
+// Calls without content, in the form that the template wants.
+TEST(Tokens, CallsFitTheTemplate) {
+  constexpr std::string_view kBody =
+      R"({"messages":[{"role":"user","content":"u"},{"role":"assistant","content":null,)"
+      R"("tool_calls":[{"id":"c1","type":"function","function":{"name":"f",)"
+      R"("arguments":"{\"word\": \"x\"}"}}]},)"
+      R"({"role":"tool","tool_call_id":"c1","content":"t"}]})";
+  const auto prompt = [&](std::string_view of_call) {
+    ServiceFixture fixture;
+    const std::string source =
+        "{% if tools %}{% endif %}{% for m in messages %}[{{ m.content }}"
+        "{% for c in m.tool_calls or [] %}" +
+        std::string(of_call) + "{% endfor %}]{% endfor %}";
+    fixture.assets.chat_template = *text::ChatTemplate::compile(source);
+    const boost::json::value answer =
+        boost::json::parse(fixture.answer("/apply-template", std::string(kBody))->body());
+    return std::string(answer.at("prompt").as_string());
+  };
+  EXPECT_EQ(prompt("{{ c.function.arguments.word }}"), "[u][x][t]");
+  EXPECT_EQ(prompt("{{ ':' + c.function.arguments }}"), R"([u][:{"word":"x"}][t])");
 }
 
 TEST(Tokens, TokenizeAsLlamaServer) {

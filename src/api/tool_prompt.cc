@@ -65,6 +65,28 @@ bool template_takes_tools(std::string_view source) {
          source.find("tool_calls") != std::string_view::npos;
 }
 
+void fit_calls(const text::ChatTemplate& chat_template, ChatRequest& request) {
+  if (!request.messages_json.contains(R"("tool_calls":)")) return;
+  const text::CallForm form = chat_template.call_form();
+  json::value messages = json::parse(request.messages_json);  // as read_messages wrote it
+  for (json::value& each : messages.get_array()) {
+    json::object& message = each.get_object();
+    if (!message.contains("tool_calls")) continue;
+    json::value& content = message["content"];
+    if (content.is_null() && !form.null_content) content = "";
+    if (!form.text_arguments) continue;
+    for (json::value& call : message.at("tool_calls").get_array()) {
+      json::value& arguments = call.at("function").get_object().at("arguments");
+      if (arguments.is_string()) continue;
+      std::string text;
+      append_json(text, arguments);
+      arguments = text;
+    }
+  }
+  request.messages_json.clear();
+  append_json(request.messages_json, messages);
+}
+
 void tell_tools_in_words(ChatRequest& request) {
   json::value parsed = json::parse(request.messages_json);  // as read_messages wrote it
   json::array& messages = parsed.get_array();

@@ -1,10 +1,11 @@
-// Tools for models whose chat template knows nothing of them: they are told in words.
+// Messages with tools, for chat templates that do not know them as the API gives them.
 #pragma once
 
 #include <string>
 #include <string_view>
 
 #include "api/chat_request.h"
+#include "text/chat_template.h"
 
 namespace vsurge::api {
 
@@ -15,5 +16,8 @@ bool template_takes_tools(std::string_view source);
 // writes calls and their results in `messages_json` as text. The request has no tools for the
 // template then.
 void tell_tools_in_words(ChatRequest& request);
+
+// Writes calls in `messages_json` as the template wants them.
+void fit_calls(const text::ChatTemplate& chat_template, ChatRequest& request);
 
 }  // namespace vsurge::api

@@ -2,7 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <map>
-#include <set>
+#include <string>
 
 #include "base/test_data.h"
 #include "tests/text/test_support.h"
@@ -136,6 +136,45 @@ TEST(TemplateGoldens, MoreConversations) {
     }
   }
   EXPECT_GE(count, 700u);
+}
+
+// Calls without content are shown, with no word for nothing, by every template that shows calls.
+TEST(TemplateGoldens, CallsWithoutContent) {
+  if (!base::test_data_path("chat-templates")) {
+    GTEST_SKIP() << base::test_data_missing("chat-templates");
+  }
+  std::map<std::string, CallForm> forms;
+  for (const auto& file :
+       std::filesystem::directory_iterator(base::test_data_root() / "chat-templates")) {
+    if (!file.path().extension().string().starts_with(".jinja")) continue;
+    const auto made = ChatTemplate::compile(test::read_file(file.path()));
+    ASSERT_TRUE(made) << file.path() << ": " << made.error().message;
+    const CallForm form = made->call_form();
+    const std::string content = form.null_content ? "null" : R"("")";
+    const std::string arguments =
+        form.text_arguments ? R"("{\"xs\":\"seldon\"}")" : R"({"xs":"seldon"})";
+    const auto text = made->render(
+        R"({"messages":[{"role":"user","content":"u"},{"role":"assistant","content":)" + content +
+            R"(,"tool_calls":[{"id":"123456789","type":"function","function":{"name":"add_all",)"
+            R"("arguments":)" +
+            arguments +
+            R"(}}]},{"role":"tool","tool_call_id":"123456789","content":"t"}],)"
+            R"("tools":[{"type":"function","function":{"name":"add_all",)"
+            R"("description":"Adds.","parameters":{"type":"object","properties":{"xs":)"
+            R"({"type":"string","description":"X."}},"required":["xs"]}}}],)"
+            R"("add_generation_prompt":true,"bos_token":"<s>","eos_token":"</s>"})",
+        kNow);
+    if (!text || !text->contains("seldon")) continue;
+    forms.emplace(file.path().stem().string(), form);
+    EXPECT_FALSE(text->contains("None")) << file.path() << '\n' << *text;
+    EXPECT_FALSE(text->contains("\nnull") || text->contains(">null")) << *text;
+  }
+  EXPECT_GE(forms.size(), 38U);
+  EXPECT_EQ(forms.at("deepseek-ai-DeepSeek-R1-Distill-Llama-8B"),
+            (CallForm{.null_content = true, .text_arguments = true}));
+  EXPECT_EQ(forms.at("Qwen-Qwen3-0.6B"),
+            (CallForm{.null_content = false, .text_arguments = false}));
+  EXPECT_EQ(forms.at("meetkai-functionary-medium-v3.2").text_arguments, true);
 }
 
 }  // namespace
