@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "vsurge/api_keys.h"
 #include "vsurge/api_server.h"
 #include "vsurge/auto_model.h"
 #include "vsurge/auto_tokenizer.h"

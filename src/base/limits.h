@@ -9,6 +9,12 @@ namespace vsurge::base {
 inline constexpr std::size_t kKiB = 1024;
 inline constexpr std::size_t kMiB = 1024 * kKiB;
 
+// Of the file of API keys.
+struct AccessLimits {
+  std::size_t key_file_bytes_max = 8 * kMiB;
+  std::size_t keys_max = 10'000;
+};
+
 // HTTP. Times in milliseconds.
 struct HttpLimits {
   std::size_t request_target_bytes_max = 8 * kKiB;

@@ -9,7 +9,6 @@
 #include <string>
 
 #include "base/test_data.h"
-#include "model/atomic_file.h"
 #include "model/packed_parts.h"
 #include "model/packed_source.h"
 #include "model/tiny_fixture.h"
@@ -234,21 +233,6 @@ TEST(PackedGguf, KeepsTheMetadataWithoutTheTensors) {
   const auto weights = load(home.path(), *backend);
   ASSERT_TRUE(weights) << weights.error().message;
   EXPECT_EQ(content(*weights), content(load(*path, *backend).value()));
-}
-
-TEST(AtomicFile, LetsOneWriterIn) {
-  const TempFolder folder;
-  const auto path = folder.path() / "file";
-  {
-    auto first = AtomicFile::create(path);
-    ASSERT_TRUE(first);
-    EXPECT_THAT(AtomicFile::create(path).error().message, HasSubstr("another process"));
-    ASSERT_TRUE(first->write(testing::bytes_of("half")));
-  }
-  EXPECT_TRUE(fs::is_empty(folder.path()));  // not committed
-  ASSERT_TRUE(write_file(path, "whole"));
-  EXPECT_EQ(file_content(path), "whole");
-  EXPECT_FALSE(write_file(folder.path() / "no" / "file", "x"));
 }
 
 }  // namespace

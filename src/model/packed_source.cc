@@ -7,8 +7,8 @@
 #include <cstring>
 #include <vector>
 
+#include "base/atomic_file.h"
 #include "base/limits.h"
-#include "model/atomic_file.h"
 #include "model/gguf_parser.h"
 
 namespace vsurge::model {
@@ -233,7 +233,7 @@ bool is_packed_part(std::string_view name) {
 }
 
 base::Status write_file(const fs::path& path, std::string_view bytes) {
-  AtomicFile file = VSURGE_TRY(AtomicFile::create(path));
+  base::AtomicFile file = VSURGE_TRY(base::AtomicFile::create(path));
   VSURGE_TRY(file.write(std::as_bytes(std::span(bytes))));
   return file.commit();
 }

@@ -4,7 +4,7 @@
 #include <span>
 #include <vector>
 
-#include "model/atomic_file.h"
+#include "base/atomic_file.h"
 #include "model/packed_folder.h"
 #include "model/packed_parts.h"
 
@@ -92,7 +92,7 @@ base::Status write_packed_file(const std::filesystem::path& path, const DecoderW
   std::string text = json::serialize(header);
   const std::size_t least = begin - kPackedDataUnit + 1 - kPrefix;
   if (begin > kPackedDataUnit && text.size() < least) text.resize(least, ' ');
-  AtomicFile file = VSURGE_TRY(AtomicFile::create(path));
+  base::AtomicFile file = VSURGE_TRY(base::AtomicFile::create(path));
   VSURGE_TRY(file.write(std::as_bytes(std::span(kPackedMagic))));
   const std::uint64_t length = text.size();
   VSURGE_TRY(file.write(std::as_bytes(std::span(&length, 1))));

@@ -14,9 +14,10 @@ FLOORS: dict[str, set[str]] = {
     "model": {"model", "tensor", "base", "kernels/types.h"},
     "engine": {"engine", "model", "tensor", "base", "kernels/types.h", "kernels/sample.h"},
     "capacity": {"capacity", "engine", "model", "base", "kernels/sample.h"},
-    "api": {"api", "engine", "text", "base"},
+    "access": {"access", "base"},
+    "api": {"api", "access", "engine", "text", "base"},
     "server": {"server", "api", "base"},
-    "facade": {"facade", "server", "api", "capacity", "engine", "text", "model", "tensor",
+    "facade": {"facade", "server", "api", "access", "capacity", "engine", "text", "model", "tensor",
                "kernels", "base", "vsurge"},
     "include": {"vsurge"},
     "apps": {"apps", "vsurge", "base"},
@@ -32,6 +33,7 @@ LIBRARIES: dict[str, set[str]] = {
     "model": {"fmt", "boost/json", "boost/system"},  # system: error codes of the JSON parser
     "engine": {"fmt"},
     "capacity": {"fmt", "boost/json", "boost/system"},
+    "access": {"fmt", "boost/json", "boost/system"},
     "api": {"fmt", "boost/json", "boost/system", "sqlite3.h"},
     "server": {"fmt"},
     "facade": {"fmt", "boost/json", "boost/system"},
@@ -45,7 +47,7 @@ _SOCKETS = ("src/server/http_server.cc", "src/server/connection.h", "src/server/
             "src/server/address_counts.h", "src/server/tls.h", "src/server/tls.cc")
 HOMES = {
     "boost/asio": _SOCKETS,
-    "openssl": _SOCKETS,
+    "openssl": (*_SOCKETS, "src/access/secret.cc"),
     "boost/beast": ("src/server/request_reader.cc",),
     "editline": ("apps/chat.cc",),
     "sqlite3.h": ("src/api/response_file_store.cc",),

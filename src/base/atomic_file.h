@@ -7,28 +7,29 @@
 
 #include "base/error.h"
 
-namespace vsurge::model {
+namespace vsurge::base {
 
 // Written under another name (".NAME.part"), which one process at a time may hold, and which a
 // later one takes over from one that died. Movable; without commit() the other name goes away.
 class AtomicFile {
  public:
-  // kEnvironment for what the file system refuses, and when another process writes it.
-  static base::Result<AtomicFile> create(const std::filesystem::path& path);
+  // mode: of a new file, less what the process masks. kEnvironment for what the file system
+  // refuses, and when another process writes it.
+  static Result<AtomicFile> create(const std::filesystem::path& path, unsigned mode = 0666);
   AtomicFile(AtomicFile&& other) noexcept;
   AtomicFile& operator=(AtomicFile&&) = delete;
   ~AtomicFile();
 
-  base::Status write(std::span<const std::byte> bytes);
-  base::Status fill(std::size_t end);  // with zeros up to byte `end`
+  Status write(std::span<const std::byte> bytes);
+  Status fill(std::size_t end);  // with zeros up to byte `end`
   std::size_t size() const { return size_; }
   // Syncs, gives the file its name, and syncs the folder.
-  base::Status commit();
+  Status commit();
 
  private:
   explicit AtomicFile(std::filesystem::path path);
-  base::Status open();
-  std::unexpected<base::Error> failed(const char* what) const;
+  Status open(unsigned mode);
+  std::unexpected<Error> failed(const char* what) const;
 
   std::filesystem::path path_;
   std::filesystem::path part_;
@@ -36,4 +37,4 @@ class AtomicFile {
   std::size_t size_ = 0;
 };
 
-}  // namespace vsurge::model
+}  // namespace vsurge::base

@@ -1,4 +1,4 @@
-#include "model/atomic_file.h"
+#include "base/atomic_file.h"
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -11,9 +11,7 @@
 #include <system_error>
 #include <utility>
 
-namespace vsurge::model {
-
-using base::ErrorCode;
+namespace vsurge::base {
 
 AtomicFile::AtomicFile(std::filesystem::path path) : path_(std::move(path)) {
   part_ = path_.parent_path() / ("." + path_.filename().string() + ".part");
@@ -31,19 +29,19 @@ AtomicFile::~AtomicFile() {
   ::close(fd_);
 }
 
-std::unexpected<base::Error> AtomicFile::failed(const char* what) const {
-  return base::fail(ErrorCode::kEnvironment, "{}: cannot {}: {}", path_.string(), what,
-                    std::generic_category().message(errno));
+std::unexpected<Error> AtomicFile::failed(const char* what) const {
+  return fail(ErrorCode::kEnvironment, "{}: cannot {}: {}", path_.string(), what,
+              std::generic_category().message(errno));
 }
 
-base::Result<AtomicFile> AtomicFile::create(const std::filesystem::path& path) {
+Result<AtomicFile> AtomicFile::create(const std::filesystem::path& path, unsigned mode) {
   AtomicFile file(path);
-  VSURGE_TRY(file.open());
+  VSURGE_TRY(file.open(mode));
   return file;
 }
 
-base::Status AtomicFile::open() {
-  const int fd = ::open(part_.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
+Status AtomicFile::open(unsigned mode) {
+  const int fd = ::open(part_.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, mode);
   if (fd < 0) return failed("write");
   struct stat mine{}, named{};
   // The lock says whether its writer lives; the name, whether it was given away in between.
@@ -52,14 +50,14 @@ base::Status AtomicFile::open() {
                     mine.st_dev == named.st_dev;
   if (!ours) {
     ::close(fd);
-    return base::fail(ErrorCode::kEnvironment, "{}: another process is writing it", path_.string());
+    return fail(ErrorCode::kEnvironment, "{}: another process is writing it", path_.string());
   }
   fd_ = fd;
   if (::ftruncate(fd, 0) != 0) return failed("write");
   return {};
 }
 
-base::Status AtomicFile::write(std::span<const std::byte> bytes) {
+Status AtomicFile::write(std::span<const std::byte> bytes) {
   constexpr std::size_t kPiece = std::size_t{8} << 20;
   while (!bytes.empty()) {
     const ssize_t count = ::write(fd_, bytes.data(), std::min(bytes.size(), kPiece));
@@ -71,7 +69,7 @@ base::Status AtomicFile::write(std::span<const std::byte> bytes) {
   return {};
 }
 
-base::Status AtomicFile::fill(std::size_t end) {
+Status AtomicFile::fill(std::size_t end) {
   static constexpr std::array<std::byte, 4096> kZeros{};
   while (size_ < end) {
     VSURGE_TRY(write(std::span(kZeros).first(std::min(kZeros.size(), end - size_))));
@@ -79,7 +77,7 @@ base::Status AtomicFile::fill(std::size_t end) {
   return {};
 }
 
-base::Status AtomicFile::commit() {
+Status AtomicFile::commit() {
   if (::fsync(fd_) != 0) return failed("write");
   if (::rename(part_.c_str(), path_.c_str()) != 0) return failed("rename");
   ::close(std::exchange(fd_, -1));
@@ -92,4 +90,4 @@ base::Status AtomicFile::commit() {
   return {};
 }
 
-}  // namespace vsurge::model
+}  // namespace vsurge::base
