@@ -49,8 +49,13 @@ class OptionSet {
 
   // names: "--max-length,--max-model-len": variables VSURGE_MAX_LENGTH and VSURGE_MAX_MODEL_LEN,
   // keys max_length and max_model_len. An option of several values is given once for each.
+  // A bool is a flag: --names, or --names=false.
   template <class T>
   CLI::Option* add(const std::string& names, T& target, const std::string& description) {
+    if constexpr (std::is_same_v<T, bool>) {
+      options_.push_back(app_.add_flag(names, target, description));
+      return options_.back();
+    }
     CLI::Option* option = app_.add_option(names, target, description);
     option->allow_extra_args(false);  // else it would take a model that follows it
     if constexpr (IsNumber<T>::value) {

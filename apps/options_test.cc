@@ -14,12 +14,14 @@ struct Command {
   CLI::App app{"", "serve"};
   OptionSet set{app};
   int port = 1;
+  bool loud = false;
   std::vector<std::string> names;
   std::map<std::string, std::string> variables;
   std::string config;
 
   Command() {
     set.add("--port", port, "");
+    set.add("--loud", loud, "");
     set.add("--served-model-name,--alias", names, "")->delimiter(',');
   }
   base::Status run(std::vector<std::string> arguments) {
@@ -115,6 +117,28 @@ TEST(Options, EmptyVariablesCountAsNone) {
   c.write_config("port = 4\n");
   ASSERT_TRUE(c.run({}));
   EXPECT_EQ(c.port, 4);
+}
+
+TEST(Options, BooleansAreFlags) {
+  Command bare;
+  ASSERT_TRUE(bare.run({"--loud", "--port", "2"}));
+  EXPECT_TRUE(bare.loud);
+  EXPECT_EQ(bare.port, 2);
+  Command off;
+  off.variables["VSURGE_LOUD"] = "true";
+  ASSERT_TRUE(off.run({"--loud=false"}));
+  EXPECT_FALSE(off.loud);
+  Command variable;
+  variable.variables["VSURGE_LOUD"] = "1";
+  ASSERT_TRUE(variable.run({}));
+  EXPECT_TRUE(variable.loud);
+  Command file;
+  file.write_config("loud = true\n");
+  ASSERT_TRUE(file.run({}));
+  EXPECT_TRUE(file.loud);
+  Command wrong;
+  wrong.variables["VSURGE_LOUD"] = "loudly";
+  EXPECT_FALSE(wrong.run({}));
 }
 
 TEST(Options, ListsDoNotTakeWhatFollows) {

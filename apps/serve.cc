@@ -78,6 +78,19 @@ void add_api_options(OptionSet& set, ServeOptions& options) {
           "SQLite file that keeps /v1/responses over restarts; default: in memory");
 }
 
+void add_access_options(OptionSet& set, ServeOptions& options) {
+  set.add("--api-key", options.api.api_keys,
+          "a key that clients must send, may do everything; several: once for each. Whoever lists "
+          "the machine's processes sees it: VSURGE_API_KEY or --api-key-file hide it");
+  set.add("--api-key-file", options.api.api_key_file,
+          "keys of `vsurge keys`, read anew on changes");
+  set.add("--metrics-without-key", options.api.metrics_without_key, "/metrics is open");
+  set.add("--share-prefix-cache", options.api.share_prefix_cache,
+          "between keys; a client can tell then whether another sent the same beginning");
+  set.add("--cors-origin", options.api.cors_origins,
+          "pages of browsers that may read answers: https://HOST or *; several: once for each");
+}
+
 void tell(const ServiceManager& manager, std::string_view state) {
   if (const auto told = manager.tell(state); !told) base::log_warning("{}", told.error().message);
 }
@@ -104,6 +117,7 @@ Run add_serve(CLI::App& program) {
   const auto set = std::make_shared<OptionSet>(*command);
   add_server_options(*set, *options);
   add_api_options(*set, *options);
+  add_access_options(*set, *options);
   add_model_options(*set, *command, options->model);
   return [options, set](const Environment& environment) {
     fill_options(*set, options->model, environment);

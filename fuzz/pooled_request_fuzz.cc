@@ -87,7 +87,8 @@ void check_error(const ApiError& error) {
 }
 
 void check_answer(ServiceCore& core, std::string_view body, PlainAnswer answer) {
-  const auto made = answer(core, body);
+  const std::atomic<bool> gone{false};
+  const auto made = answer({core, body, nullptr, gone});
   if (!made) return check_error(made.error());
   const auto parsed = parse_json(*made, {});
   CHECK(parsed.has_value() && parsed->is_object(), "{}", *made);

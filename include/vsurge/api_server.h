@@ -35,6 +35,14 @@ struct ApiServerOptions {
   bool warn_unknown_fields = false;
   // Bodies of requests in the log; without it nothing of a prompt is there.
   bool log_requests = false;
+  // Who may use the server: keys of any form, 8 bytes or more, which may do everything, and a file
+  // of keys (ApiKeys). With neither, everybody who can reach the port.
+  std::vector<std::string> api_keys = {};
+  std::string api_key_file = {};
+  bool metrics_without_key = false;  // /metrics is open, as /live, /ready and /health are
+  bool share_prefix_cache = false;   // between keys; else each has its own part of the cache
+  // Pages of browsers that may read answers: "https://chat.example.org"; "*" = all.
+  std::vector<std::string> cors_origins = {};
   // File that keeps responses of /v1/responses over restarts; empty = in memory.
   std::string response_store = {};
 };

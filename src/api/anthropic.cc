@@ -33,9 +33,8 @@ ApiResult<PreparedRequest> prepare_message(const PrepareCall& call) {
 
 const GenerationEndpoint kAnthropicEndpoint = {"messages", "messages", prepare_message,
                                                anthropic_error_json};
-ApiResult<std::string> count_anthropic_tokens(ServiceCore& core, std::string_view body) {
-  const std::atomic<bool> stays = false;
-  const PreparedRequest prepared = VSURGE_TRY(prepare({core, body, stays}, true));
+ApiResult<std::string> count_anthropic_tokens(const PrepareCall& call) {
+  const PreparedRequest prepared = VSURGE_TRY(prepare(call, true));
   return fmt::format(R"({{"input_tokens":{}}})", prepared.prompts.front().ids.size());
 }
 

@@ -8,6 +8,6 @@ namespace vsurge::api {
 
 extern const GenerationEndpoint kAnthropicEndpoint;
 // {"input_tokens": n}; see PlainAnswer.
-ApiResult<std::string> count_anthropic_tokens(ServiceCore& core, std::string_view body);
+ApiResult<std::string> count_anthropic_tokens(const PrepareCall& call);
 
 }  // namespace vsurge::api

@@ -6,6 +6,7 @@
 #include <exception>
 #include <utility>
 
+#include "api/guard.h"
 #include "base/log.h"
 
 namespace vsurge::api {
@@ -52,7 +53,7 @@ void Exchange::start(std::string body, base::WorkerPool& workers) {
 // alone, and is told.
 ApiResult<PreparedRequest> Exchange::prepare(std::string_view body) {
   try {
-    return call_.endpoint.prepare({*core_, body, gone_});
+    return call_.endpoint.prepare({*core_, body, call_.record->key.get(), gone_});
   } catch (const std::exception& error) {
     return std::unexpected(
         from_base({ErrorCode::kInternal,
@@ -113,9 +114,10 @@ base::Result<engine::Request> Exchange::engine_request(const PreparedPrompt& pro
   request.prompt = prompt.ids;
   request.sampling = generation.sampling;
   request.sampling.thinking = prompt.thinking;
-  request.client = generation.user;
+  const access::ApiKey* key = call_.record->key.get();
+  request.client = key == nullptr ? generation.user : key->id;
   request.priority = generation.priority;
-  request.cache_namespace = generation.cache_salt;
+  request.cache_namespace = cache_namespace(*core_, key, generation.cache_salt);
   if (generation.timeout_seconds) {
     request.deadline =
         answer_.started + static_cast<base::Nanoseconds>(*generation.timeout_seconds * 1e9);

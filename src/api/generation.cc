@@ -111,9 +111,8 @@ ApiResult<void> read_cache_names(const ObjectReader& body, GenerationFields& out
   const auto salt = VSURGE_TRY(body.name("cache_salt", kIdBytesMax));
   if (salt && salt->empty()) return bad_value("cache_salt", "'cache_salt' must not be empty.");
   const auto key = VSURGE_TRY(body.name("prompt_cache_key", kIdBytesMax));
-  out.cache_salt = salt.value_or("");
   // NUL cannot stand in either.
-  if (key) out.cache_salt.append(1, '\0').append(*key);
+  if (salt || key) out.cache_salt = salt.value_or("") + '\0' + key.value_or("");
   return {};
 }
 

@@ -103,7 +103,8 @@ void answer_on_worker(PlainCall call, std::string body, base::WorkerPool& worker
                       PlainAnswer answer) {
   const bool taken =
       post_text_work(call.core, workers, std::move(body), [call, answer](const std::string& text) {
-        auto made = answer(*call.core, text);
+        const std::atomic<bool> stays = false;
+        auto made = answer({*call.core, text, call.record->key.get(), stays});
         call.responder->post([call, made = std::move(made)] {
           if (!made) return send_error(call, made.error());
           send_json(call, *made);

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "api/api_error.h"
+#include "api/prepare_call.h"
 #include "api/service_core.h"
 #include "base/worker_pool.h"
 
@@ -40,7 +41,7 @@ struct PlainCall {
 };
 
 // Makes the answer's JSON of the body alone; runs on a text worker.
-using PlainAnswer = ApiResult<std::string> (*)(ServiceCore& core, std::string_view body);
+using PlainAnswer = ApiResult<std::string> (*)(const PrepareCall& call);
 
 // Any thread; does not block. Answers 429 itself when the workers have too much to do.
 void answer_on_worker(PlainCall call, std::string body, base::WorkerPool& workers,

@@ -59,7 +59,8 @@ base::Status PooledCall::submit(std::size_t i) {
   engine::Request request;
   request.prompt = std::move(request_.prompts[i]);
   request.pooling = request_.pooling;
-  request.client = request_.user;
+  const access::ApiKey* key = call_.record->key.get();
+  request.client = key == nullptr ? request_.user : key->id;
   request.priority = request_.priority;
   if (request_.timeout_seconds) {
     request.deadline =

@@ -1,7 +1,6 @@
 // From the bytes of a request to token ids: all that needs no engine. Runs on a text worker.
 #pragma once
 
-#include <atomic>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -11,6 +10,7 @@
 #include "api/formats/output_reader.h"
 #include "api/generation.h"
 #include "api/output_constraint.h"
+#include "api/prepare_call.h"
 #include "api/service_core.h"
 #include "api/structured_output.h"
 
@@ -31,16 +31,6 @@ struct PreparedRequest {
   std::shared_ptr<const text::Grammar> grammar = {};
   ReasoningGate gate = {};
   std::vector<std::string> ignored = {};  // fields that nobody knows, where that is a warning
-};
-
-struct PrepareCall {
-  ServiceCore& core;
-  std::string_view body;
-  // Read between steps of the work; when it is set the work is given up with some error, which
-  // nobody sees.
-  const std::atomic<bool>& gone;
-
-  bool given_up() const { return gone.load(std::memory_order_relaxed); }
 };
 
 // An endpoint whose answer is generated.

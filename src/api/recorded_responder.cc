@@ -35,7 +35,12 @@ RecordedResponder::~RecordedResponder() {
   send(error.status, error_headers(error), error_json(error));
 }
 
+void RecordedResponder::add_headers(Headers headers) {
+  for (auto& header : headers) more_headers_.push_back(std::move(header));
+}
+
 Headers RecordedResponder::with_id(Headers headers) const {
+  headers.insert(headers.end(), more_headers_.begin(), more_headers_.end());
   headers.emplace_back("X-Request-ID", record_->id);
   return headers;
 }

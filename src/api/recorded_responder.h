@@ -26,6 +26,9 @@ class RecordedResponder final : public Responder,
                                                  std::shared_ptr<RequestRecord> record);
   ~RecordedResponder() override;
 
+  // More headers of the answer. Before it begins.
+  void add_headers(Headers headers);
+
   void send(int status, Headers headers, std::string body) override;
   void begin_stream(int status, Headers headers) override;
   void write(std::string bytes) override;
@@ -42,6 +45,7 @@ class RecordedResponder final : public Responder,
   const std::shared_ptr<ServiceCore> core_;
   const std::shared_ptr<Responder> to_;
   const std::shared_ptr<RequestRecord> record_;
+  Headers more_headers_;
   std::function<void()> on_gone_;  // on the executor alone
   bool gone_ = false;              // on the executor alone
   std::atomic<bool> told_{false};

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
+#include "access/api_key.h"
 #include "api/http.h"
 #include "base/clock.h"
 
@@ -22,6 +24,9 @@ struct RequestRecord {
   std::string model;        // that answers
   std::string peer;         // address
   std::string traceparent;  // W3C's, valid or empty
+
+  std::shared_ptr<const access::ApiKey> key;  // whose it is; nullptr: nobody was asked, or refused
+  bool counted = false;                       // against the key's limits
 
   int status = 0;             // of HTTP, or kStatusClientLeft
   std::string finish_reason;  // of the first choice

@@ -17,7 +17,7 @@ namespace vsurge::api {
 // JSON texts; what they mean is their writers' business.
 struct StoredResponse {
   std::string id;
-  std::string owner;    // `user` of its request; nobody is refused by it
+  std::string owner;    // id of the API key; empty: made without keys
   std::string object;   // the response as it was answered
   std::string input;    // array: the items that were new in its request
   std::string history;  // array: all items before its output, those of earlier responses too
@@ -26,7 +26,7 @@ struct StoredResponse {
 
 struct StoredConversation {
   std::string id;
-  std::string owner;  // empty
+  std::string owner;  // as StoredResponse
   std::int64_t created = 0;
   std::string metadata;  // object
   std::string items;     // array

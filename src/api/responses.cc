@@ -1,12 +1,12 @@
 #include "api/responses.h"
 
-#include <atomic>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <memory>
 #include <utility>
 
 #include "api/chat.h"
+#include "api/guard.h"
 #include "api/json.h"
 #include "api/response_items.h"
 #include "api/responses_form.h"
@@ -27,17 +27,19 @@ std::unexpected<ApiError> not_stored(std::string_view what, std::string_view id,
   return std::unexpected(std::move(error));
 }
 
-ApiResult<StoredResponse> find_response(ServiceCore& core, std::string_view id,
-                                        std::string param = {}) {
-  auto found = VSURGE_TRY(as_api(core.store.response(id)));
-  if (!found) return not_stored("response", id, std::move(param));
+ApiResult<StoredResponse> find_response(const StoredCall& call, std::string param = {}) {
+  auto found = VSURGE_TRY(as_api(call.core.store.response(call.id)));
+  if (!found || !may_see(call.key, found->owner)) {
+    return not_stored("response", call.id, std::move(param));
+  }
   return std::move(*found);
 }
 
-ApiResult<StoredConversation> find_conversation(ServiceCore& core, std::string_view id,
-                                                std::string param = {}) {
-  auto found = VSURGE_TRY(as_api(core.store.conversation(id)));
-  if (!found) return not_stored("conversation", id, std::move(param));
+ApiResult<StoredConversation> find_conversation(const StoredCall& call, std::string param = {}) {
+  auto found = VSURGE_TRY(as_api(call.core.store.conversation(call.id)));
+  if (!found || !may_see(call.key, found->owner)) {
+    return not_stored("conversation", call.id, std::move(param));
+  }
   return std::move(*found);
 }
 
@@ -46,16 +48,16 @@ void append_all(json::array& to, const json::value& from) {
 }
 
 // Items before those of the request.
-ApiResult<json::array> past_items(ServiceCore& core, const ResponsesRequest& request) {
+ApiResult<json::array> past_items(const PrepareCall& call, const ResponsesRequest& request) {
   json::array out;
   if (!request.previous_id.empty()) {
-    const StoredResponse previous =
-        VSURGE_TRY(find_response(core, request.previous_id, "previous_response_id"));
+    const StoredResponse previous = VSURGE_TRY(
+        find_response({call.core, request.previous_id, call.key}, "previous_response_id"));
     append_all(out, json::parse(previous.history));
     append_all(out, json::parse(previous.output));
   } else if (!request.conversation_id.empty()) {
-    const StoredConversation conversation =
-        VSURGE_TRY(find_conversation(core, request.conversation_id, "conversation"));
+    const StoredConversation conversation = VSURGE_TRY(
+        find_conversation({call.core, request.conversation_id, call.key}, "conversation"));
     append_all(out, json::parse(conversation.items));
   }
   return out;
@@ -68,8 +70,9 @@ ApiResult<PreparedRequest> prepare(const PrepareCall& call) {
       VSURGE_TRY(read_responses_request(body, request_context(call.core, ignored)));
   ResponseFacts facts{.echo = std::move(request.echo),
                       .input = std::move(request.input),
-                      .history = VSURGE_TRY(past_items(call.core, request)),
+                      .history = VSURGE_TRY(past_items(call, request)),
                       .conversation_id = request.conversation_id,
+                      .owner = owner_of(call.key),
                       .store = request.store};
   json::array all = facts.history;
   for (const json::value& each : facts.input) all.push_back(each);
@@ -122,21 +125,22 @@ std::string deleted_json(std::string_view id, std::string_view object) {
 
 const GenerationEndpoint kResponsesEndpoint = {"responses", "input", prepare, error_json};
 
-ApiResult<std::string> count_response_tokens(ServiceCore& core, std::string_view body) {
-  const std::atomic<bool> stays = false;
-  const PreparedRequest prepared = VSURGE_TRY(prepare({core, body, stays}));
+ApiResult<std::string> count_response_tokens(const PrepareCall& call) {
+  const PreparedRequest prepared = VSURGE_TRY(prepare(call));
   return fmt::format(R"({{"object":"response.input_tokens","input_tokens":{}}})",
                      prepared.prompts.front().ids.size());
 }
 
-ApiResult<std::string> create_conversation(ServiceCore& core, std::string_view body) {
+ApiResult<std::string> create_conversation(const PrepareCall& call) {
+  ServiceCore& core = call.core;
   constexpr PlainField kFields[] = {{"items"}, {"metadata"}};
   json::value parsed = json::object();
-  if (!body.empty()) parsed = VSURGE_TRY(parse_object(core, body));
+  if (!call.body.empty()) parsed = VSURGE_TRY(parse_object(core, call.body));
   const json::object& object = parsed.get_object();
   VSURGE_TRY(check_plain_fields(object, kFields));
   StoredConversation conversation;
   conversation.id = core.new_id("conv_");
+  conversation.owner = owner_of(call.key);
   conversation.created = base::unix_seconds();
   const json::value* metadata = object.if_contains("metadata");
   if (metadata != nullptr && !metadata->is_null() && !metadata->is_object()) {
@@ -157,41 +161,45 @@ ApiResult<std::string> create_conversation(ServiceCore& core, std::string_view b
   return out;
 }
 
-ApiResult<std::string> stored_response(ServiceCore& core, std::string_view id) {
-  return VSURGE_TRY(find_response(core, id)).object;
+ApiResult<std::string> stored_response(const StoredCall& call) {
+  return VSURGE_TRY(find_response(call)).object;
 }
 
-ApiResult<std::string> erase_response(ServiceCore& core, std::string_view id) {
-  if (!VSURGE_TRY(as_api(core.store.erase_response(id)))) return not_stored("response", id);
-  return deleted_json(id, "response");
+ApiResult<std::string> erase_response(const StoredCall& call) {
+  VSURGE_TRY(find_response(call));
+  if (!VSURGE_TRY(as_api(call.core.store.erase_response(call.id)))) {
+    return not_stored("response", call.id);
+  }
+  return deleted_json(call.id, "response");
 }
 
-ApiResult<std::string> cancel_response(ServiceCore& core, std::string_view id) {
-  VSURGE_TRY(find_response(core, id));
+ApiResult<std::string> cancel_response(const StoredCall& call) {
+  VSURGE_TRY(find_response(call));
   return bad_value("response_id",
                    "Only responses made with 'background': true can be cancelled; to stop another, "
                    "close its connection.");
 }
 
-ApiResult<std::string> response_input_items(ServiceCore& core, std::string_view id) {
-  const StoredResponse response = VSURGE_TRY(find_response(core, id));
-  return list_json(with_ids(core, json::parse(response.input).get_array()));
+ApiResult<std::string> response_input_items(const StoredCall& call) {
+  const StoredResponse response = VSURGE_TRY(find_response(call));
+  return list_json(with_ids(call.core, json::parse(response.input).get_array()));
 }
 
-ApiResult<std::string> stored_conversation(ServiceCore& core, std::string_view id) {
-  return conversation_json(VSURGE_TRY(find_conversation(core, id)));
+ApiResult<std::string> stored_conversation(const StoredCall& call) {
+  return conversation_json(VSURGE_TRY(find_conversation(call)));
 }
 
-ApiResult<std::string> erase_conversation(ServiceCore& core, std::string_view id) {
-  if (!VSURGE_TRY(as_api(core.store.erase_conversation(id)))) {
-    return not_stored("conversation", id);
+ApiResult<std::string> erase_conversation(const StoredCall& call) {
+  VSURGE_TRY(find_conversation(call));
+  if (!VSURGE_TRY(as_api(call.core.store.erase_conversation(call.id)))) {
+    return not_stored("conversation", call.id);
   }
-  return deleted_json(id, "conversation.deleted");
+  return deleted_json(call.id, "conversation.deleted");
 }
 
-ApiResult<std::string> conversation_items(ServiceCore& core, std::string_view id) {
-  const StoredConversation conversation = VSURGE_TRY(find_conversation(core, id));
-  return list_json(with_ids(core, json::parse(conversation.items).get_array()));
+ApiResult<std::string> conversation_items(const StoredCall& call) {
+  const StoredConversation conversation = VSURGE_TRY(find_conversation(call));
+  return list_json(with_ids(call.core, json::parse(conversation.items).get_array()));
 }
 
 }  // namespace vsurge::api

@@ -12,17 +12,23 @@ namespace vsurge::api {
 extern const GenerationEndpoint kResponsesEndpoint;
 
 // Answers' JSON; see PlainAnswer.
-ApiResult<std::string> count_response_tokens(ServiceCore& core, std::string_view body);
-ApiResult<std::string> create_conversation(ServiceCore& core, std::string_view body);
+ApiResult<std::string> count_response_tokens(const PrepareCall& call);
+ApiResult<std::string> create_conversation(const PrepareCall& call);
 
-// What is stored under an id; 404 where there is nothing.
-ApiResult<std::string> stored_response(ServiceCore& core, std::string_view id);
-ApiResult<std::string> erase_response(ServiceCore& core, std::string_view id);
+struct StoredCall {
+  ServiceCore& core;
+  std::string_view id;
+  const access::ApiKey* key;  // as PrepareCall
+};
+
+// What is stored under an id; 404 where there is nothing that the key may see.
+ApiResult<std::string> stored_response(const StoredCall& call);
+ApiResult<std::string> erase_response(const StoredCall& call);
 // Answers run to their end with their requests: there is nothing to cancel (400).
-ApiResult<std::string> cancel_response(ServiceCore& core, std::string_view id);
-ApiResult<std::string> response_input_items(ServiceCore& core, std::string_view id);
-ApiResult<std::string> stored_conversation(ServiceCore& core, std::string_view id);
-ApiResult<std::string> erase_conversation(ServiceCore& core, std::string_view id);
-ApiResult<std::string> conversation_items(ServiceCore& core, std::string_view id);
+ApiResult<std::string> cancel_response(const StoredCall& call);
+ApiResult<std::string> response_input_items(const StoredCall& call);
+ApiResult<std::string> stored_conversation(const StoredCall& call);
+ApiResult<std::string> erase_conversation(const StoredCall& call);
+ApiResult<std::string> conversation_items(const StoredCall& call);
 
 }  // namespace vsurge::api

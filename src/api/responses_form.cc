@@ -219,7 +219,7 @@ void ResponsesForm::stream_end(Answer& answer, std::string& out) {
   const std::string_view status = end_status(answer);
   close_item(status == "incomplete", &out);
   const std::string object = response_json(answer, status, nullptr);
-  store(answer, object);
+  store(object);
   event(out, status == "completed" ? "response.completed" : "response.incomplete",
         R"(,"response":)" + object);
 }
@@ -236,12 +236,12 @@ std::string ResponsesForm::whole(Answer& answer) {
   const std::string_view status = end_status(answer);
   close_item(status == "incomplete", nullptr);
   std::string object = response_json(answer, status, nullptr);
-  store(answer, object);
+  store(object);
   return object;
 }
 
 // A store that fails loses the response, not the answer: the log says so.
-void ResponsesForm::store(const Answer& answer, const std::string& object) {
+void ResponsesForm::store(const std::string& object) {
   json::array output;
   for (const Item& item : items_) output.push_back(json::parse(item_json(item, false)));
   json::array history = facts_.history;
@@ -260,7 +260,7 @@ void ResponsesForm::store(const Answer& answer, const std::string& object) {
   }
   if (!facts_.store) return;
   const auto status = core_.store.put(StoredResponse{.id = id_,
-                                                     .owner = answer.generation.user,
+                                                     .owner = facts_.owner,
                                                      .object = object,
                                                      .input = json::serialize(facts_.input),
                                                      .history = json::serialize(history),

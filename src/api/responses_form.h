@@ -20,6 +20,7 @@ struct ResponseFacts {
   boost::json::array input;     // items of the request
   boost::json::array history;   // items before it
   std::string conversation_id;  // the items are added there
+  std::string owner = {};       // of what is stored
   bool store = true;
 };
 
@@ -52,7 +53,7 @@ class ResponsesForm final : public AnswerForm {
   std::string response_json(const Answer& answer, std::string_view status,
                             const ApiError* error) const;
   std::string_view end_status(const Answer& answer) const;
-  void store(const Answer& answer, const std::string& object);
+  void store(const std::string& object);
 
   ServiceCore& core_;
   ResponseFacts facts_;

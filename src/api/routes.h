@@ -41,12 +41,21 @@ enum class Target : std::uint8_t {
   kScore,
 };
 
+// What a key must be good for, where a server has keys.
+enum class Access : std::uint8_t {
+  kOpen,   // nothing
+  kRead,   // any key
+  kUse,    // generating, counted against the key's limits
+  kAdmin,  // ruling the server
+};
+
 struct Route {
   std::string_view method;
   // A path; "{id}" in it stands for anything not empty without slashes, "{name}" at its end with
   // slashes, too (model names have them).
   std::string_view path;
   Target target;
+  Access access;
 };
 
 std::span<const Route> route_table();

@@ -205,7 +205,7 @@ TEST(SamplingFields, ValuesOfSampling) {
   EXPECT_TRUE(s.sampling.ignore_eos);
   EXPECT_EQ(s.texts.thinking_tokens, 7);
   EXPECT_EQ(s.sampling.speculative_tokens, 2);
-  EXPECT_EQ(s.cache_salt, "c");
+  EXPECT_EQ(s.cache_salt, std::string("c") + '\0');
   EXPECT_EQ(s.priority, -3);
   EXPECT_EQ(s.timeout_seconds, 1.5);
   EXPECT_FALSE(s.skip_special);

@@ -7,8 +7,10 @@
 #include "api/anthropic.h"
 #include "api/chat.h"
 #include "api/completions.h"
+#include "api/cors.h"
 #include "api/embeddings.h"
 #include "api/exchange.h"
+#include "api/guard.h"
 #include "api/info.h"
 #include "api/limits.h"
 #include "api/metrics.h"
@@ -50,6 +52,10 @@ bool is_json_type(std::string_view header) {
   const std::string_view parameter = trimmed(header.substr(semicolon + 1));
   return parameter.empty() || equal_ignoring_case(parameter, "charset=utf-8") ||
          equal_ignoring_case(parameter, "charset=\"utf-8\"");
+}
+
+bool speaks_anthropic(Target target) {
+  return target == Target::kMessages || target == Target::kMessagesCount;
 }
 
 }  // namespace
@@ -116,19 +122,19 @@ void Service::State::dispatch(Call call, const RouteMatch& match) {
     case Target::kConversations:
       return answer_plainly(std::move(call), create_conversation);
     case Target::kResponse:
-      return answer_stored(call, stored_response(*core, match.id));
+      return answer_stored(call, stored_response({*core, match.id, call.record->key.get()}));
     case Target::kResponseErase:
-      return answer_stored(call, erase_response(*core, match.id));
+      return answer_stored(call, erase_response({*core, match.id, call.record->key.get()}));
     case Target::kResponseCancel:
-      return answer_stored(call, cancel_response(*core, match.id));
+      return answer_stored(call, cancel_response({*core, match.id, call.record->key.get()}));
     case Target::kResponseItems:
-      return answer_stored(call, response_input_items(*core, match.id));
+      return answer_stored(call, response_input_items({*core, match.id, call.record->key.get()}));
     case Target::kConversation:
-      return answer_stored(call, stored_conversation(*core, match.id));
+      return answer_stored(call, stored_conversation({*core, match.id, call.record->key.get()}));
     case Target::kConversationErase:
-      return answer_stored(call, erase_conversation(*core, match.id));
+      return answer_stored(call, erase_conversation({*core, match.id, call.record->key.get()}));
     case Target::kConversationItems:
-      return answer_stored(call, conversation_items(*core, match.id));
+      return answer_stored(call, conversation_items({*core, match.id, call.record->key.get()}));
     case Target::kModels:
       return send(call, 200, models_json(*core));
     case Target::kModel:
@@ -240,14 +246,18 @@ void Service::handle(HttpRequest request, std::shared_ptr<Responder> responder) 
   if (record->id.empty()) record->id = core->new_id("req_");
   if (match.route != nullptr) record->route = match.route->path;
   if (core->options.log_requests) log_body(*record, request);
-  State::Call call{std::move(request), RecordedResponder::make(core, std::move(responder), record),
-                   record};
+  const auto recorded = RecordedResponder::make(core, std::move(responder), record);
+  recorded->add_headers(cors_headers(core->options.cors_origins, request));
+  State::Call call{std::move(request), recorded, record};
   if (match.allow.empty()) {
     return state_->refuse(call,
                           from_base({ErrorCode::kRouteNotFound,
                                      fmt::format("There is no {} here.", in_quotes(path)), ""}));
   }
-  if (method == "OPTIONS") return state_->send(call, 204, "", {{"Allow", match.allow}});
+  if (method == "OPTIONS") {
+    recorded->add_headers(preflight_headers(core->options.cors_origins, call.request));
+    return state_->send(call, 204, "", {{"Allow", match.allow}});
+  }
   if (match.route == nullptr) {
     return state_->refuse(
         call,
@@ -255,7 +265,13 @@ void Service::handle(HttpRequest request, std::shared_ptr<Responder> responder) 
                    fmt::format("{} is for {}.", in_quotes(path), match.allow), ""}),
         {{"Allow", match.allow}});
   }
-  state_->dispatch(std::move(call), match);
+  const auto admitted = admit(*core, call.request, *match.route, *record);
+  recorded->add_headers(rate_limit_headers(*core, *record));
+  if (admitted) return state_->dispatch(std::move(call), match);
+  const bool unknown = admitted.error().status == 401;
+  state_->refuse(call, admitted.error(),
+                 unknown ? Headers{{"WWW-Authenticate", "Bearer"}} : Headers{},
+                 speaks_anthropic(match.route->target) ? anthropic_error_json : error_json);
 }
 
 std::string Service::error_body(int status, std::string_view message, std::string_view peer) {

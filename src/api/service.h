@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "access/gatekeeper.h"
 #include "api/event_router.h"
 #include "api/formats/output_reader.h"
 #include "api/generation.h"
@@ -38,6 +39,11 @@ struct ServiceOptions {
   const ToolFormat* tool_format = nullptr;
   const ReasoningFormat* reasoning_format = nullptr;
   PooledOptions pooled;
+  // Who may use the server; nullptr: everybody.
+  std::shared_ptr<access::Gatekeeper> gatekeeper;
+  bool metrics_without_key = false;
+  bool share_prefix_cache = false;        // between keys
+  std::vector<std::string> cors_origins;  // whose pages may read answers; "*" = all
   base::JsonLimits json;
   base::HttpLimits http;
   base::TextLimits text;

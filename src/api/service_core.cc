@@ -4,6 +4,7 @@
 #include <random>
 #include <utility>
 
+#include "api/guard.h"
 #include "base/log.h"
 
 namespace vsurge::api {
@@ -47,6 +48,7 @@ ServiceCore::ServiceCore(ServiceOptions options_in, const text::TextAssets& asse
       id_key_(random_key()) {}
 
 void ServiceCore::tell_ended(const RequestRecord& record) {
+  count_ended(*this, record);
   metrics.ended(record);
   for (const auto& observer : options.observers) observer->ended(record);
 }

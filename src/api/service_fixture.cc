@@ -115,6 +115,10 @@ ServiceOptions service_options(const FixtureOptions& options) {
   out.pooled = options.pooled;
   out.observers = options.observers;
   out.log_requests = options.log_requests;
+  out.gatekeeper = options.gatekeeper;
+  out.metrics_without_key = options.metrics_without_key;
+  out.share_prefix_cache = options.share_prefix_cache;
+  out.cors_origins = options.cors_origins;
   return out;
 }
 

@@ -126,6 +126,10 @@ struct FixtureOptions {
   bool generates = true;
   std::vector<std::shared_ptr<RequestObserver>> observers{};
   bool log_requests = false;
+  std::shared_ptr<access::Gatekeeper> gatekeeper{};
+  bool metrics_without_key = false;
+  bool share_prefix_cache = false;
+  std::vector<std::string> cors_origins{};
   base::Nanoseconds watchdog = 30'000'000'000;
 };
 

@@ -182,8 +182,9 @@ std::span<const PlainField> detokenize_fields() {
   return kDetokenizeFields;
 }
 
-ApiResult<std::string> tokenize_json(ServiceCore& core, std::string_view body) {
-  const json::value value = VSURGE_TRY(parse_object(core, body));
+ApiResult<std::string> tokenize_json(const PrepareCall& call) {
+  const ServiceCore& core = call.core;
+  const json::value value = VSURGE_TRY(parse_object(core, call.body));
   const Tokens tokens = VSURGE_TRY(read_tokenize(core, value.get_object()));
   const text::Tokenizer& tokenizer = core.assets.tokenizer;
   std::string out = "{";
@@ -209,8 +210,9 @@ ApiResult<std::string> tokenize_json(ServiceCore& core, std::string_view body) {
   return out;
 }
 
-ApiResult<std::string> detokenize_json(ServiceCore& core, std::string_view body) {
-  const json::value value = VSURGE_TRY(parse_object(core, body));
+ApiResult<std::string> detokenize_json(const PrepareCall& call) {
+  const ServiceCore& core = call.core;
+  const json::value value = VSURGE_TRY(parse_object(core, call.body));
   const json::object& object = value.get_object();
   VSURGE_TRY(check_plain_fields(object, kDetokenizeFields));
   VSURGE_TRY(check_named_model(core, object));
@@ -227,8 +229,9 @@ ApiResult<std::string> detokenize_json(ServiceCore& core, std::string_view body)
   return out;
 }
 
-ApiResult<std::string> apply_template_json(ServiceCore& core, std::string_view body) {
-  json::value value = VSURGE_TRY(parse_object(core, body));
+ApiResult<std::string> apply_template_json(const PrepareCall& call) {
+  ServiceCore& core = call.core;
+  json::value value = VSURGE_TRY(parse_object(core, call.body));
   VSURGE_TRY(check_named_model(core, value.get_object()));
   const std::string prompt = VSURGE_TRY(render(core, std::move(value.get_object())));
   std::string out = R"({"prompt":)";

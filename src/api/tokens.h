@@ -13,9 +13,9 @@
 namespace vsurge::api {
 
 // Each makes the JSON of an answer from the body of a request; on a text worker.
-ApiResult<std::string> tokenize_json(ServiceCore& core, std::string_view body);
-ApiResult<std::string> detokenize_json(ServiceCore& core, std::string_view body);
-ApiResult<std::string> apply_template_json(ServiceCore& core, std::string_view body);
+ApiResult<std::string> tokenize_json(const PrepareCall& call);
+ApiResult<std::string> detokenize_json(const PrepareCall& call);
+ApiResult<std::string> apply_template_json(const PrepareCall& call);
 
 // The fields that tokenize and detokenize know. /apply-template has those of chat requests.
 std::span<const PlainField> tokenize_fields();

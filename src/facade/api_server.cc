@@ -10,6 +10,7 @@
 #include <csignal>
 #include <thread>
 
+#include "access/gatekeeper.h"
 #include "api/formats/detect.h"
 #include "api/json.h"
 #include "api/request_log.h"
@@ -233,6 +234,9 @@ api::ServiceOptions service_options(const vSurge::State& surge, const ApiServerO
   result.trust_chat_template = options.trust_request_chat_template;
   result.warn_unknown_fields = options.warn_unknown_fields;
   result.log_requests = options.log_requests;
+  result.metrics_without_key = options.metrics_without_key;
+  result.share_prefix_cache = options.share_prefix_cache;
+  result.cors_origins = options.cors_origins;
   result.observers.push_back(std::make_shared<api::RequestLog>());
   return result;
 }
@@ -293,6 +297,23 @@ base::Status check_name(const std::string& name) {
               kNameBytesMax, base::shorten(base::escape_for_line(name), 80));
 }
 
+// As browsers write it: scheme, host and a port that is not the scheme's.
+base::Status check_origin(const std::string& origin) {
+  const std::size_t colon = origin.find("://");
+  const bool whole = colon != std::string::npos && colon > 0 &&
+                     origin.find('/', colon + 3) == std::string::npos && origin.size() > colon + 3;
+  if (whole || origin == "*") return {};
+  return fail(ErrorCode::kUsage, "cors_origins: expected https://HOST or *, found '{}'",
+              base::shorten(base::escape_for_line(origin), 80));
+}
+
+// nullptr: no keys are asked for.
+base::Result<std::shared_ptr<access::Gatekeeper>> open_gatekeeper(const ApiServerOptions& options) {
+  if (options.api_keys.empty() && options.api_key_file.empty()) return nullptr;
+  return access::Gatekeeper::open(
+      {.key_file = options.api_key_file, .plain_keys = options.api_keys});
+}
+
 base::Status check(const ApiServerOptions& options) {
   if (options.max_workers < 0 || options.max_workers > 4096) {
     return fail(ErrorCode::kUsage, "max_workers: expected 0 to 4096, found {}",
@@ -308,6 +329,8 @@ base::Status check(const ApiServerOptions& options) {
                 kRequestSizeMin, most, options.max_request_size);
   }
   for (const std::string& name : options.served_model_names) VSURGE_TRY(check_name(name));
+  for (const std::string& origin : options.cors_origins) VSURGE_TRY(check_origin(origin));
+  VSURGE_TRY(open_gatekeeper(options));
   return check_formats(options);
 }
 
@@ -379,6 +402,7 @@ base::Status vSurgeApiServer::State::fire(const FireOptions& fire) {
   api::ServiceOptions service_options_value = service_options(state, options);
   const text::TextAssets& assets = state.processor.state().assets;
   choose_formats(assets, options, service_options_value);
+  service_options_value.gatekeeper = VSURGE_TRY(open_gatekeeper(options));
   std::unique_ptr<api::ResponseStore> store;
   if (!options.response_store.empty()) {
     store = VSURGE_TRY(api::open_file_store(options.response_store, {}));
@@ -397,7 +421,7 @@ base::Status vSurgeApiServer::State::fire(const FireOptions& fire) {
   server->start();
   VSURGE_TRY(state.start());
   service.set_loading(false);
-  if (!is_loopback(fire.host)) {
+  if (!is_loopback(fire.host) && service_options_value.gatekeeper == nullptr) {
     base::log_warning(
         "listening on {} without an API key: everyone who can reach this port can use the model",
         fire.host);

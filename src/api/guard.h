@@ -1,0 +1,37 @@
+// The guard: who a request comes from, and whether that may do what it asks for.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "access/api_key.h"
+#include "api/api_error.h"
+#include "api/http.h"
+#include "api/request_record.h"
+#include "api/routes.h"
+#include "api/service_core.h"
+
+namespace vsurge::api {
+
+// Lets a request in or says why not (401, 403, 429). Writes whose it is into the record; what it
+// counted there ends with it. A server without keys lets all in.
+ApiResult<void> admit(ServiceCore& core, const HttpRequest& request, const Route& route,
+                      RequestRecord& record);
+
+// Counts it as ended, if it was counted.
+void count_ended(ServiceCore& core, const RequestRecord& record);
+
+// x-ratelimit-*, of a key with such limits.
+Headers rate_limit_headers(ServiceCore& core, const RequestRecord& record);
+
+// What a key stores is its own: the name of its owner, and who may see it. Without keys there are
+// no owners, and all is seen.
+std::string owner_of(const access::ApiKey* key);
+bool may_see(const access::ApiKey* key, std::string_view owner);
+
+// Separates what the prefix cache shares: `salt` is the request's own.
+std::string cache_namespace(const ServiceCore& core, const access::ApiKey* key,
+                            std::string_view salt);
+
+}  // namespace vsurge::api
