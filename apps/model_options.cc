@@ -114,8 +114,7 @@ void add_model_options(OptionSet& set, CLI::App& command, ModelOptions& options)
           "without them")
       ->capture_default_str();
   set.add("--enable-prefix-caching", options.surge.enable_prefix_caching,
-          "keep what prompts have in common: true or false")
-      ->capture_default_str();
+          "keep what prompts have in common; on unless --enable-prefix-caching=false");
   set.add("--dtype", options.dtype, "arithmetic: auto, bfloat16 or float32")->capture_default_str();
   set.add("--param-dtype", options.param_dtype, "stored weights: auto, bfloat16 or float32")
       ->capture_default_str();

@@ -54,6 +54,20 @@ void add_server_options(OptionSet& set, ServeOptions& options) {
       ->capture_default_str();
   set.add("--max-request-size", options.api.max_request_size, "bytes of a request's body")
       ->capture_default_str();
+  set.add("--max-queue-requests", options.model.surge.max_queue_requests,
+          "that wait for a place in a step; more get a 429")
+      ->capture_default_str();
+  set.add("--max-queue-tokens", options.model.surge.max_queue_tokens, "of their prompts")
+      ->capture_default_str();
+  set.add("--queue-timeout", options.api.queue_timeout_s,
+          "seconds a request may wait for its first step, else a 429; 0 = any time")
+      ->capture_default_str();
+  set.add("--request-timeout", options.api.request_timeout_s,
+          "seconds a request may take in all; 0 = any time")
+      ->capture_default_str();
+  set.add("--sse-keep-alive", options.api.sse_keep_alive_s,
+          "seconds without events after which a stream sends a comment; 0 = never")
+      ->capture_default_str();
   set.add("--drain-timeout", options.api.drain_timeout_s,
           "seconds that running answers get after SIGTERM")
       ->capture_default_str();

@@ -23,6 +23,14 @@ struct ApiServerOptions {
   std::vector<std::string> served_model_names = {};
   // After SIGTERM, SIGINT or shutdown(): what runs longer ends with an error.
   int drain_timeout_s = 30;
+  // Seconds from a request's arrival; 0 = any time. What has not begun by the first of them ends
+  // with a 429, what has not ended by the second with an error. A request's own `timeout` may be
+  // shorter.
+  double queue_timeout_s = 0;
+  double request_timeout_s = 0;
+  // A stream that has nothing to say for so many seconds sends a comment, so that nobody on its way
+  // takes it for dead; 0 = never.
+  double sse_keep_alive_s = 15;
   // Answers are searched for tool calls where a request offers tools.
   bool enable_function_calling = true;
   // How the model writes tool calls and reasoning: names of docs/API.md; "auto" = by its chat

@@ -13,6 +13,14 @@ namespace vsurge::api {
 
 using base::ErrorCode;
 
+namespace {
+
+// https://html.spec.whatwg.org/multipage/server-sent-events.html, 9.2.7: lines that begin with a
+// colon are ignored, and meant for this.
+constexpr std::string_view kKeepAliveComment = ": keep-alive\n\n";
+
+}  // namespace
+
 Exchange::Exchange(std::shared_ptr<ServiceCore> core, Call call)
     : core_(std::move(core)), call_(std::move(call)) {
   answer_.started = call_.record->arrived;
@@ -84,6 +92,12 @@ void Exchange::submit(PreparedRequest prepared) {
       answer_.generation.sampling.max_tokens.value_or(core_->options.context_max);
   gate_ = prepared.gate;
   const GenerationFields& generation = answer_.generation;
+  if (generation.stream && core_->options.sse_keep_alive > 0) {
+    call_.responder->on_quiet(static_cast<int>(core_->options.sse_keep_alive / 1'000'000),
+                              [weak = weak_from_this()] {
+                                if (const auto self = weak.lock()) self->on_quiet();
+                              });
+  }
   const ChoiceOptions options = {.text = {.stops = generation.stop,
                                           .include_stop = generation.include_stop,
                                           .skip_special = generation.skip_special,
@@ -118,10 +132,7 @@ base::Result<engine::Request> Exchange::engine_request(const PreparedPrompt& pro
   request.client = key == nullptr ? generation.user : key->id;
   request.priority = generation.priority;
   request.cache_namespace = cache_namespace(*core_, key, generation.cache_salt);
-  if (generation.timeout_seconds) {
-    request.deadline =
-        answer_.started + static_cast<base::Nanoseconds>(*generation.timeout_seconds * 1e9);
-  }
+  core_->set_deadlines(answer_.started, generation.timeout_seconds, request);
   if (grammar_ == nullptr) return request;
   const ConstraintTokens tokens{.vocabulary = core_->options.vocabulary,
                                 .end_tokens = core_->options.end_tokens};
@@ -215,6 +226,16 @@ void Exchange::stream_choices(std::size_t prompt) {
   call_.responder->end();
 }
 
+// The client, and all on the way to it, see that somebody is at work: also while the request waits
+// for its first step.
+void Exchange::on_quiet() {
+  if (done_) return;
+  std::string out;
+  if (!stream_begun_) begin_stream(out);
+  out += kKeepAliveComment;
+  call_.responder->write(std::move(out));
+}
+
 void Exchange::begin_stream(std::string& out) {
   stream_begun_ = true;
   call_.responder->begin_stream(
@@ -242,7 +263,7 @@ void Exchange::fail(const ApiError& error) {
     call_.responder->end();
   } else {
     if (form_ != nullptr) form_->abandoned(answer_);
-    call_.responder->send(error.status, headers(error_headers(error)),
+    call_.responder->send(error.status, headers(core_->error_headers(error)),
                           call_.endpoint.error_json(error));
   }
   if (error.status >= 500) {

@@ -50,6 +50,7 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   void fail(const ApiError& error);
   void cancel_open_choices();
   void on_gone();
+  void on_quiet();
   Headers headers(Headers more) const;
   void record_answer();
 

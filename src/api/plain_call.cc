@@ -73,7 +73,7 @@ void send_error(const PlainCall& call, const ApiError& error) {
   if (error.status >= 500) {
     base::log_error("{} {}: {}", call.record->id, error.status, error.message);
   }
-  call.responder->send(error.status, error_headers(error), call.error_json(error));
+  call.responder->send(error.status, call.core->error_headers(error), call.error_json(error));
 }
 
 void send_json(const PlainCall& call, std::string body) {

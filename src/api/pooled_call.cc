@@ -62,10 +62,7 @@ base::Status PooledCall::submit(std::size_t i) {
   const access::ApiKey* key = call_.record->key.get();
   request.client = key == nullptr ? request_.user : key->id;
   request.priority = request_.priority;
-  if (request_.timeout_seconds) {
-    request.deadline =
-        call_.record->arrived + static_cast<base::Nanoseconds>(*request_.timeout_seconds * 1e9);
-  }
+  call_.core->set_deadlines(call_.record->arrived, request_.timeout_seconds, request);
   engine::Engine& engine = call_.core->engine;
   const engine::Ticket ticket = engine.new_ticket();
   call_.core->router.add(ticket, [self = shared_from_this(), i](std::vector<engine::Event> events) {

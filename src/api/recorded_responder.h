@@ -36,6 +36,9 @@ class RecordedResponder final : public Responder,
   void abort() override;
   void post(std::function<void()> task) override { to_->post(std::move(task)); }
   void on_gone(std::function<void()> callback) override;
+  void on_quiet(int after_ms, std::function<void()> callback) override {
+    to_->on_quiet(after_ms, std::move(callback));
+  }
 
  private:
   void gone();

@@ -100,7 +100,7 @@ void Service::State::send(const Call& call, int status, std::string body, Header
 
 void Service::State::refuse(const Call& call, const ApiError& error, Headers headers,
                             ErrorJson json) {
-  for (auto& header : error_headers(error)) headers.push_back(std::move(header));
+  for (auto& header : core->error_headers(error)) headers.push_back(std::move(header));
   call.record->error_code = error.code;
   call.responder->send(error.status, std::move(headers), json(error));
 }

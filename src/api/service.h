@@ -13,6 +13,7 @@
 #include "api/pooled_options.h"
 #include "api/request_record.h"
 #include "api/response_store.h"
+#include "base/clock.h"
 #include "base/limits.h"
 #include "engine/engine.h"
 #include "text/auto_tokenizer.h"
@@ -39,6 +40,10 @@ struct ServiceOptions {
   const ToolFormat* tool_format = nullptr;
   const ReasoningFormat* reasoning_format = nullptr;
   PooledOptions pooled;
+  // From a request's arrival to its beginning, and to its end; 0 = any time.
+  base::Nanoseconds queue_timeout = 0;
+  base::Nanoseconds request_timeout = 0;
+  base::Nanoseconds sse_keep_alive = 0;  // without events, until a comment; 0 = never
   // Who may use the server; nullptr: everybody.
   std::shared_ptr<access::Gatekeeper> gatekeeper;
   bool metrics_without_key = false;

@@ -53,6 +53,29 @@ void ServiceCore::tell_ended(const RequestRecord& record) {
   for (const auto& observer : options.observers) observer->ended(record);
 }
 
+void ServiceCore::set_deadlines(base::Nanoseconds arrived, std::optional<double> timeout_seconds,
+                                engine::Request& request) const {
+  base::Nanoseconds longest = options.request_timeout;
+  if (timeout_seconds) {
+    const auto own = static_cast<base::Nanoseconds>(*timeout_seconds * 1e9);
+    longest = longest == 0 ? own : std::min(longest, own);
+  }
+  if (longest != 0 || timeout_seconds) request.deadline = arrived + longest;
+  if (options.queue_timeout != 0) request.queue_deadline = arrived + options.queue_timeout;
+}
+
+// Half as long again and two seconds at most; limits of keys are told as they are.
+Headers ServiceCore::error_headers(const ApiError& error) {
+  ApiError spread = error;
+  if (error.code != "rate_limit_exceeded") {
+    const int least = std::max(1, error.retry_after_seconds);
+    const std::uint64_t chance = mix(id_key_ ^ error_count_.fetch_add(1));
+    spread.retry_after_seconds =
+        least + static_cast<int>(chance % (static_cast<std::uint64_t>(least) / 2 + 3));
+  }
+  return api::error_headers(spread);
+}
+
 bool ServiceCore::knows_model(std::string_view name) const {
   return std::ranges::find(options.model_names, name) != options.model_names.end();
 }

@@ -4,9 +4,11 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
+#include "api/api_error.h"
 #include "api/grammar_cache.h"
 #include "api/request_metrics.h"
 #include "api/response_store.h"
@@ -42,6 +44,12 @@ struct ServiceCore {
   // To the metrics and all observers. Any thread.
   void tell_ended(const RequestRecord& record);
 
+  // Of a request that arrived then and may name a time itself, in seconds.
+  void set_deadlines(base::Nanoseconds arrived, std::optional<double> timeout_seconds,
+                     engine::Request& request) const;
+  // error_headers(), with clients that were refused at the same time spread over some seconds.
+  Headers error_headers(const ApiError& error);
+
   bool knows_model(std::string_view name) const;
   // The prefix and 24 hex digits, never the same twice.
   std::string new_id(std::string_view prefix);
@@ -49,6 +57,7 @@ struct ServiceCore {
  private:
   const std::uint64_t id_key_;
   std::atomic<std::uint64_t> id_count_{0};
+  std::atomic<std::uint64_t> error_count_{0};
 };
 
 }  // namespace vsurge::api

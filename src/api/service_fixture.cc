@@ -115,6 +115,9 @@ ServiceOptions service_options(const FixtureOptions& options) {
   out.pooled = options.pooled;
   out.observers = options.observers;
   out.log_requests = options.log_requests;
+  out.queue_timeout = options.queue_timeout;
+  out.request_timeout = options.request_timeout;
+  out.sse_keep_alive = options.sse_keep_alive;
   out.gatekeeper = options.gatekeeper;
   out.metrics_without_key = options.metrics_without_key;
   out.share_prefix_cache = options.share_prefix_cache;
@@ -374,6 +377,10 @@ Stream events_of(const std::string& body) {
   std::size_t at = 0;
   while (at < body.size()) {
     const std::size_t end = body.find("\n\n", at);
+    if (end != std::string::npos && body[at] == ':') {  // a comment
+      at = end + 2;
+      continue;
+    }
     if (end == std::string::npos || body.compare(at, 6, "data: ") != 0 || out.done) {
       ADD_FAILURE() << "not an event: " << body.substr(at);
       return out;

@@ -68,9 +68,17 @@ class TestResponder final : public Responder {
   void abort() override;
   void post(std::function<void()> task) override { executor_.post(std::move(task)); }
   void on_gone(std::function<void()> callback) override { on_gone_ = std::move(callback); }
+  void on_quiet(int after_ms, std::function<void()> callback) override {
+    quiet_ms_ = after_ms;
+    on_quiet_ = std::move(callback);
+  }
 
   // What the server does when the client goes.
   void leave();
+
+  // What the server does when nothing was written for quiet_ms().
+  void be_quiet() const { on_quiet_(); }
+  int quiet_ms() const { return quiet_ms_; }
 
   bool finished() const { return sent_ || ended_; }
   bool sent() const { return sent_; }
@@ -84,6 +92,8 @@ class TestResponder final : public Responder {
  private:
   TestExecutor& executor_;
   std::function<void()> on_gone_;
+  std::function<void()> on_quiet_;
+  int quiet_ms_ = 0;
   bool sent_ = false, begun_ = false, ended_ = false, gone_ = false;
   int status_ = 0;
   Headers headers_;
@@ -130,6 +140,9 @@ struct FixtureOptions {
   bool metrics_without_key = false;
   bool share_prefix_cache = false;
   std::vector<std::string> cors_origins{};
+  base::Nanoseconds queue_timeout = 0;
+  base::Nanoseconds request_timeout = 0;
+  base::Nanoseconds sse_keep_alive = 0;
   base::Nanoseconds watchdog = 30'000'000'000;
 };
 

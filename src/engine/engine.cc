@@ -151,7 +151,7 @@ base::Status Engine::State::queue_full(std::size_t tokens, std::string message) 
       tokens_per_second > 0 ? static_cast<double>(tokens) / tokens_per_second : 1;
   base::Error error{ErrorCode::kQueueFull, std::move(message), {}};
   error.retry_after_seconds = static_cast<int>(std::ceil(std::clamp(seconds, 1.0, kSecondsMax)));
-  error.message += fmt::format("; try again in {} s", error.retry_after_seconds);
+  error.message += "; try again later";
   return std::unexpected(std::move(error));
 }
 

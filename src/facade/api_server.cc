@@ -204,6 +204,10 @@ api::PooledOptions pooled_options(const model::ModelInfo& info, const text::Toke
   return out;
 }
 
+base::Nanoseconds nanoseconds(double seconds) {
+  return static_cast<base::Nanoseconds>(seconds * 1e9);
+}
+
 api::ServiceOptions service_options(const vSurge::State& surge, const ApiServerOptions& options) {
   const model::ModelInfo& info = surge.model.state()->model->info();
   api::ServiceOptions result;
@@ -234,6 +238,9 @@ api::ServiceOptions service_options(const vSurge::State& surge, const ApiServerO
   result.trust_chat_template = options.trust_request_chat_template;
   result.warn_unknown_fields = options.warn_unknown_fields;
   result.log_requests = options.log_requests;
+  result.queue_timeout = nanoseconds(options.queue_timeout_s);
+  result.request_timeout = nanoseconds(options.request_timeout_s);
+  result.sse_keep_alive = nanoseconds(options.sse_keep_alive_s);
   result.metrics_without_key = options.metrics_without_key;
   result.share_prefix_cache = options.share_prefix_cache;
   result.cors_origins = options.cors_origins;
@@ -297,6 +304,12 @@ base::Status check_name(const std::string& name) {
               kNameBytesMax, base::shorten(base::escape_for_line(name), 80));
 }
 
+base::Status check_seconds(const char* name, double seconds) {
+  constexpr double kDay = 86'400;
+  if (seconds >= 0 && seconds <= kDay) return {};
+  return fail(ErrorCode::kUsage, "{}: expected 0 to {} seconds, found {}", name, kDay, seconds);
+}
+
 // As browsers write it: scheme, host and a port that is not the scheme's.
 base::Status check_origin(const std::string& origin) {
   const std::size_t colon = origin.find("://");
@@ -328,6 +341,9 @@ base::Status check(const ApiServerOptions& options) {
     return fail(ErrorCode::kUsage, "max_request_size: expected {} to {} bytes, found {}",
                 kRequestSizeMin, most, options.max_request_size);
   }
+  VSURGE_TRY(check_seconds("queue_timeout", options.queue_timeout_s));
+  VSURGE_TRY(check_seconds("request_timeout", options.request_timeout_s));
+  VSURGE_TRY(check_seconds("sse_keep_alive", options.sse_keep_alive_s));
   for (const std::string& name : options.served_model_names) VSURGE_TRY(check_name(name));
   for (const std::string& origin : options.cors_origins) VSURGE_TRY(check_origin(origin));
   VSURGE_TRY(open_gatekeeper(options));

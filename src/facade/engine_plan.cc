@@ -27,6 +27,8 @@ engine::EngineOptions engine_options(const SurgeOptions& options, const model::M
   result.seed = options.seed;
   result.window = info.window;
   result.prefix_cache = options.enable_prefix_caching;
+  result.limits.queue_requests_max = options.max_queue_requests;
+  result.limits.queue_tokens_max = options.max_queue_tokens;
   result.target_step = static_cast<base::Nanoseconds>(options.target_step_ms * 1e6);
   return result;
 }

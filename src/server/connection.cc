@@ -56,6 +56,12 @@ class Exchange final : public api::Responder {
     });
   }
 
+  void on_quiet(int after_ms, std::function<void()> callback) override {
+    on_worker([after_ms, callback = std::move(callback), id = id_](Connection& c) mutable {
+      c.answer_on_quiet(id, after_ms, std::move(callback));
+    });
+  }
+
  private:
   void finish(bool aborted) {
     finished_ = true;
@@ -192,6 +198,7 @@ Task<Connection::After> Connection::answer_request() {
   ++requests_;
   answer_ = Answer{};
   answer_.id = requests_;
+  answer_.wrote = Clock::now();
   auto request = reader_.take_request();
   count_body(0);
   request.peer = peer_;
@@ -283,6 +290,12 @@ Task<void> Connection::linger() {
 
 void Connection::check_deadline(Clock::time_point now) {
   if (phase_ == Phase::kClosed) return;
+  if (phase_ == Phase::kAnswering && now - answer_.wrote > answer_.quiet_time) {
+    answer_.wrote = now;
+    worker_->post([self = shared_from_this(), id = answer_.id] {
+      if (self->is_current(id) && self->answer_.on_quiet) self->answer_.on_quiet();
+    });
+  }
   if (now > deadline_) {
     deadline_ = Clock::time_point::max();
     timed_out_ = true;
@@ -380,7 +393,7 @@ std::string Connection::head_of(int status, const api::Headers& headers, bool st
 
 void Connection::answer_send(std::uint64_t id, int status, const api::Headers& headers,
                              const std::string& body) {
-  if (answer_.id == id) answer_.on_gone = nullptr;
+  if (answer_.id == id) answer_.forget_callbacks();
   if (!is_current(id) || answer_.begun) return;
   answer_.out = head_of(status, headers, false, body.size());
   const bool bodiless = reader_.is_head() || status < 200 || status == 204 || status == 304;
@@ -398,6 +411,7 @@ void Connection::answer_begin(std::uint64_t id, int status, const api::Headers& 
 void Connection::answer_write(std::uint64_t id, std::string_view bytes) {
   if (!is_current(id) || !answer_.streaming || reader_.is_head()) return;
   answer_.body += bytes;
+  answer_.wrote = Clock::now();
   const bool full = answer_.out.size() + answer_.body.size() > limits_.stream_buffer_bytes_max;
   if (writing_ && full && !takes_more()) {
     reset_ = true;
@@ -407,7 +421,7 @@ void Connection::answer_write(std::uint64_t id, std::string_view bytes) {
 }
 
 void Connection::answer_end(std::uint64_t id, bool aborted) {
-  if (answer_.id == id) answer_.on_gone = nullptr;
+  if (answer_.id == id) answer_.forget_callbacks();
   if (!is_current(id)) return;
   if (!answer_.begun) return answer_dropped(id);
   answer_.ended = true;
@@ -424,9 +438,15 @@ void Connection::answer_on_gone(std::uint64_t id, std::function<void()> callback
   });
 }
 
+void Connection::answer_on_quiet(std::uint64_t id, int after_ms, std::function<void()> callback) {
+  if (!is_current(id)) return;
+  answer_.quiet_time = milliseconds(after_ms);
+  answer_.on_quiet = std::move(callback);
+}
+
 // The handler lost the request: that is a bug, but the client gets an answer.
 void Connection::answer_dropped(std::uint64_t id) {
-  if (answer_.id == id) answer_.on_gone = nullptr;
+  if (answer_.id == id) answer_.forget_callbacks();
   if (!is_current(id)) return;
   base::log_error("server: a request got no answer");
   if (answer_.begun) return answer_end(id, true);

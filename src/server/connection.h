@@ -176,6 +176,9 @@ struct Answer {
   std::string out;       // framed bytes that wait for the socket
   std::string body;      // of a stream, not framed yet
   std::function<void()> on_gone;
+  std::function<void()> on_quiet;
+  Clock::duration quiet_time = Clock::duration::max();  // until on_quiet
+  Clock::time_point wrote;                              // the handler, last
   bool begun = false;
   bool streaming = false;
   bool chunked = false;
@@ -183,6 +186,12 @@ struct Answer {
   bool aborted = false;
   bool last_chunk = false;  // is written
   bool keep_alive = false;
+
+  // What is in them keeps others alive.
+  void forget_callbacks() {
+    on_gone = nullptr;
+    on_quiet = nullptr;
+  }
 };
 
 class Connection : public std::enable_shared_from_this<Connection> {
@@ -215,6 +224,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void answer_write(std::uint64_t id, std::string_view bytes);
   void answer_end(std::uint64_t id, bool aborted);
   void answer_on_gone(std::uint64_t id, std::function<void()> callback);
+  void answer_on_quiet(std::uint64_t id, int after_ms, std::function<void()> callback);
   void answer_dropped(std::uint64_t id);
 
  private:
