@@ -23,6 +23,7 @@ struct ServeOptions {
 
 void add_server_options(OptionSet& set, ServeOptions& options) {
   options.fire.host = "127.0.0.1";  // the library keeps the original's 0.0.0.0
+  options.fire.exit_on_fault = true;
   // With the original's 1 a burst of short prompts would be read one a step.
   options.model.surge.max_concurrent_prefill = 8;
   set.add("--host", options.fire.host, "address to listen on")->capture_default_str();
@@ -65,6 +66,12 @@ void add_server_options(OptionSet& set, ServeOptions& options) {
   set.add("--request-timeout", options.api.request_timeout_s,
           "seconds a request may take in all; 0 = any time")
       ->capture_default_str();
+  set.add("--watchdog", options.model.surge.watchdog_s,
+          "seconds of one step after which the engine counts as stuck")
+      ->capture_default_str();
+  set.add("--exit-on-fault", options.fire.exit_on_fault,
+          "end the process when the engine has failed or hangs; on unless --exit-on-fault=false");
+  set.add("--failpoint", options.model.surge.failpoint, "")->group("");  // not in the help
   set.add("--sse-keep-alive", options.api.sse_keep_alive_s,
           "seconds without events after which a stream sends a comment; 0 = never")
       ->capture_default_str();

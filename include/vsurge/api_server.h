@@ -74,6 +74,10 @@ struct FireOptions {
   // Called once when requests are answered, with the base URL.
   std::function<void(const std::string& url)> on_ready = {};
   std::function<void()> on_draining = {};  // called once when new work is refused
+  // When the engine has failed, or hangs for ten times its watchdog's time, all open answers end
+  // with an error and fire() throws; a hanging engine cannot be stopped, and ends the process
+  // (status 4).
+  bool exit_on_fault = false;
   // SIGTERM and SIGINT drain, a second one stops at once; with TLS, SIGHUP reads its files anew.
   bool handle_signals = true;
 };

@@ -102,6 +102,9 @@ struct SurgeOptions {
   // Of the KV cache, taken before the engine is ready; 0 = 4 GiB, or one context if that is more,
   // or what max_concurrent_decodes contexts need if that is less.
   std::int64_t kv_cache_memory_bytes = 0;
+  // Seconds of one step, after which the engine counts as stuck: /health says 503, the log too.
+  double watchdog_s = 30;
+  std::string failpoint = {};  // for tests: throw@N, hang@N or nan@N fail in the N-th step
   // That wait for a place in a step; more are refused.
   std::size_t max_queue_requests = 4096;
   std::size_t max_queue_tokens = 16'000'000;  // of their prompts

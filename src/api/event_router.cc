@@ -12,9 +12,10 @@ struct EventRouter::State {
     std::vector<engine::Event> events;  // of the step at hand; engine thread only
   };
   std::mutex mutex;
-  std::unordered_map<engine::Ticket, Entry> entries;  // guarded by mutex
-  std::vector<Entry*> touched;                        // engine thread only
-  std::vector<Entry> ended;                           // engine thread only
+  std::unordered_map<engine::Ticket, Entry> entries;    // guarded by mutex
+  std::unordered_map<engine::Ticket, Entry> abandoned;  // publish() may be at work on them
+  std::vector<Entry*> touched;                          // engine thread only
+  std::vector<Entry> ended;                             // engine thread only
 };
 
 EventRouter::EventRouter() : state_(std::make_unique<State>()) {}
@@ -31,6 +32,21 @@ void EventRouter::remove(engine::Ticket ticket) {
   if (const auto found = state_->entries.find(ticket); found != state_->entries.end()) {
     removed = std::move(found->second);
     state_->entries.erase(found);
+  }
+}
+
+void EventRouter::abandon(const base::Error& error) {
+  std::vector<std::pair<engine::Ticket, Receiver*>> receivers;
+  {
+    const std::lock_guard lock(state_->mutex);
+    state_->abandoned.merge(state_->entries);  // the nodes stay where they are
+    for (auto& [ticket, entry] : state_->abandoned) receivers.emplace_back(ticket, &entry.receiver);
+  }
+  for (const auto& [ticket, receiver] : receivers) {
+    engine::Event event = engine::error_event(error);
+    event.ticket = ticket;
+    event.is_last = true;
+    (*receiver)({std::move(event)});
   }
 }
 

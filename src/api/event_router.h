@@ -22,6 +22,9 @@ class EventRouter final : public engine::EventSink {
   // For a ticket whose submit failed.
   void remove(engine::Ticket ticket);
   void publish(std::span<const engine::Event> events) override;
+  // Tells all receivers, on this thread, that nothing comes any more: for an engine that hangs.
+  // What it publishes after all reaches nobody.
+  void abandon(const base::Error& error);
 
  private:
   struct State;

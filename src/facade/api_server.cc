@@ -8,6 +8,7 @@
 #include <atomic>
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
 #include <thread>
 
 #include "access/gatekeeper.h"
@@ -33,8 +34,10 @@ namespace {
 using base::ErrorCode;
 using base::fail;
 
-constexpr int kStatsEveryMs = 10'000;
-constexpr int kFarewellMs = 2000;  // for the errors of answers that the drain time cut off
+constexpr int kLookEveryMs = 1000;
+constexpr int kLooksPerStats = 10;
+constexpr double kHangFactor = 10;  // a step of so many times the watchdog's time never ends
+constexpr int kFarewellMs = 2000;   // for the errors of answers that the drain time cut off
 
 server::ServerOptions server_options(const FireOptions& fire, const base::HttpLimits& limits) {
   server::ServerOptions result;
@@ -387,6 +390,7 @@ struct vSurgeApiServer::State {
   Signal stop;  // raised by signals and shutdown()
 
   base::Status fire(const FireOptions& fire);
+  base::Status check_engine(api::Service& service, server::HttpServer& server);
   void drain(api::Service& service, server::HttpServer& server);
 };
 
@@ -449,14 +453,34 @@ base::Status vSurgeApiServer::State::fire(const FireOptions& fire) {
       server->port());
   base::log_info("ready: {}/v1 serves {}", url, service_options_value.model_names.front());
   if (fire.on_ready) fire.on_ready(url);
-  do {
-    wait_for(stop, reload, kStatsEveryMs);
+  for (int looks = 1; !stop.take(); ++looks) {
+    wait_for(stop, reload, kLookEveryMs);
     if (reload.take()) reload_tls(*server);
-    service.log_stats();
-  } while (!stop.take());
+    if (looks % kLooksPerStats == 0) service.log_stats();
+    if (fire.exit_on_fault) VSURGE_TRY(check_engine(service, *server));
+  }
   if (fire.on_draining) fire.on_draining();
   drain(service, *server);
   return {};
+}
+
+// An error when the engine serves nothing any more, and everybody has been told.
+base::Status vSurgeApiServer::State::check_engine(api::Service& service,
+                                                  server::HttpServer& server) {
+  vSurge::State& state = *surge.state();
+  const engine::EngineMetrics metrics = state.engine->metrics();
+  const bool hangs = metrics.step_age_seconds > kHangFactor * state.options.watchdog_s;
+  if (!metrics.failed && !hangs) return {};
+  const base::Error error{ErrorCode::kEngineUnavailable,
+                          hangs ? "the engine hangs" : "the engine has failed", ""};
+  service.begin_shutdown();
+  if (hangs) state.router.abandon(error);
+  server.drain(kFarewellMs);
+  server.stop();
+  if (!hangs) return std::unexpected(error);
+  base::log_error("{}: the process ends", error.message);
+  spdlog::shutdown();
+  std::_Exit(base::error_info(error.code).exit_status);  // its thread cannot be joined
 }
 
 // Refuses new work, gives running answers their time, then ends them with an error that says so. A

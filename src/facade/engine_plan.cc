@@ -29,6 +29,7 @@ engine::EngineOptions engine_options(const SurgeOptions& options, const model::M
   result.prefix_cache = options.enable_prefix_caching;
   result.limits.queue_requests_max = options.max_queue_requests;
   result.limits.queue_tokens_max = options.max_queue_tokens;
+  result.watchdog = static_cast<base::Nanoseconds>(options.watchdog_s * 1e9);
   result.target_step = static_cast<base::Nanoseconds>(options.target_step_ms * 1e6);
   return result;
 }

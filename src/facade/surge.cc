@@ -42,6 +42,10 @@ base::Status check_options(const SurgeOptions& options, const AutoTokenizer& pro
     return fail(ErrorCode::kUsage, "target_step_ms: expected 0 to 1000000, found {}",
                 options.target_step_ms);
   }
+  if (!(options.watchdog_s > 0 && options.watchdog_s <= 86'400)) {
+    return fail(ErrorCode::kUsage, "watchdog: expected more than 0 and at most 86400 s, found {}",
+                options.watchdog_s);
+  }
   if (!(options.hbm_utilization > 0 && options.hbm_utilization <= 1)) {
     return fail(ErrorCode::kUsage, "hbm_utilization: expected more than 0 and at most 1, found {}",
                 options.hbm_utilization);
@@ -133,8 +137,14 @@ base::Result<std::shared_ptr<vSurge::State>> build(const AutoModelForCausalLM& m
   }
   VSURGE_TRY(loaded.model->reserve(limits));
   surge->executor = std::make_unique<engine::Executor>(*loaded.model, *loaded.backend, limits);
+  engine::StepRunner* runner = surge->executor.get();
+  if (!options.failpoint.empty()) {
+    const auto failpoint = VSURGE_TRY(engine::parse_failpoint(options.failpoint));
+    surge->failing = std::make_unique<engine::FailingRunner>(*runner, failpoint);
+    runner = surge->failing.get();
+  }
   surge->engine =
-      std::make_unique<engine::Engine>(engine_opts, *surge->executor, surge->router, surge->clock);
+      std::make_unique<engine::Engine>(engine_opts, *runner, surge->router, surge->clock);
   if (options.verbose) log_start(*surge);
   return surge;
 }

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "engine/engine.h"
 #include "engine/executor.h"
+#include "engine/failpoint.h"
 #include "vsurge/surge.h"
 
 namespace vsurge {
@@ -32,6 +33,7 @@ struct vSurge::State {
   model::StepLimits limits;
   engine::EngineOptions engine_options;  // with the cost of steps once it is measured
   std::unique_ptr<engine::Executor> executor;
+  std::unique_ptr<engine::FailingRunner> failing;  // beside the executor, in tests
   std::unique_ptr<engine::Engine> engine;
 
   std::mutex start_mutex;

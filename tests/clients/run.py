@@ -1,5 +1,5 @@
 """Runs a client's script against a real server: run.py PROGRAM KIND
-KIND: one of CLIENTS, or signals
+KIND: one of CLIENTS, signals or faults
 
 Exit status 77, with one line that says why, when the model or the client is not there."""
 
@@ -135,6 +135,40 @@ def run_signals(program, model):
     print("signals: all checks pass")
 
 
+def fault_error(answer):
+    """Of the last event of a stream, which must end properly."""
+    events = answer.read().decode().rstrip().split("\n\n")
+    return json.loads(events[-1].removeprefix("data: "))["error"]
+
+
+def run_faults(program, model):
+    # One row's NaN ends that request alone.
+    with served.Served(program, model, ("--failpoint", "nan@20")) as server:
+        name = server.model_name()
+        error = fault_error(start_stream(server, name, 200))
+        assert error["code"] == "numerical_error", error
+        answer = start_stream(server, name, 20).read().decode()
+        assert answer.rstrip().endswith("data: [DONE]"), answer
+    # A failure of the engine, and one that hangs: open streams are told, the process ends.
+    for failpoint in "throw@20", "hang@20":
+        options = ("--failpoint", failpoint, "--watchdog", "0.3")
+        with served.Served(program, model, options) as server:
+            answers = [start_stream(server, server.model_name(), 400) for _ in range(3)]
+            for answer in answers:
+                error = fault_error(answer)
+                assert error["code"] == "engine_unavailable", error
+            assert server.process.wait(30) == 4, server.process.returncode
+    # Kept alive it says so to all who ask.
+    options = ("--failpoint", "throw@20", "--exit-on-fault=false")
+    with served.Served(program, model, options) as server:
+        assert fault_error(start_stream(server, server.model_name(), 400))
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+        connection.request("GET", "/health")
+        health = connection.getresponse()
+        assert health.status == 503 and json.loads(health.read())["status"] == "error"
+    print("faults: all checks pass")
+
+
 def main():
     program, kind = sys.argv[1:]
     if kind == "embeddings":  # it brings its own models
@@ -142,8 +176,8 @@ def main():
     model = served.test_model()
     if model is None:
         skip("no default model (./dev setup fetches it; VSURGE_TEST_MODEL names another)")
-    if kind == "signals":
-        run_signals(program, model)
+    if kind in ("signals", "faults"):
+        (run_signals if kind == "signals" else run_faults)(program, model)
     else:
         run_client(program, model, kind, client_command(kind))
 

@@ -38,7 +38,7 @@ CODE = [
     _word(r"\b(malloc|calloc|realloc)\s*\(|\bstd::free\s*\(",
           "owners are containers and unique_ptr", r"src/|include/"),
     _word(r"\bthrow\b", "errors are values; only the facade throws",
-          places=("src/facade/", "include/", "apps/")),
+          places=("src/facade/", "include/", "apps/", "src/engine/failpoint.cc")),
     _word(r"\busing\s+namespace\s+std\s*;", "names of std are spelled out", r".", tests=False),
     _word(r"#\s*include\s*<(format|print|mdspan|generator)>", "not in g++ 12", r".", tests=False),
     _word(r"#\s*include\s*<regex>", "std::regex recurses on its input"),

@@ -1,0 +1,52 @@
+#include "engine/failpoint.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <ctime>
+#include <stdexcept>
+#include <utility>
+
+namespace vsurge::engine {
+namespace {
+
+constexpr std::array<std::pair<std::string_view, Failure>, 3> kFailures = {{
+    {"throw", Failure::kThrow},
+    {"hang", Failure::kHang},
+    {"nan", Failure::kNotFinite},
+}};
+
+[[noreturn]] void hang() {
+  for (;;) {
+    const timespec hour{3600, 0};
+    ::nanosleep(&hour, nullptr);
+  }
+}
+
+}  // namespace
+
+base::Result<Failpoint> parse_failpoint(std::string_view text) {
+  const std::size_t at = text.find('@');
+  const auto* kind = std::ranges::find(kFailures, text.substr(0, at),
+                                       &std::pair<std::string_view, Failure>::first);
+  std::uint64_t step = 0;
+  const char* end = text.data() + text.size();
+  const bool number = at != std::string_view::npos &&
+                      std::from_chars(text.data() + at + 1, end, step).ptr == end &&
+                      at + 1 < text.size();
+  if (kind == kFailures.end() || !number) {
+    return base::fail(base::ErrorCode::kUsage,
+                      "failpoint: expected throw@N, hang@N or nan@N, found '{}'", text);
+  }
+  return Failpoint{kind->second, step};
+}
+
+void FailingRunner::run(const StepPlan& plan, StepResult& result) {
+  const bool due = steps_++ == failpoint_.step;
+  if (due && failpoint_.failure == Failure::kThrow) throw std::runtime_error("failpoint");
+  if (due && failpoint_.failure == Failure::kHang) hang();
+  to_.run(plan, result);
+  if (due && !result.rows.empty()) result.rows.front().status = kernels::SampleStatus::kNotFinite;
+}
+
+}  // namespace vsurge::engine

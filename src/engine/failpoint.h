@@ -1,0 +1,38 @@
+// FailingRunner: a StepRunner that fails at a step of one's choice, to see what follows.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "base/error.h"
+#include "engine/step_runner.h"
+
+namespace vsurge::engine {
+
+enum class Failure : std::uint8_t {
+  kThrow,
+  kHang,       // for ever
+  kNotFinite,  // the first row has logits that are no numbers
+};
+
+struct Failpoint {
+  Failure failure = Failure::kThrow;
+  std::uint64_t step = 0;  // the first is 0
+};
+
+// "throw@100", "hang@0", "nan@7"; kUsage else.
+base::Result<Failpoint> parse_failpoint(std::string_view text);
+
+class FailingRunner final : public StepRunner {
+ public:
+  // `to` must outlive it.
+  FailingRunner(StepRunner& to, const Failpoint& failpoint) : to_(to), failpoint_(failpoint) {}
+  void run(const StepPlan& plan, StepResult& result) override;
+
+ private:
+  StepRunner& to_;
+  const Failpoint failpoint_;
+  std::uint64_t steps_ = 0;
+};
+
+}  // namespace vsurge::engine
