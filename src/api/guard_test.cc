@@ -266,6 +266,51 @@ TEST_F(GuardTest, CacheNamesCannotBeMixedUp) {
   EXPECT_TRUE(names.contains(""));
 }
 
+TEST_F(GuardTest, AdminsRuleTheEngine) {
+  const std::string admin = add({.id = "", .name = "root", .role = access::Role::kAdmin});
+  const std::string user = add({.id = "", .name = "alice"});
+  ServiceFixture& fixture = server();
+  const auto tell = [&](const char* method, const std::string& what) {
+    const auto answer = ask(method, what, admin);
+    EXPECT_EQ(answer->status(), 200) << answer->body();
+    return boost::json::parse(answer->body());
+  };
+  for (const char* what : {"pause", "drain", "resume"}) {
+    const auto refused = ask("POST", std::string("/v1/engine/") + what, user);
+    EXPECT_EQ(error_of(*refused, 403).at("code").as_string(), "insufficient_permissions");
+  }
+  EXPECT_EQ(tell("GET", "/v1/engine").at("status").as_string(), "ready");
+  EXPECT_EQ(tell("POST", "/v1/engine/pause").at("paused").as_bool(), true);
+  EXPECT_EQ(ask("GET", "/ready", "")->status(), 503);
+  HttpRequest request;
+  request.method = "POST";
+  request.path = testing::kChat;
+  request.headers = {{"x-api-key", user}};
+  request.body = chat_body();
+  const auto waiting = fixture.handle(request);
+  fixture.executor.run_until([&] { return fixture.engine.metrics().requests_waiting == 1; });
+  EXPECT_EQ(tell("POST", "/v1/engine/drain").at("draining").as_bool(), true);
+  EXPECT_EQ(error_of(*chat(user), 503).at("code").as_string(), "shutting_down");
+  EXPECT_EQ(tell("POST", "/v1/engine/resume").at("status").as_string(), "ready");
+  fixture.finish(*waiting);
+  EXPECT_EQ(waiting->status(), 200);
+  EXPECT_EQ(chat(user)->status(), 200);
+  EXPECT_EQ(tell("POST", "/v1/cache/reset").at("status").as_string(), "ready");
+  fixture.executor.run_until([&] { return fixture.engine.metrics().pages_cached == 0; });
+}
+
+TEST(Guard, WithoutKeysThereAreNoAdmins) {
+  ServiceFixture fixture;
+  for (const Route& route : route_table()) {
+    if (route.access != Access::kAdmin) continue;
+    HttpRequest request;
+    request.method = route.method;
+    request.path = route.path;
+    const auto answer = fixture.handle(request);
+    EXPECT_EQ(error_of(*answer, 403).at("code").as_string(), "insufficient_permissions");
+  }
+}
+
 TEST_F(GuardTest, Cors) {
   const std::string key = add({.id = "", .name = "alice"});
   server({.cors_origins = {"https://a.example"}});

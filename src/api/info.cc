@@ -69,7 +69,9 @@ std::string_view status_word(const ServiceCore& core) {
   if (core.loading.load(std::memory_order_relaxed)) return "loading";
   const engine::EngineMetrics metrics = core.engine.metrics();
   if (metrics.failed) return "error";
-  return metrics.stuck ? "stuck" : "ready";
+  if (metrics.stuck) return "stuck";
+  if (core.draining.load(std::memory_order_relaxed)) return "draining";
+  return metrics.paused ? "paused" : "ready";
 }
 
 bool is_healthy(const ServiceCore& core) {

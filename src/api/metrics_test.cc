@@ -223,7 +223,7 @@ TEST(Info, SaysThatItIsLoading) {
   EXPECT_EQ(fixture.get("/health")->body(), R"({"status":"loading"})");
   const auto answer = fixture.post(kChat, chat_body());
   EXPECT_EQ(testing::error_of(*answer, 503).at("code").as_string(), "loading");
-  EXPECT_EQ(answer->header("Retry-After"), "1");
+  EXPECT_NE(answer->header("Retry-After"), "");
   fixture.service.set_loading(false);
   EXPECT_EQ(fixture.get("/ready")->status(), 200);
 }

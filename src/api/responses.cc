@@ -121,6 +121,39 @@ std::string deleted_json(std::string_view id, std::string_view object) {
   return json::serialize(json::object{{"id", id}, {"object", object}, {"deleted", true}});
 }
 
+ApiResult<std::string> erase_response(const StoredCall& call) {
+  VSURGE_TRY(find_response(call));
+  if (!VSURGE_TRY(as_api(call.core.store.erase_response(call.id)))) {
+    return not_stored("response", call.id);
+  }
+  return deleted_json(call.id, "response");
+}
+
+ApiResult<std::string> cancel_response(const StoredCall& call) {
+  VSURGE_TRY(find_response(call));
+  return bad_value("response_id",
+                   "Only responses made with 'background': true can be cancelled; to stop another, "
+                   "close its connection.");
+}
+
+ApiResult<std::string> response_input_items(const StoredCall& call) {
+  const StoredResponse response = VSURGE_TRY(find_response(call));
+  return list_json(with_ids(call.core, json::parse(response.input).get_array()));
+}
+
+ApiResult<std::string> erase_conversation(const StoredCall& call) {
+  VSURGE_TRY(find_conversation(call));
+  if (!VSURGE_TRY(as_api(call.core.store.erase_conversation(call.id)))) {
+    return not_stored("conversation", call.id);
+  }
+  return deleted_json(call.id, "conversation.deleted");
+}
+
+ApiResult<std::string> conversation_items(const StoredCall& call) {
+  const StoredConversation conversation = VSURGE_TRY(find_conversation(call));
+  return list_json(with_ids(call.core, json::parse(conversation.items).get_array()));
+}
+
 }  // namespace
 
 const GenerationEndpoint kResponsesEndpoint = {"responses", "input", prepare, error_json};
@@ -161,45 +194,25 @@ ApiResult<std::string> create_conversation(const PrepareCall& call) {
   return out;
 }
 
-ApiResult<std::string> stored_response(const StoredCall& call) {
-  return VSURGE_TRY(find_response(call)).object;
-}
-
-ApiResult<std::string> erase_response(const StoredCall& call) {
-  VSURGE_TRY(find_response(call));
-  if (!VSURGE_TRY(as_api(call.core.store.erase_response(call.id)))) {
-    return not_stored("response", call.id);
+ApiResult<std::string> answer_of_store(Target target, const StoredCall& call) {
+  switch (target) {
+    case Target::kResponse:
+      return VSURGE_TRY(find_response(call)).object;
+    case Target::kResponseErase:
+      return erase_response(call);
+    case Target::kResponseCancel:
+      return cancel_response(call);
+    case Target::kResponseItems:
+      return response_input_items(call);
+    case Target::kConversation:
+      return conversation_json(VSURGE_TRY(find_conversation(call)));
+    case Target::kConversationErase:
+      return erase_conversation(call);
+    case Target::kConversationItems:
+      return conversation_items(call);
+    default:
+      CHECK(false, "not a route of the store");
   }
-  return deleted_json(call.id, "response");
-}
-
-ApiResult<std::string> cancel_response(const StoredCall& call) {
-  VSURGE_TRY(find_response(call));
-  return bad_value("response_id",
-                   "Only responses made with 'background': true can be cancelled; to stop another, "
-                   "close its connection.");
-}
-
-ApiResult<std::string> response_input_items(const StoredCall& call) {
-  const StoredResponse response = VSURGE_TRY(find_response(call));
-  return list_json(with_ids(call.core, json::parse(response.input).get_array()));
-}
-
-ApiResult<std::string> stored_conversation(const StoredCall& call) {
-  return conversation_json(VSURGE_TRY(find_conversation(call)));
-}
-
-ApiResult<std::string> erase_conversation(const StoredCall& call) {
-  VSURGE_TRY(find_conversation(call));
-  if (!VSURGE_TRY(as_api(call.core.store.erase_conversation(call.id)))) {
-    return not_stored("conversation", call.id);
-  }
-  return deleted_json(call.id, "conversation.deleted");
-}
-
-ApiResult<std::string> conversation_items(const StoredCall& call) {
-  const StoredConversation conversation = VSURGE_TRY(find_conversation(call));
-  return list_json(with_ids(call.core, json::parse(conversation.items).get_array()));
 }
 
 }  // namespace vsurge::api

@@ -6,6 +6,7 @@
 
 #include "api/plain_call.h"
 #include "api/prepare.h"
+#include "api/routes.h"
 
 namespace vsurge::api {
 
@@ -21,14 +22,8 @@ struct StoredCall {
   const access::ApiKey* key;  // as PrepareCall
 };
 
-// What is stored under an id; 404 where there is nothing that the key may see.
-ApiResult<std::string> stored_response(const StoredCall& call);
-ApiResult<std::string> erase_response(const StoredCall& call);
-// Answers run to their end with their requests: there is nothing to cancel (400).
-ApiResult<std::string> cancel_response(const StoredCall& call);
-ApiResult<std::string> response_input_items(const StoredCall& call);
-ApiResult<std::string> stored_conversation(const StoredCall& call);
-ApiResult<std::string> erase_conversation(const StoredCall& call);
-ApiResult<std::string> conversation_items(const StoredCall& call);
+// The answer to one of the routes of what is stored; 404 where there is nothing that the key may
+// see.
+ApiResult<std::string> answer_of_store(Target target, const StoredCall& call);
 
 }  // namespace vsurge::api

@@ -4,6 +4,7 @@
 #include <optional>
 #include <utility>
 
+#include "api/admin.h"
 #include "api/anthropic.h"
 #include "api/chat.h"
 #include "api/completions.h"
@@ -83,7 +84,7 @@ struct Service::State {
   void send(const Call& call, int status, std::string body, Headers headers = {});
   std::optional<ApiError> obstacle(const Call& call) const;
   void tell_metrics(const Call& call);
-  void answer_stored(const Call& call, const ApiResult<std::string>& result);
+  void answer_stored(const Call& call, const RouteMatch& match);
   void refuse(const Call& call, const ApiError& error, Headers headers = {},
               ErrorJson json = error_json);
 
@@ -122,19 +123,13 @@ void Service::State::dispatch(Call call, const RouteMatch& match) {
     case Target::kConversations:
       return answer_plainly(std::move(call), create_conversation);
     case Target::kResponse:
-      return answer_stored(call, stored_response({*core, match.id, call.record->key.get()}));
     case Target::kResponseErase:
-      return answer_stored(call, erase_response({*core, match.id, call.record->key.get()}));
     case Target::kResponseCancel:
-      return answer_stored(call, cancel_response({*core, match.id, call.record->key.get()}));
     case Target::kResponseItems:
-      return answer_stored(call, response_input_items({*core, match.id, call.record->key.get()}));
     case Target::kConversation:
-      return answer_stored(call, stored_conversation({*core, match.id, call.record->key.get()}));
     case Target::kConversationErase:
-      return answer_stored(call, erase_conversation({*core, match.id, call.record->key.get()}));
     case Target::kConversationItems:
-      return answer_stored(call, conversation_items({*core, match.id, call.record->key.get()}));
+      return answer_stored(call, match);
     case Target::kModels:
       return send(call, 200, models_json(*core));
     case Target::kModel:
@@ -160,6 +155,12 @@ void Service::State::dispatch(Call call, const RouteMatch& match) {
       return tell_metrics(call);
     case Target::kVersion:
       return send(call, 200, version_json(*core));
+    case Target::kEngine:
+    case Target::kEnginePause:
+    case Target::kEngineDrain:
+    case Target::kEngineResume:
+    case Target::kCacheReset:
+      return send(call, 200, answer_admin(*core, match.route->target));
     case Target::kTokenize:
       return answer_plainly(std::move(call), &tokenize_json);
     case Target::kDetokenize:
@@ -180,7 +181,9 @@ void Service::State::tell_metrics(const Call& call) {
   call.responder->send(200, {{"Content-Type", std::string(kMetricsType)}}, metrics_text(*core));
 }
 
-void Service::State::answer_stored(const Call& call, const ApiResult<std::string>& result) {
+void Service::State::answer_stored(const Call& call, const RouteMatch& match) {
+  const auto result =
+      answer_of_store(match.route->target, {*core, match.id, call.record->key.get()});
   if (result) return send(call, 200, *result);
   refuse(call, result.error());
 }
@@ -189,6 +192,10 @@ void Service::State::answer_stored(const Call& call, const ApiResult<std::string
 std::optional<ApiError> Service::State::obstacle(const Call& call) const {
   if (core->shutting_down.load(std::memory_order_relaxed)) {
     return from_base({ErrorCode::kShuttingDown, "The server is shutting down.", ""});
+  }
+  if (core->draining.load(std::memory_order_relaxed)) {
+    return from_base(
+        {ErrorCode::kShuttingDown, "The server is drained; it takes no new work.", ""});
   }
   if (core->loading.load(std::memory_order_relaxed)) {
     return from_base({ErrorCode::kLoading, "The model is being loaded; try again soon.", ""});

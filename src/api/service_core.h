@@ -38,6 +38,7 @@ struct ServiceCore {
   RequestMetrics metrics;
   std::atomic<bool> loading{false};
   std::atomic<bool> shutting_down{false};
+  std::atomic<bool> draining{false};             // as an admin wants it
   std::atomic<int> active_requests{0};           // completions and chats in work
   std::atomic<std::size_t> text_queue_bytes{0};  // bodies that wait for a text worker
 

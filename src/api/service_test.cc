@@ -483,13 +483,14 @@ TEST(Service, Models) {
 TEST(Service, HealthAndShutdown) {
   ServiceFixture fixture;
   fixture.runner.script = bytes_of("abc");
+  EXPECT_EQ(fixture.get("/health")->status(), 200);
   fixture.engine.pause();
   const auto accepted = fixture.post(kChat, chat_body());
   fixture.executor.run_until([&] { return fixture.engine.metrics().requests_waiting == 1; });
-  const auto ready = fixture.get("/health");
-  EXPECT_EQ(ready->status(), 200);
-  const json::value health = json::parse(ready->body());
-  EXPECT_EQ(health.at("status").as_string(), "ready");
+  const auto paused = fixture.get("/health");
+  EXPECT_EQ(paused->status(), 503);
+  const json::value health = json::parse(paused->body());
+  EXPECT_EQ(health.at("status").as_string(), "paused");
   EXPECT_EQ(health.at("active_requests").as_int64(), 1);
   EXPECT_TRUE(health.at("models").at("tiny").at("loaded").as_bool());
   EXPECT_EQ(health.at("models").at("tiny").at("waiting").as_int64(), 1);
@@ -501,7 +502,7 @@ TEST(Service, HealthAndShutdown) {
   EXPECT_EQ(fixture.get("/health")->body(), R"({"status":"shutting_down"})");
   const auto refused = fixture.answer(kChat, chat_body());
   EXPECT_EQ(error_of(*refused, 503).at("code").as_string(), "shutting_down");
-  EXPECT_EQ(refused->header("Retry-After"), "1");
+  EXPECT_NE(refused->header("Retry-After"), "");
   fixture.engine.resume();
   fixture.finish(*accepted);
   EXPECT_EQ(accepted->status(), 200);

@@ -450,6 +450,11 @@ void Engine::pause() {
   state_->between_steps.wait(lock, [this] { return !state_->busy; });
 }
 
+void Engine::pause_soon() {
+  const std::lock_guard lock(state_->mutex);
+  state_->paused = true;
+}
+
 void Engine::resume() {
   const std::lock_guard lock(state_->mutex);
   state_->paused = false;
@@ -518,6 +523,7 @@ EngineMetrics Engine::metrics() const {
   metrics.stuck_steps = state_->watchdog.stuck_steps();
   metrics.stuck = age > state_->options.watchdog;
   metrics.failed = state_->failed;
+  metrics.paused = state_->paused;
   return metrics;
 }
 

@@ -35,6 +35,7 @@ class Engine {
   // pause: returns when the step in hand is finished; no other begins, all state is kept, cancels
   // and deadlines still end requests. resume: goes on.
   void pause();
+  void pause_soon();  // returns at once
   void resume();
 
   // A name for a request that is about to be submitted, so that its events can be routed first.

@@ -96,7 +96,8 @@ struct EngineMetrics {
   double commit_seconds = 0;
   double step_age_seconds = 0;  // since the step in hand began; 0 when none is
   std::uint64_t stuck_steps = 0;
-  bool stuck = false;   // it is older than the watchdog allows
+  bool stuck = false;  // it is older than the watchdog allows
+  bool paused = false;
   bool failed = false;  // a fault ended the engine; it serves nothing until started again
 };
 

@@ -7,7 +7,7 @@ from harness import chat
 from program import refuses_model
 from table import Row, row
 
-OPTIONS = ("--trust-request-chat-template", "true")
+OPTIONS = ("--trust-request-chat-template",)
 MIB = 1 << 20
 PARENTHESES = "{{ " + "(" * 100_000 + "1" + ")" * 100_000 + "}}"
 BOMBS = {"'a' * 10**9": "{{ 'a' * 1000000000 }}", "doubling": "{% set ns = namespace(a='ab') %}"
