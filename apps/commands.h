@@ -22,6 +22,7 @@ Run add_inspect(CLI::App& program);
 Run add_plan(CLI::App& program);
 Run add_bench(CLI::App& program);
 Run add_quantize(CLI::App& program);
+Run add_doctor(CLI::App& program);
 Run add_keys(CLI::App& program);
 Run add_version(CLI::App& program);
 

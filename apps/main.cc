@@ -39,6 +39,7 @@ int run(int argc, char** argv) {
   add("plan", vsurge::apps::add_plan);
   add("bench", vsurge::apps::add_bench);
   add("quantize", vsurge::apps::add_quantize);
+  add("doctor", vsurge::apps::add_doctor);
   add("keys", vsurge::apps::add_keys);
   add("version", vsurge::apps::add_version);
   try {

@@ -13,6 +13,7 @@
 #include "vsurge/auto_model.h"
 #include "vsurge/auto_tokenizer.h"
 #include "vsurge/capacity_plan.h"
+#include "vsurge/doctor.h"
 #include "vsurge/error.h"
 #include "vsurge/sampling_params.h"
 #include "vsurge/surge.h"

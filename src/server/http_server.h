@@ -29,6 +29,10 @@ struct TlsFiles {
   bool client_required = true;  // with authorities: who brings no certificate is turned away
 };
 
+// Days until the certificate of files that are in order expires, below 0 afterwards. kUsage and
+// kEnvironment as listen() has them.
+base::Result<int> check_tls(const TlsFiles& files);
+
 struct ServerOptions {
   std::string host = "127.0.0.1";  // an address, with or without [ ], or a name
   std::uint16_t port = 11556;      // 0 = any free one

@@ -94,4 +94,16 @@ base::Result<std::shared_ptr<ssl::context>> make_tls(const TlsFiles& files) {
   return context;
 }
 
+base::Result<int> check_tls(const TlsFiles& files) {
+  const auto context = VSURGE_TRY(make_tls(files));
+  const X509* certificate = SSL_CTX_get0_certificate(context->native_handle());
+  int days = 0;
+  int seconds = 0;
+  if (ASN1_TIME_diff(&days, &seconds, nullptr, X509_get0_notAfter(certificate)) != 1) {
+    return fail(ErrorCode::kEnvironment, "TLS certificate '{}': its dates cannot be read",
+                files.certificate);
+  }
+  return seconds < 0 ? days - 1 : days;
+}
+
 }  // namespace vsurge::server
