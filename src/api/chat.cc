@@ -10,6 +10,7 @@
 #include "api/formats/call_grammar.h"
 #include "api/formats/detect.h"
 #include "api/json.h"
+#include "api/schema_end.h"
 #include "api/tool_prompt.h"
 
 namespace vsurge::api {
@@ -137,6 +138,11 @@ ApiResult<void> constrain(const ServiceCore& core, const ChatRequest& request,
   }
   if (!prepared.reader || prepared.reader->tools == nullptr || core.grammars == nullptr) {
     return unsupported(param, fmt::format("'{}' cannot be enforced with this model.", param));
+  }
+  for (std::size_t i = 0; i < tools.specs->size(); ++i) {
+    if (const auto part = endless_part((*tools.specs)[i].parameters)) {
+      return endless_schema(fmt::format("tools[{}]", i), *part);
+    }
   }
   CallGrammarRequest wanted{.format = *prepared.reader->tools,
                             .tools = *tools.specs,

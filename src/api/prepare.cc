@@ -1,8 +1,10 @@
 #include "api/prepare.h"
 
 #include <algorithm>
+#include <boost/json/parse.hpp>
 #include <utility>
 
+#include "api/schema_end.h"
 #include "text/infill.h"
 
 namespace vsurge::api {
@@ -16,7 +18,27 @@ int prompt_limit(const ServiceCore& core) {
   return most > 0 ? std::min(most, core.options.context_max) : core.options.context_max;
 }
 
+// Only what refers to itself can be endless.
+ApiResult<void> check_end(const text::GrammarSource& source, std::string_view param) {
+  if (source.kind != text::GrammarSource::Kind::kJsonSchema || !source.text.contains("$ref")) {
+    return {};
+  }
+  boost::system::error_code error;
+  const boost::json::value schema = boost::json::parse(source.text, error);
+  if (error) return {};  // the compiler's to tell
+  const auto part = endless_part(schema);
+  if (!part) return {};
+  return endless_schema(std::string(param), *part);
+}
+
 }  // namespace
+
+std::unexpected<ApiError> endless_schema(std::string param, std::string_view part) {
+  return bad_value(std::move(param),
+                   fmt::format("Every value of this schema contains {} again and again, so that no "
+                               "answer could end; let it be left out somewhere.",
+                               in_quotes(part)));
+}
 
 std::unexpected<ApiError> client_gone() {
   return std::unexpected(from_base({ErrorCode::kCancelled, "the client has gone", ""}));
@@ -145,6 +167,7 @@ ApiResult<PreparedPrompt> prepare_prompt(const ServiceCore& core,
 ApiResult<std::shared_ptr<const text::Grammar>> compile_grammar(const ServiceCore& core,
                                                                 const text::GrammarSource& source,
                                                                 std::string_view param) {
+  VSURGE_TRY(check_end(source, param));
   if (core.grammars != nullptr) return core.grammars->get(source, param);
   return unsupported(std::string(param),
                      "Answers cannot be constrained with this model's tokenizer.");

@@ -45,6 +45,8 @@ struct GenerationEndpoint {
 // What the `prepare` functions share.
 std::unexpected<ApiError> client_gone();
 std::unexpected<ApiError> with_param(const base::Error& error, std::string param);
+// For a schema that has an endless_part().
+std::unexpected<ApiError> endless_schema(std::string param, std::string_view part);
 ApiResult<void> check_model(const ServiceCore& core, const std::string& model);
 // ignored: see RequestContext; used where the server is told to warn only.
 RequestContext request_context(const ServiceCore& core, std::vector<std::string>& ignored);
