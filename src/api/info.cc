@@ -1,5 +1,7 @@
 #include "api/info.h"
 
+#include <fmt/chrono.h>
+
 #include <utility>
 
 #include "api/json.h"
@@ -26,6 +28,10 @@ std::string model_json(const ServiceCore& core, std::string_view name) {
   append_member(out, "id", name);
   out += R"(,"object":"model",)";
   append_member(out, "created", core.created);
+  // Anthropic's names of the same, beside OpenAI's.
+  out += R"(,"type":"model",)";
+  append_member(out, "display_name", name);
+  out += fmt::format(R"(,"created_at":"{:%Y-%m-%dT%H:%M:%SZ}")", fmt::gmtime(core.created));
   out += R"(,"owned_by":"vsurge",)";
   append_member(out, "max_model_len", core.options.context_max);
   out += R"(,"metadata":{)";
@@ -60,6 +66,11 @@ std::string models_json(const ServiceCore& core) {
   }
   out += "],";
   append_member(out, "total", static_cast<std::int64_t>(core.options.model_names.size()));
+  out += ',';
+  append_member(out, "first_id", core.options.model_names.front());
+  out += ',';
+  append_member(out, "last_id", core.options.model_names.back());
+  out += R"(,"has_more":false)";
   out += '}';
   return out;
 }

@@ -256,6 +256,9 @@ void Service::handle(HttpRequest request, std::shared_ptr<Responder> responder) 
   const auto recorded = RecordedResponder::make(core, std::move(responder), record);
   recorded->add_headers(cors_headers(core->options.cors_origins, request));
   State::Call call{std::move(request), recorded, record};
+  if (match.route != nullptr && speaks_anthropic(match.route->target)) {
+    recorded->add_headers({{"request-id", record->id}});
+  }
   if (match.allow.empty()) {
     return state_->refuse(call,
                           from_base({ErrorCode::kRouteNotFound,

@@ -101,6 +101,8 @@ ERROR = shape({"error": shape({"message": NAME, "type": NAME, "param": or_null(N
 MODEL = shape(
     {"id": NAME, "object": one_of("model"), "created": COUNT, "owned_by": NAME},
     ours={
+        # Anthropic's names, for its clients.
+        "type": one_of("model"), "display_name": NAME, "created_at": NAME,
         "max_model_len": COUNT,
         "metadata": shape({}, ours={
             "name": NAME, "type": NAME, "architecture": NAME, "embedding_length": COUNT,
@@ -108,7 +110,8 @@ MODEL = shape(
             "supports_function_calling": TRUTH}),
     },
 )
-MODELS = shape({"object": one_of("list"), "data": list_of(MODEL, 1)}, ours={"total": COUNT})
+MODELS = shape({"object": one_of("list"), "data": list_of(MODEL, 1)},
+               ours={"total": COUNT, "first_id": NAME, "last_id": NAME, "has_more": TRUTH})
 
 
 def embeddings(vector):

@@ -81,7 +81,14 @@ def main():
     # The client adds /v1 itself.
     client = anthropic.Anthropic(base_url=sys.argv[1].removesuffix("/v1"), api_key="none",
                                  max_retries=0)
-    model = client.models.list().data[0].id
+    listed = client.models.list().data[0]
+    model = listed.id
+    assert (listed.type, listed.display_name) == ("model", model), listed
+    assert listed.created_at.year > 2000, listed
+    assert client.models.retrieve(model).created_at == listed.created_at
+    answer = client.messages.create(model=model, max_tokens=2,
+                                    messages=[{"role": "user", "content": "Hi"}])
+    assert answer._request_id.startswith("req_"), answer._request_id
     for check in (check_messages, check_tools, check_errors):
         check(client, model)
         print(f"{check.__name__}: ok")
