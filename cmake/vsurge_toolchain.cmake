@@ -48,6 +48,16 @@ find_package(spdlog REQUIRED)
 find_package(Boost 1.81 REQUIRED COMPONENTS json)
 find_package(OpenSSL REQUIRED)
 find_package(SQLite3 REQUIRED)
+find_package(PkgConfig REQUIRED)
+
+# The programs' malloc, which no symbol asks for by name; the library leaves it to its user, and
+# sanitizers bring their own.
+add_library(vsurge_allocator INTERFACE)
+if(NOT CMAKE_CXX_FLAGS MATCHES "-fsanitize")
+  pkg_check_modules(jemalloc REQUIRED IMPORTED_TARGET jemalloc)
+  target_link_options(vsurge_allocator INTERFACE -Wl,--no-as-needed)
+  target_link_libraries(vsurge_allocator INTERFACE PkgConfig::jemalloc)
+endif()
 if(VSURGE_TESTS)
   find_package(GTest REQUIRED)
   enable_testing()

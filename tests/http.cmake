@@ -18,9 +18,18 @@ foreach(client ${clients})
   set_tests_properties(clients.${client} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 300)
 endforeach()
 
-# Streaming clients for measurements by hand: bin/vsurge_load --port N --clients 32
-add_executable(vsurge_load ${PROJECT_SOURCE_DIR}/tools/load/load.cc)
-target_link_libraries(vsurge_load PRIVATE vsurge_warnings)
+# Clients and a server without a model, for measurements: ./dev bench server.
+find_package(CLI11 REQUIRED)
+set(load ${PROJECT_SOURCE_DIR}/tools/load)
+add_executable(vsurge_load ${load}/load.cc ${load}/options.cc ${load}/run.cc ${load}/answer.cc
+                           ${load}/connection.cc ${load}/yardstick.cc)
+target_include_directories(vsurge_load PRIVATE ${PROJECT_SOURCE_DIR}/tools)
+target_link_libraries(vsurge_load PRIVATE OpenSSL::SSL OpenSSL::Crypto CLI11::CLI11 vsurge_warnings)
+set(mock ${PROJECT_SOURCE_DIR}/tools/mock)
+add_executable(vsurge_mock ${mock}/mock_server.cc ${mock}/mock_runner.cc ${mock}/send_times.cc)
+target_include_directories(vsurge_mock PRIVATE ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/tools)
+target_link_libraries(vsurge_mock PRIVATE vsurge_facade vsurge_server vsurge_allocator CLI11::CLI11
+                                          vsurge_warnings)
 
 # The same bytes alone and among 32 streams, of which some leave; ./dev bench bytes is the same.
 # Sanitizers take twenty times as long: fewer there.

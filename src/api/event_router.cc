@@ -1,29 +1,87 @@
 #include "api/event_router.h"
 
+#include <algorithm>
 #include <mutex>
 #include <unordered_map>
 #include <utility>
 
+#include "base/log.h"
+
 namespace vsurge::api {
+namespace {
+
+// Events of one ticket, on their way.
+struct Delivery {
+  std::shared_ptr<const EventRouter::Receiver> receiver;
+  std::vector<engine::Event> events;
+};
+
+// What a receiver throws (no memory) is its own affair: the others get theirs.
+void deliver(const std::vector<Delivery>& deliveries) {
+  for (const Delivery& delivery : deliveries) {
+    try {
+      (*delivery.receiver)(delivery.events);
+    } catch (const std::exception& error) {
+      base::log_error("a receiver of events threw: {}", error.what());
+    }
+  }
+}
+
+}  // namespace
 
 struct EventRouter::State {
   struct Entry {
-    Receiver receiver;
-    std::vector<engine::Event> events;  // of the step at hand; engine thread only
+    TaskQueue* queue = nullptr;
+    std::shared_ptr<const Receiver> receiver;
+    std::size_t batch = 0;     // with `delivery`, where the step's events go, if `step` is it
+    std::size_t delivery = 0;  // of the batch
+    std::uint64_t step = 0;
   };
+  struct Batch {
+    TaskQueue* queue = nullptr;
+    std::vector<Delivery> deliveries;
+  };
+
   std::mutex mutex;
-  std::unordered_map<engine::Ticket, Entry> entries;    // guarded by mutex
-  std::unordered_map<engine::Ticket, Entry> abandoned;  // publish() may be at work on them
-  std::vector<Entry*> touched;                          // engine thread only
-  std::vector<Entry> ended;                             // engine thread only
+  std::unordered_map<engine::Ticket, Entry> entries;  // guarded by mutex
+  std::vector<Batch> batches;                         // engine thread only, as what follows
+  std::uint64_t step = 0;
+
+  std::size_t batch_of(TaskQueue* queue);
+  void take(const engine::Event& event);
 };
+
+// There are few queues: one of each thread of connections.
+std::size_t EventRouter::State::batch_of(TaskQueue* queue) {
+  const auto found = std::ranges::find(batches, queue, &Batch::queue);
+  if (found != batches.end()) return static_cast<std::size_t>(found - batches.begin());
+  batches.push_back({queue, {}});
+  return batches.size() - 1;
+}
+
+void EventRouter::State::take(const engine::Event& event) {
+  const auto found = entries.find(event.ticket);
+  if (found == entries.end()) return;
+  Entry& entry = found->second;
+  if (std::exchange(entry.step, step) != step) {
+    entry.batch = batch_of(entry.queue);
+    std::vector<Delivery>& deliveries = batches[entry.batch].deliveries;
+    entry.delivery = deliveries.size();
+    deliveries.push_back({entry.receiver, {}});
+  }
+  batches[entry.batch].deliveries[entry.delivery].events.push_back(event);
+  if (event.is_last) entries.erase(found);
+}
 
 EventRouter::EventRouter() : state_(std::make_unique<State>()) {}
 EventRouter::~EventRouter() = default;
 
-void EventRouter::add(engine::Ticket ticket, Receiver receiver) {
+void EventRouter::add(engine::Ticket ticket, TaskQueue* queue, Receiver receiver) {
+  auto shared = std::make_shared<const Receiver>(std::move(receiver));
   const std::lock_guard lock(state_->mutex);
-  state_->entries[ticket].receiver = std::move(receiver);
+  State::Entry& entry = state_->entries[ticket];
+  entry.queue = queue;
+  entry.receiver = std::move(shared);
 }
 
 void EventRouter::remove(engine::Ticket ticket) {
@@ -35,48 +93,42 @@ void EventRouter::remove(engine::Ticket ticket) {
   }
 }
 
-void EventRouter::abandon(const base::Error& error) {
-  std::vector<std::pair<engine::Ticket, Receiver*>> receivers;
+void EventRouter::publish(std::span<const engine::Event> events) {
+  std::vector<State::Batch>& batches = state_->batches;
+  batches.clear();
   {
     const std::lock_guard lock(state_->mutex);
-    state_->abandoned.merge(state_->entries);  // the nodes stay where they are
-    for (auto& [ticket, entry] : state_->abandoned) receivers.emplace_back(ticket, &entry.receiver);
+    ++state_->step;
+    for (const engine::Event& event : events) state_->take(event);
   }
-  for (const auto& [ticket, receiver] : receivers) {
+  for (State::Batch& batch : batches) {
+    if (batch.queue == nullptr) {
+      deliver(batch.deliveries);
+      continue;
+    }
+    batch.queue->post([deliveries = std::move(batch.deliveries)] { deliver(deliveries); });
+  }
+  batches.clear();
+}
+
+void EventRouter::abandon(const base::Error& error) {
+  std::unordered_map<engine::Ticket, State::Entry> abandoned;
+  {
+    const std::lock_guard lock(state_->mutex);
+    abandoned.swap(state_->entries);
+  }
+  for (auto& [ticket, entry] : abandoned) {
     engine::Event event = engine::error_event(error);
     event.ticket = ticket;
     event.is_last = true;
-    (*receiver)({std::move(event)});
-  }
-}
-
-// Receivers run outside the lock. Entries of a step stay in place meanwhile: the map never moves
-// its nodes, and remove() is only for tickets that have no events.
-void EventRouter::publish(std::span<const engine::Event> events) {
-  std::vector<State::Entry*>& touched = state_->touched;
-  touched.clear();  // a receiver of the last step may have thrown
-  {
-    const std::lock_guard lock(state_->mutex);
-    for (const engine::Event& event : events) {
-      const auto found = state_->entries.find(event.ticket);
-      if (found == state_->entries.end()) continue;
-      if (found->second.events.empty()) touched.push_back(&found->second);
-      found->second.events.push_back(event);
+    std::vector<Delivery> deliveries;
+    deliveries.push_back({std::move(entry.receiver), {std::move(event)}});
+    if (entry.queue == nullptr) {
+      deliver(deliveries);
+    } else {
+      entry.queue->post([deliveries = std::move(deliveries)] { deliver(deliveries); });
     }
   }
-  for (State::Entry* entry : touched) entry->receiver(std::exchange(entry->events, {}));
-  touched.clear();
-  {
-    const std::lock_guard lock(state_->mutex);
-    for (const engine::Event& event : events) {
-      if (!event.is_last) continue;
-      const auto found = state_->entries.find(event.ticket);
-      if (found == state_->entries.end()) continue;
-      state_->ended.push_back(std::move(found->second));
-      state_->entries.erase(found);
-    }
-  }
-  state_->ended.clear();
 }
 
 }  // namespace vsurge::api

@@ -6,24 +6,28 @@
 #include <span>
 #include <vector>
 
+#include "api/task_queue.h"
 #include "engine/request.h"
 
 namespace vsurge::api {
 
-// Any thread. A receiver is called on the engine thread with its events of one step, in order, and
-// is dropped after the end event; it must not block (it posts to its connection's executor).
+// Any thread. A receiver gets its events of one step at once, in order, and is dropped after the
+// end event.
 class EventRouter final : public engine::EventSink {
  public:
-  using Receiver = std::function<void(std::vector<engine::Event> events)>;
+  using Receiver = std::function<void(const std::vector<engine::Event>& events)>;
 
   EventRouter();
   ~EventRouter() override;
-  void add(engine::Ticket ticket, Receiver receiver);
+  // The receiver runs on `queue`, which lives as long as the receiver; all of a step and a queue
+  // are one task, since waking a thread costs more than what it then does. nullptr: on the
+  // engine's thread, where it must not block.
+  void add(engine::Ticket ticket, TaskQueue* queue, Receiver receiver);
   // For a ticket whose submit failed.
   void remove(engine::Ticket ticket);
   void publish(std::span<const engine::Event> events) override;
-  // Tells all receivers, on this thread, that nothing comes any more: for an engine that hangs.
-  // What it publishes after all reaches nobody.
+  // Tells all receivers that nothing comes any more: for an engine that hangs. What it publishes
+  // after all reaches nobody.
   void abandon(const base::Error& error);
 
  private:

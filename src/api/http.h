@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "api/task_queue.h"
+
 namespace vsurge::api {
 
 using Headers = std::vector<std::pair<std::string, std::string>>;
@@ -40,8 +42,9 @@ class Responder {
   virtual void end() = 0;
   // Ends a stream that cannot be finished: the connection closes without the stream's proper end.
   virtual void abort() = 0;
-  // Runs `task` on the connection's executor; tasks of one connection never run at once.
-  virtual void post(std::function<void()> task) = 0;
+  // The connection's executor, the thread on which callbacks run; lives as long as the responder.
+  virtual TaskQueue& queue() = 0;
+  void post(std::function<void()> task) { queue().post(std::move(task)); }
   // `callback` runs once, on the connection's executor, when the client has gone (or reads too
   // slowly, or the server stops) before the answer is complete. Never after end() or send().
   virtual void on_gone(std::function<void()> callback) = 0;

@@ -34,7 +34,7 @@ class RecordedResponder final : public Responder,
   void write(std::string bytes) override;
   void end() override;
   void abort() override;
-  void post(std::function<void()> task) override { to_->post(std::move(task)); }
+  TaskQueue& queue() override { return to_->queue(); }
   void on_gone(std::function<void()> callback) override;
   void on_quiet(int after_ms, std::function<void()> callback) override {
     to_->on_quiet(after_ms, std::move(callback));

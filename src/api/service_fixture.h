@@ -45,9 +45,9 @@ text::TextAssets byte_assets(const char* more = nullptr);
 std::vector<engine::TokenId> bytes_of(std::string_view text);
 
 // The executor of all connections of a test, run by the test's thread.
-class TestExecutor {
+class TestExecutor final : public TaskQueue {
  public:
-  void post(std::function<void()> task);
+  void post(std::function<void()> task) override;
   // Runs tasks until `done` says so; a failure after ten seconds.
   void run_until(const std::function<bool()>& done);
 
@@ -66,7 +66,7 @@ class TestResponder final : public Responder {
   void write(std::string bytes) override;
   void end() override;
   void abort() override;
-  void post(std::function<void()> task) override { executor_.post(std::move(task)); }
+  TaskQueue& queue() override { return executor_; }
   void on_gone(std::function<void()> callback) override { on_gone_ = std::move(callback); }
   void on_quiet(int after_ms, std::function<void()> callback) override {
     quiet_ms_ = after_ms;

@@ -50,7 +50,7 @@ struct JsonLimits {
 
 // Requests that wait for a text worker (template, tokenising).
 struct TextLimits {
-  std::size_t text_queue_requests_max = 1024;
+  std::size_t text_queue_requests_max = 4096;
   std::size_t text_queue_bytes_max = 256 * kMiB;  // of their bodies
 };
 

@@ -30,7 +30,7 @@ class Exchange final : public api::Responder {
       : connection_(std::move(connection)), id_(id) {}
   ~Exchange() override {
     if (finished_) return;
-    connection_->worker().post(
+    connection_->worker().run(
         [connection = connection_, id = id_] { connection->answer_dropped(id); });
   }
 
@@ -49,7 +49,7 @@ class Exchange final : public api::Responder {
   }
   void end() override { finish(false); }
   void abort() override { finish(true); }
-  void post(std::function<void()> task) override { connection_->worker().post(std::move(task)); }
+  api::TaskQueue& queue() override { return connection_->worker(); }
   void on_gone(std::function<void()> callback) override {
     on_worker([callback = std::move(callback), id = id_](Connection& c) mutable {
       c.answer_on_gone(id, std::move(callback));
@@ -73,7 +73,7 @@ class Exchange final : public api::Responder {
     if (connection_->worker().on_this_thread()) {
       action(*connection_);
     } else {
-      connection_->worker().post([connection = connection_, action = std::move(action)]() mutable {
+      connection_->worker().run([connection = connection_, action = std::move(action)]() mutable {
         action(*connection);
       });
     }
@@ -292,7 +292,7 @@ void Connection::check_deadline(Clock::time_point now) {
   if (phase_ == Phase::kClosed) return;
   if (phase_ == Phase::kAnswering && now - answer_.wrote > answer_.quiet_time) {
     answer_.wrote = now;
-    worker_->post([self = shared_from_this(), id = answer_.id] {
+    worker_->run([self = shared_from_this(), id = answer_.id] {
       if (self->is_current(id) && self->answer_.on_quiet) self->answer_.on_quiet();
     });
   }
@@ -363,7 +363,7 @@ void Connection::client_gone(const char* why) {
   if (!answer_.ended) base::log_debug("server: client {} has gone: {}", peer_, why);
   if (answer_.on_gone) {
     // Not from inside a call of the handler's.
-    worker_->post([self = shared_from_this()] {
+    worker_->run([self = shared_from_this()] {
       if (auto callback = std::exchange(self->answer_.on_gone, nullptr)) callback();
     });
   }
@@ -399,13 +399,13 @@ void Connection::answer_send(std::uint64_t id, int status, const api::Headers& h
   const bool bodiless = reader_.is_head() || status < 200 || status == 204 || status == 304;
   if (!bodiless) answer_.out += body;
   answer_.ended = true;
-  wake();
+  write_soon();
 }
 
 void Connection::answer_begin(std::uint64_t id, int status, const api::Headers& headers) {
   if (!is_current(id) || answer_.begun) return;
   answer_.out = head_of(status, headers, true, 0);
-  wake();
+  write_soon();
 }
 
 void Connection::answer_write(std::uint64_t id, std::string_view bytes) {
@@ -417,7 +417,7 @@ void Connection::answer_write(std::uint64_t id, std::string_view bytes) {
     reset_ = true;
     return client_gone("it reads too slowly");
   }
-  wake();
+  write_soon();
 }
 
 void Connection::answer_end(std::uint64_t id, bool aborted) {
@@ -426,14 +426,14 @@ void Connection::answer_end(std::uint64_t id, bool aborted) {
   if (!answer_.begun) return answer_dropped(id);
   answer_.ended = true;
   answer_.aborted = aborted;
-  wake();
+  write_soon();
 }
 
 void Connection::answer_on_gone(std::uint64_t id, std::function<void()> callback) {
   if (answer_.id != id || answer_.ended) return;
   answer_.on_gone = std::move(callback);
   if (!gone_) return;
-  worker_->post([self = shared_from_this()] {
+  worker_->run([self = shared_from_this()] {
     if (auto late = std::exchange(self->answer_.on_gone, nullptr)) late();
   });
 }
@@ -455,8 +455,8 @@ void Connection::answer_dropped(std::uint64_t id) {
       shared_->handler->error_body(500, "the server gave no answer to this request", peer_));
 }
 
-// What is to be written now, framed: all writes since the last time are one chunk.
-std::string Connection::collect() {
+// All writes since the last time are one chunk.
+void Connection::frame() {
   if (!answer_.body.empty()) {
     if (answer_.chunked) {
       append_chunk(answer_.out, answer_.body);
@@ -469,7 +469,29 @@ std::string Connection::collect() {
       !std::exchange(answer_.last_chunk, true)) {
     answer_.out += kLastChunk;
   }
+}
+
+// What is to be written now.
+std::string Connection::collect() {
+  frame();
   return std::exchange(answer_.out, {});
+}
+
+void Connection::write_soon() {
+  if (!std::exchange(will_write_, true)) worker_->write_soon(shared_from_this());
+}
+
+// As much as the socket takes at once; the rest, the end and TLS are the coroutine's. To wake it for
+// each token would cost as much again as to write one.
+void Connection::write_now() {
+  will_write_ = false;
+  if (phase_ != Phase::kAnswering || writing_ || gone_) return;
+  if (stream_->is_tls()) return wake();
+  frame();
+  IoError error;
+  const std::size_t count = stream_->socket().write_some(asio::buffer(answer_.out), error);
+  answer_.out.erase(0, count);
+  if (!answer_.out.empty() || answer_.ended) wake();
 }
 
 }  // namespace vsurge::server

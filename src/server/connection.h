@@ -20,6 +20,7 @@
 #include <thread>
 #include <unordered_set>
 #include <utility>
+#include <vector>
 
 #include "server/address_counts.h"
 #include "server/http_server.h"
@@ -81,7 +82,7 @@ struct Shared {
 
 // One thread and its connections. Responders keep it alive after the server has gone; it then
 // drops what is posted.
-class Worker {
+class Worker final : public api::TaskQueue {
  public:
   explicit Worker(const base::HttpLimits& limits)
       : io_(std::make_unique<asio::io_context>(1)), work_(io_->get_executor()), sweep_(*io_) {
@@ -98,8 +99,10 @@ class Worker {
   void join();
   void finish();
 
+  void post(std::function<void()> task) override { run(std::move(task)); }
+  // The same, of tasks that cannot be copied.
   template <class F>
-  void post(F task) {
+  void run(F task) {
     const std::lock_guard lock(mutex_);
     if (io_) asio::post(*io_, std::move(task));
   }
@@ -108,9 +111,13 @@ class Worker {
   void add(Connection* connection);
   void remove(Connection* connection);
   void for_each(void (Connection::*action)());
+  // It has something to write: it does when the tasks that wait now have run, so that what they
+  // bring leaves in one piece.
+  void write_soon(std::shared_ptr<Connection> connection);
 
  private:
   void sweep();
+  void write_all();
 
   std::mutex mutex_;  // guards that io_ is there
   std::unique_ptr<asio::io_context> io_;
@@ -119,6 +126,7 @@ class Worker {
   milliseconds sweep_every_{250};
   bool sweeping_ = false;
   std::unordered_set<Connection*> connections_;
+  std::vector<std::shared_ptr<Connection>> to_write_;
   std::thread thread_;
   std::atomic<std::thread::id> thread_id_{};
 };
@@ -227,6 +235,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void answer_on_quiet(std::uint64_t id, int after_ms, std::function<void()> callback);
   void answer_dropped(std::uint64_t id);
 
+  // For the worker.
+  void write_now();
+
  private:
   enum class Phase : std::uint8_t { kIdle, kReading, kAnswering, kLingering, kClosed };
 
@@ -255,7 +266,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void client_gone(const char* why);
 
   std::string head_of(int status, const api::Headers& headers, bool stream, std::size_t body_bytes);
+  void frame();
   std::string collect();
+  void write_soon();
   void wake() {
     if (signal_) signal_->cancel();
   }
@@ -280,7 +293,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::size_t requests_ = 0;
   bool refuse_;
   bool timed_out_ = false;
-  bool writing_ = false;
+  bool writing_ = false;  // the coroutine is
+  bool will_write_ = false;
   bool stopped_ = false;
   bool gone_ = false;
   bool reset_ = false;  // close without the kernel's unsent bytes

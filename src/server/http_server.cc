@@ -68,6 +68,17 @@ void Worker::sweep() {
   });
 }
 
+void Worker::write_soon(std::shared_ptr<Connection> connection) {
+  to_write_.push_back(std::move(connection));
+  if (to_write_.size() == 1) run([this] { write_all(); });
+}
+
+void Worker::write_all() {
+  std::vector<std::shared_ptr<Connection>> due;
+  due.swap(to_write_);
+  for (const auto& connection : due) connection->write_now();
+}
+
 void Worker::for_each(void (Connection::*action)()) {
   for (auto* connection : connections_) (connection->*action)();
 }
@@ -200,6 +211,7 @@ void Server::admit(const std::shared_ptr<Worker>& worker, Socket socket) {
   IoError ignored;
   socket.set_option(tcp::no_delay(true), ignored);
   socket.set_option(asio::socket_base::keep_alive(true), ignored);
+  socket.non_blocking(true, ignored);
   auto connection =
       std::make_shared<Connection>(shared_, worker, std::move(socket), std::move(client), refuse);
   worker->post([connection = std::move(connection), shared = shared_, refuse] {
