@@ -19,6 +19,7 @@ class Answer {
   double retry_after() const { return retry_after_; }
   // 200, and with its end: usage, and for a stream no error among the events, and [DONE].
   bool good() const { return status_ == 200 && tokens_ >= 0 && !error_ && (!chunked_ || done_); }
+  bool untouched() const { return status_ == 0 && rest_.empty(); }
   const std::string& rest() const { return rest_; }  // for a message
 
  private:

@@ -54,7 +54,11 @@ std::vector<Row> rows_of(Figures& figures) {
   return rows;
 }
 
-void write_json(const std::vector<Row>& rows, const std::string& path) {
+void print(const std::vector<Row>& rows, const std::string& path) {
+  for (const Row& row : rows) {
+    std::printf("%-16s %14.3f %s\n", row.name.c_str(), row.value, row.unit);
+  }
+  if (path.empty()) return;
   std::FILE* file = std::fopen(path.c_str(), "w");
   if (file == nullptr) vsurge::load::give_up(path.c_str());
   const char* separator = "{";
@@ -74,9 +78,13 @@ int main(int argc, char** argv) {
     options.port = vsurge::load::start_yardstick(options);
     options.model = "yardstick";
   }
+  if (options.floor) {
+    std::vector<double> micros = vsurge::load::send_floor(options);
+    const double middle = percentile(micros, 0.5);
+    print({{"send_p50", middle, "us"}, {"send_p99", percentile(micros, 0.99), "us"}}, options.json);
+    return 0;
+  }
   Figures figures = vsurge::load::run(options);
-  const std::vector<Row> rows = rows_of(figures);
-  for (const Row& row : rows) std::printf("%-16s %14.3f %s\n", row.name.c_str(), row.value, row.unit);
-  if (!options.json.empty()) write_json(rows, options.json);
+  print(rows_of(figures), options.json);
   return figures.failed == 0 ? 0 : 1;
 }

@@ -30,6 +30,7 @@ Options parse_options(int argc, char** argv) {
   app.add_option("--members", o.members, "more JSON members of every request");
   app.add_option("--model", o.model);
   app.add_option("--json", o.json, "write the figures there");
+  app.add_flag("--floor", o.floor, "how soon bare sends to the clients follow each other");
   app.add_flag("--yardstick", o.yardstick, "against canned answers: the limit of this program");
   try {
     app.parse(argc, argv);

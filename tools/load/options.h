@@ -24,6 +24,7 @@ struct Options {
   std::string members;   // more of the request's JSON: "\"logprobs\":true"
   std::string model;     // empty = the first of /v1/models
   std::string json;      // file for the figures
+  bool floor = false;      // only: how soon bare sends follow each other
   bool yardstick = false;  // against a server in this program that sends answers made before
 };
 

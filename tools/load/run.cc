@@ -196,14 +196,7 @@ class Run {
     for (;;) {
       const long count = client.connection->receive(room_.data(), room_.size());
       if (count == 0) return;
-      if (count < 0) {
-        if (client.busy) {
-          std::fprintf(stderr, "vsurge_load: the server closed amid an answer\n");
-          ++figures_.failed;
-          rest(client);
-        }
-        return connect(client);
-      }
+      if (count < 0) return closed(client);
       if (!client.busy) continue;
       const bool whole = take(client, {room_.data(), static_cast<std::size_t>(count)});
       if (whole) finish(client);
@@ -215,6 +208,18 @@ class Run {
       // Without TLS a short read has emptied the socket.
       if (tls_ == nullptr && static_cast<std::size_t>(count) < room_.size()) return;
     }
+  }
+
+  // A server may close a connection that was idle just when a request is sent: then again.
+  void closed(Client& client) {
+    connect(client);
+    if (!client.busy) return;
+    --busy_;
+    if (client.answer.untouched()) return send(client);
+    std::fprintf(stderr, "vsurge_load: the server closed amid an answer\n");
+    ++figures_.failed;
+    client.busy = false;
+    idle_.push_back(index_of(client));
   }
 
   bool take(Client& client, std::string_view bytes) {

@@ -2,14 +2,19 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <chrono>
 #include <cstdio>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "load/connection.h"
@@ -80,9 +85,8 @@ void read_request(int fd, Peer& peer, std::string_view canned) {
   }
 }
 
-}  // namespace
-
-int start_yardstick(const Options& options) {
+// The socket and its port.
+std::pair<int, int> listen() {
   const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_in address{};
   address.sin_family = AF_INET;
@@ -93,10 +97,54 @@ int start_yardstick(const Options& options) {
       ::getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size) != 0) {
     give_up("no yardstick");
   }
+  return {listener, ntohs(address.sin_port)};
+}
+
+}  // namespace
+
+int start_yardstick(const Options& options) {
+  const auto [listener, port] = listen();
   std::thread([listener, canned = canned_stream(options.answer_tokens)] {
     serve(listener, canned);
   }).detach();
-  return ntohs(address.sin_port);
+  return port;
+}
+
+std::vector<double> send_floor(const Options& options) {
+  using Clock = std::chrono::steady_clock;
+  constexpr int kSteps = 300;
+  constexpr auto kStep = std::chrono::milliseconds(20);
+  const auto [listener, port] = listen();
+  std::vector<std::unique_ptr<Connection>> clients;
+  std::vector<int> sockets;
+  for (int i = 0; i < options.clients; ++i) {
+    clients.push_back(std::make_unique<Connection>(port, nullptr));
+    sockets.push_back(::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC));
+    const int on = 1;
+    ::setsockopt(sockets.back(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  }
+  std::atomic<bool> ended = false;
+  std::thread reader([&] {
+    std::vector<char> room(1 << 16);
+    while (!ended) {
+      std::this_thread::sleep_for(std::chrono::duration<double, std::milli>(options.turn_ms));
+      for (const auto& client : clients) client->receive(room.data(), room.size());
+    }
+  });
+  const std::string event(260, 'x');  // bytes of one of ours
+  std::vector<double> micros;
+  for (int step = 0; step < kSteps; ++step) {
+    std::this_thread::sleep_for(kStep);
+    const auto begin = Clock::now();
+    for (const int fd : sockets) {
+      micros.push_back(std::chrono::duration<double, std::micro>(Clock::now() - begin).count());
+      if (::send(fd, event.data(), event.size(), MSG_NOSIGNAL) < 0) give_up("cannot send");
+    }
+  }
+  ended = true;
+  reader.join();
+  for (const int fd : sockets) ::close(fd);
+  return micros;
 }
 
 }  // namespace vsurge::load
