@@ -29,9 +29,8 @@ TEST(EventRouter, EachTicketGetsItsEventsOfAStepAtOnce) {
   EventRouter router;
   std::map<engine::Ticket, std::vector<std::vector<Event>>> seen;
   for (const engine::Ticket ticket : {1, 2}) {
-    router.add(ticket, nullptr, [&, ticket](const std::vector<Event>& events) {
-      seen[ticket].push_back(events);
-    });
+    router.add(ticket, nullptr,
+               [&, ticket](const std::vector<Event>& events) { seen[ticket].push_back(events); });
   }
   router.publish(std::vector<Event>{token(1, 10), token(2, 20), token(1, 11), token(3, 30)});
   router.publish(std::vector<Event>{end(1), token(2, 21)});

@@ -145,10 +145,9 @@ base::Result<engine::Request> Exchange::engine_request(const PreparedPrompt& pro
 base::Status Exchange::submit_prompt(PreparedPrompt prompt, const ChoiceOptions& options) {
   engine::Request request = VSURGE_TRY(engine_request(prompt));
   const engine::Ticket ticket = core_->engine.new_ticket();
-  core_->router.add(
-      ticket, &call_.responder->queue(),
-      [self = shared_from_this(), i = answer_.prompts.size()](
-          const std::vector<engine::Event>& events) { self->on_events(i, events); });
+  core_->router.add(ticket, &call_.responder->queue(),
+                    [self = shared_from_this(), i = answer_.prompts.size()](
+                        const std::vector<engine::Event>& events) { self->on_events(i, events); });
   if (auto status = core_->engine.submit(ticket, std::move(request)); !status) {
     core_->router.remove(ticket);
     return status;

@@ -65,11 +65,10 @@ base::Status PooledCall::submit(std::size_t i) {
   call_.core->set_deadlines(call_.record->arrived, request_.timeout_seconds, request);
   engine::Engine& engine = call_.core->engine;
   const engine::Ticket ticket = engine.new_ticket();
-  call_.core->router.add(
-      ticket, &call_.responder->queue(),
-      [self = shared_from_this(), i](const std::vector<engine::Event>& events) {
-        for (const engine::Event& event : events) self->on_end(i, event);
-      });
+  call_.core->router.add(ticket, &call_.responder->queue(),
+                         [self = shared_from_this(), i](const std::vector<engine::Event>& events) {
+                           for (const engine::Event& event : events) self->on_end(i, event);
+                         });
   if (auto status = engine.submit(ticket, std::move(request)); !status) {
     call_.core->router.remove(ticket);
     return status;

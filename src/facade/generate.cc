@@ -160,11 +160,9 @@ class Generation {
       answer.sample.generation_idx = i;
     }
     asked.ticket = surge_.engine->new_ticket();
-    surge_.router.add(
-        asked.ticket, nullptr,
-        [box = mailbox_, index = asked_.size()](const std::vector<engine::Event>& events) {
-          box->put(index, events);
-        });
+    surge_.router.add(asked.ticket, nullptr,
+                      [box = mailbox_, index = asked_.size()](
+                          const std::vector<engine::Event>& events) { box->put(index, events); });
     if (auto status = surge_.engine->submit(asked.ticket, std::move(request)); !status) {
       surge_.router.remove(asked.ticket);
       return status;

@@ -481,8 +481,8 @@ void Connection::write_soon() {
   if (!std::exchange(will_write_, true)) worker_->write_soon(shared_from_this());
 }
 
-// As much as the socket takes at once; the rest, the end and TLS are the coroutine's. To wake it for
-// each token would cost as much again as to write one.
+// As much as the socket takes at once; the rest, the end and TLS are the coroutine's. To wake it
+// for each token would cost as much again as to write one.
 void Connection::write_now() {
   will_write_ = false;
   if (phase_ != Phase::kAnswering || writing_ || gone_) return;

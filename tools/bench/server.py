@@ -118,7 +118,8 @@ def sse_once(streams, *more, tls=()):
 
 def sse(report, rounds):
     found = median(rounds, lambda: sse_once(256))
-    report.add("SSE, 256 streams, per core", found["core"], "tokens/s", limit=250e3, must=1, aim=2.4)
+    report.add("SSE, 256 streams, per core", found["core"], "tokens/s", limit=250e3, must=1,
+               aim=2.4)
     report.add("SSE: sends a token", found["sends"], "")
 
 

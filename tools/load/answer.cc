@@ -1,4 +1,4 @@
-#include "load/answer.h"
+#include "answer.h"
 
 #include <cstdlib>
 

@@ -14,7 +14,7 @@ class Answer {
   bool take(std::string_view bytes, long& deltas);
   void reset();
 
-  int status() const { return status_; }  // 0 until the header came
+  int status() const { return status_; }   // 0 until the header came
   long tokens() const { return tokens_; }  // of the usage; -1 = none told
   double retry_after() const { return retry_after_; }
   // 200, and with its end: usage, and for a stream no error among the events, and [DONE].

@@ -1,4 +1,4 @@
-#include "load/connection.h"
+#include "connection.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>

@@ -4,10 +4,10 @@
 #include <string>
 #include <vector>
 
-#include "load/connection.h"
-#include "load/options.h"
-#include "load/run.h"
-#include "load/yardstick.h"
+#include "connection.h"
+#include "options.h"
+#include "run.h"
+#include "yardstick.h"
 
 namespace {
 

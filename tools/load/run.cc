@@ -1,4 +1,4 @@
-#include "load/run.h"
+#include "run.h"
 
 #include <sys/epoll.h>
 #include <sys/resource.h>
@@ -13,13 +13,15 @@
 #include <string>
 #include <thread>
 
-#include "load/answer.h"
-#include "load/connection.h"
+#include "answer.h"
+#include "connection.h"
 
 namespace vsurge::load {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+
+constexpr auto kStay = std::chrono::milliseconds(20);  // of who leaves before a whole answer
 
 double ms_between(Clock::time_point a, Clock::time_point b) {
   return std::chrono::duration<double, std::milli>(b - a).count();
@@ -145,6 +147,11 @@ class Run {
       waiting_.pop();
       send(client);
     }
+    while (!leaving_.empty() && leaving_.top().at <= Clock::now()) {
+      Client& client = clients_[leaving_.top().client];
+      leaving_.pop();
+      if (client.busy && client.leaves) leave(client);
+    }
     while (more()) {
       if (idle_.empty() || (options_.rate > 0 && next_ > Clock::now())) return true;
       if (options_.rate > 0) {
@@ -161,9 +168,9 @@ class Run {
   }
 
   void send(Client& client) {
-    const auto every = [&](int n) { return n > 0 && client.number % n == n - 1; };
-    client.leaves = every(options_.cancel_every);
-    client.malformed = !client.leaves && every(options_.bad_every);
+    const auto every = [&](int n, int which) { return n > 0 && client.number % n == which; };
+    client.leaves = every(options_.cancel_every, 0);
+    client.malformed = !client.leaves && every(options_.bad_every, 1);
     std::string body = request_body(options_, client.number);
     if (client.malformed) body.replace(body.find("\"temperature\":0"), 15, "\"temperature\":9");
     client.answer.reset();
@@ -171,6 +178,7 @@ class Run {
     client.busy = true;
     ++busy_;
     client.sent = client.last = Clock::now();
+    if (client.leaves && !options_.stream) leaving_.push({client.sent + kStay, index_of(client)});
     if (client.connection->send(http_request(options_, body))) return;
     connect(client);  // it was idle for too long
     if (!client.connection->send(http_request(options_, body))) give_up("cannot send");
@@ -184,6 +192,7 @@ class Run {
     double timeout = 1000;
     const auto now = Clock::now();
     if (!waiting_.empty()) timeout = std::min(timeout, ms_between(now, waiting_.top().at));
+    if (!leaving_.empty()) timeout = std::min(timeout, ms_between(now, leaving_.top().at));
     if (options_.rate > 0 && !idle_.empty() && more()) {
       timeout = std::min(timeout, ms_between(now, next_));
     }
@@ -200,14 +209,16 @@ class Run {
       if (!client.busy) continue;
       const bool whole = take(client, {room_.data(), static_cast<std::size_t>(count)});
       if (whole) finish(client);
-      if (client.busy && client.leaves && (client.deltas > 0 || !options_.stream)) {
-        ++figures_.cancelled;
-        rest(client);
-        return connect(client);
-      }
+      if (client.busy && client.leaves && client.deltas > 0) return leave(client);
       // Without TLS a short read has emptied the socket.
       if (tls_ == nullptr && static_cast<std::size_t>(count) < room_.size()) return;
     }
+  }
+
+  void leave(Client& client) {
+    ++figures_.cancelled;
+    rest(client);
+    connect(client);
   }
 
   // A server may close a connection that was idle just when a request is sent: then again.
@@ -281,6 +292,7 @@ class Run {
   std::vector<Client> clients_;
   std::vector<std::size_t> idle_;
   std::priority_queue<Again> waiting_;
+  std::priority_queue<Again> leaving_;  // of whole answers; some have ended before
   std::vector<char> room_;
   long busy_ = 0;
   Clock::time_point begin_;

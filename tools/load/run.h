@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "load/options.h"
+#include "options.h"
 
 namespace vsurge::load {
 
@@ -17,7 +17,7 @@ struct Figures {
   long retried = 0;
   long tokens = 0;  // of good answers
   double seconds = 0;
-  double cpu_seconds = 0;  // of this program
+  double cpu_seconds = 0;          // of this program
   std::vector<double> first_ms;    // to the first text of a stream
   std::vector<double> between_ms;  // between reads that brought text
   std::vector<double> whole_ms;    // of good answers

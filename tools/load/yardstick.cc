@@ -1,4 +1,4 @@
-#include "load/yardstick.h"
+#include "yardstick.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -17,7 +17,7 @@
 #include <utility>
 #include <vector>
 
-#include "load/connection.h"
+#include "connection.h"
 
 namespace vsurge::load {
 namespace {
@@ -38,11 +38,13 @@ std::string canned_stream(int tokens) {
     body.clear();
   };
   for (int i = 1; i <= tokens; ++i) {
-    body += head + "{\"index\":0,\"delta\":{\"content\":\" word\"},\"logprobs\":null,"
-                   "\"finish_reason\":null}],\"usage\":null}\n\n";
+    body += head +
+            "{\"index\":0,\"delta\":{\"content\":\" word\"},\"logprobs\":null,"
+            "\"finish_reason\":null}],\"usage\":null}\n\n";
     if (i % 16 == 0) flush();
   }
-  body += head + "],\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":" + std::to_string(tokens) +
+  body += head +
+          "],\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":" + std::to_string(tokens) +
           "}}\n\ndata: [DONE]\n\n";
   flush();
   return out + "0\r\n\r\n";
@@ -73,8 +75,8 @@ void read_request(int fd, Peer& peer, std::string_view canned) {
       Peer& peer = peers[i];
       if ((fds[i].revents & POLLIN) != 0) read_request(fds[i].fd, peer, canned);
       if ((fds[i].revents & POLLOUT) != 0 && !peer.left.empty()) {
-        const auto sent = ::send(fds[i].fd, peer.left.data(), peer.left.size(),
-                                 MSG_DONTWAIT | MSG_NOSIGNAL);
+        const auto sent =
+            ::send(fds[i].fd, peer.left.data(), peer.left.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
         if (sent > 0) peer.left.remove_prefix(static_cast<std::size_t>(sent));
       }
       fds[i].events = static_cast<short>(POLLIN | (peer.left.empty() ? 0 : POLLOUT));

@@ -4,7 +4,7 @@
 
 #include <vector>
 
-#include "load/options.h"
+#include "options.h"
 
 namespace vsurge::load {
 
@@ -12,8 +12,8 @@ namespace vsurge::load {
 int start_yardstick(const Options& options);
 
 // The least time from a step to each stream's send(): one thread that sends an event to each client
-// in turn, 50 times a second, and does nothing else. Microseconds from the first send's call to each
-// one's; clients read once in turn_ms.
+// in turn, 50 times a second, and does nothing else. Microseconds from the first send's call to
+// each one's; clients read once in turn_ms.
 std::vector<double> send_floor(const Options& options);
 
 }  // namespace vsurge::load

@@ -1,4 +1,4 @@
-#include "mock/mock_runner.h"
+#include "mock_runner.h"
 
 #include <algorithm>
 #include <ctime>

@@ -13,8 +13,8 @@
 #include "base/log.h"
 #include "engine/engine.h"
 #include "facade/auto_tokenizer_state.h"
-#include "mock/mock_runner.h"
-#include "mock/send_times.h"
+#include "mock_runner.h"
+#include "send_times.h"
 #include "server/http_server.h"
 
 namespace {
@@ -138,14 +138,13 @@ int main(int argc, char** argv) {
   engine::Engine engine(engine_opts, runner, sink, clock);
   const api::ServiceOptions service_opts = service_options(o, vocabulary);
   api::Service service(service_opts, assets, engine, router);
-  const auto server = need(server::HttpServer::listen({.port = o.port,
-                                                       .io_threads = o.io_threads,
-                                                       .tls = {.key = o.key,
-                                                               .certificate = o.certificate,
-                                                               .client_authorities = {}},
-                                                       .root_path = {},
-                                                       .limits = service_opts.http},
-                                                      service));
+  const auto server = need(server::HttpServer::listen(
+      {.port = o.port,
+       .io_threads = o.io_threads,
+       .tls = {.key = o.key, .certificate = o.certificate, .client_authorities = {}},
+       .root_path = {},
+       .limits = service_opts.http},
+      service));
   server->start();
   need(engine.start());
   std::printf("ready http://127.0.0.1:%d\n", server->port());

@@ -1,4 +1,4 @@
-#include "mock/send_times.h"
+#include "send_times.h"
 
 #include <sys/socket.h>
 #include <sys/syscall.h>
