@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <filesystem>
 #include <latch>
@@ -296,6 +297,45 @@ TEST(HttpLimits, ReadersThatAreTooSlowAreCutOff) {
   EXPECT_EQ(server.handler.gone(), 1);
   EXPECT_LT(written, 1000) << "buffers: kernel's two, and 64 KiB of ours";
   EXPECT_TRUE(eventually([&] { return server.http->connections() == 0; }));
+}
+
+TEST(HttpLimits, ReadersThatAreBehindAreToldOfAndLoseNothing) {
+  TestServer server([](auto& options) { options.limits.send_buffer_bytes = 16 * 1024; });
+  Client client(server.port(), 4096);
+  client.send(get_request("/hold"));
+  auto held = server.handler.take();
+  std::atomic<bool> behind = false;
+  std::atomic<int> changes = 0;
+  held.responder->on_pressure([&](bool now) {
+    behind = now;
+    ++changes;
+  });
+  held.responder->begin_stream(200, {});
+  std::size_t bytes = 0;
+  const auto write_until_behind = [&] {
+    while (!behind && bytes < 10'000'000) {
+      held.responder->write(std::string(500, static_cast<char>('a' + bytes / 500 % 26)));
+      bytes += 500;
+      std::this_thread::sleep_for(100us);
+    }
+  };
+  write_until_behind();
+  EXPECT_LT(bytes, 1'000'000u);
+  ASSERT_EQ(changes, 1);
+  std::thread reader([&] {
+    const auto response = client.read_response();
+    EXPECT_TRUE(response.whole);
+    ASSERT_EQ(response.body.size(), bytes);
+    for (std::size_t i = 0; i < bytes; ++i) ASSERT_EQ(response.body[i], 'a' + i / 500 % 26);
+  });
+  EXPECT_TRUE(eventually([&] { return changes == 2 && !behind; }));
+  for (int i = 0; i < 200; ++i) {
+    held.responder->write(std::string(500, static_cast<char>('a' + bytes / 500 % 26)));
+    bytes += 500;
+  }
+  held.responder->end();
+  reader.join();
+  EXPECT_EQ(server.handler.gone(), 0);
 }
 
 TEST(HttpLimits, ReadersAreNotBehindWhereTheServerIs) {

@@ -98,6 +98,11 @@ void Exchange::submit(PreparedRequest prepared) {
                                 if (const auto self = weak.lock()) self->on_quiet();
                               });
   }
+  if (generation.stream) {
+    call_.responder->on_pressure([weak = weak_from_this()](bool behind) {
+      if (const auto self = weak.lock()) self->on_pressure(behind);
+    });
+  }
   const ChoiceOptions options = {.text = {.stops = generation.stop,
                                           .include_stop = generation.include_stop,
                                           .skip_special = generation.skip_special,
@@ -232,6 +237,18 @@ void Exchange::on_quiet() {
   if (!stream_begun_) begin_stream(out);
   out += kKeepAliveComment;
   call_.responder->write(std::move(out));
+}
+
+// Who takes nothing is told nothing more, and makes room for others meanwhile.
+void Exchange::on_pressure(bool behind) {
+  if (done_) return;
+  for (const AnswerPrompt& prompt : answer_.prompts) {
+    if (behind) {
+      core_->engine.suspend(prompt.ticket);
+    } else {
+      core_->engine.resume(prompt.ticket);
+    }
+  }
 }
 
 void Exchange::begin_stream(std::string& out) {

@@ -51,6 +51,7 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   void cancel_open_choices();
   void on_gone();
   void on_quiet();
+  void on_pressure(bool behind);
   Headers headers(Headers more) const;
   void record_answer();
 

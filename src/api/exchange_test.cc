@@ -176,6 +176,26 @@ TEST(Exchange, QuietStreamsSendComments) {
   EXPECT_EQ(unstreamed->quiet_ms(), 0);
 }
 
+// A client that reads too slowly costs no pages, and misses nothing.
+TEST(Exchange, WhoIsBehindIsSuspended) {
+  ServiceFixture fixture;
+  fixture.runner.script = bytes_of("a story that is read slowly");
+  const std::string plain =
+      events_of(fixture.answer(kChat, chat_body("\"stream\":true"))->body()).text();
+  fixture.runner.step_delay_us = 2000;
+  const auto slow = fixture.post(kChat, chat_body("\"stream\":true"));
+  fixture.executor.run_until([&] { return slow->writes().size() > 3; });
+  slow->press(true);
+  fixture.executor.run_until([&] { return fixture.engine.metrics().requests_suspended == 1; });
+  EXPECT_EQ(fixture.engine.metrics().pages_used, 0);
+  const auto other = fixture.answer(kChat, chat_body());
+  EXPECT_EQ(other->status(), 200);
+  EXPECT_FALSE(slow->finished());
+  slow->press(false);
+  fixture.finish(*slow);
+  EXPECT_EQ(events_of(slow->body()).text(), plain);
+}
+
 // Those who were refused at once come back at different times.
 TEST(Exchange, RetriesAreSpread) {
   ServiceFixture fixture({.queue_requests_max = 1});

@@ -63,8 +63,8 @@ void append_gauges(Scrape& s) {
   s.single("vllm:num_requests_waiting", kGauge, "Requests that wait for the engine.",
            m.requests_waiting);
   s.out.metric("vllm:num_requests_waiting_by_reason", kGauge, "The same by what they wait for.");
-  s.out.sample(s.with("reason", "capacity"), m.requests_waiting);
-  s.out.sample(s.with("reason", "deferred"), 0);
+  s.out.sample(s.with("reason", "capacity"), m.requests_waiting - m.requests_suspended);
+  s.out.sample(s.with("reason", "deferred"), m.requests_suspended);
   s.single("vllm:kv_cache_usage_perc", kGauge, "Share of the KV pages in use; 1 is all.",
            share(m.pages_used, m.pages_total));
   const std::string page_size = std::to_string(m.page_size);

@@ -36,6 +36,9 @@ class RecordedResponder final : public Responder,
   void abort() override;
   TaskQueue& queue() override { return to_->queue(); }
   void on_gone(std::function<void()> callback) override;
+  void on_pressure(std::function<void(bool)> callback) override {
+    to_->on_pressure(std::move(callback));
+  }
   void on_quiet(int after_ms, std::function<void()> callback) override {
     to_->on_quiet(after_ms, std::move(callback));
   }

@@ -68,6 +68,9 @@ class TestResponder final : public Responder {
   void abort() override;
   TaskQueue& queue() override { return executor_; }
   void on_gone(std::function<void()> callback) override { on_gone_ = std::move(callback); }
+  void on_pressure(std::function<void(bool)> callback) override {
+    on_pressure_ = std::move(callback);
+  }
   void on_quiet(int after_ms, std::function<void()> callback) override {
     quiet_ms_ = after_ms;
     on_quiet_ = std::move(callback);
@@ -75,6 +78,9 @@ class TestResponder final : public Responder {
 
   // What the server does when the client goes.
   void leave();
+
+  // What the server does when the client is behind, or has caught up.
+  void press(bool behind) const { on_pressure_(behind); }
 
   // What the server does when nothing was written for quiet_ms().
   void be_quiet() const { on_quiet_(); }
@@ -93,6 +99,7 @@ class TestResponder final : public Responder {
   TestExecutor& executor_;
   std::function<void()> on_gone_;
   std::function<void()> on_quiet_;
+  std::function<void(bool)> on_pressure_;
   int quiet_ms_ = 0;
   bool sent_ = false, begun_ = false, ended_ = false, gone_ = false;
   int status_ = 0;

@@ -31,6 +31,11 @@ struct Cancel {
   int choice = -1;  // -1 = all
 };
 
+struct Suspension {
+  Ticket ticket = 0;
+  bool ends = false;
+};
+
 const base::Error kNoError{};
 
 double seconds(base::Nanoseconds time) {
@@ -66,6 +71,7 @@ struct Engine::State {
   StepResult result;
   std::vector<Submission> arrivals;
   std::vector<Cancel> departures;
+  std::vector<Suspension> suspensions;
   std::vector<Event> failures;  // of requests for which there was no memory
   EngineMetrics times;          // what the loop itself measures
   StepCost cost;
@@ -83,6 +89,7 @@ struct Engine::State {
   std::condition_variable between_steps;
   std::vector<Submission> inbox;
   std::vector<Cancel> cancels;
+  std::vector<Suspension> asked_suspensions;
   std::function<base::Status()> job;  // replace_weights
   bool job_aborts = false;
   bool job_waits = false;  // from its call to its end
@@ -106,6 +113,8 @@ struct Engine::State {
   base::Status queue_full(std::size_t tokens, std::string message) const;
   Turn take_inbox();
   void add_arrivals();
+  void apply_changes();
+  void change_suspension(Suspension change);
   void run_job();
   bool something_to_do() const;
   void wait(std::unique_lock<std::mutex>& lock);
@@ -157,9 +166,9 @@ base::Status Engine::State::queue_full(std::size_t tokens, std::string message) 
 
 // While a job waits nobody new comes in.
 bool Engine::State::something_to_do() const {
-  if (stopping || !cancels.empty() || clear_cache) return true;
+  if (stopping || !cancels.empty() || !asked_suspensions.empty() || clear_cache) return true;
   if (job_waits && job && (job_aborts || scheduler.idle())) return true;
-  return (!job_waits && !inbox.empty()) || (!paused && !scheduler.idle());
+  return (!job_waits && !inbox.empty()) || (!paused && scheduler.has_work());
 }
 
 // Sleeps until there is something to do; while paused also until the next deadline.
@@ -187,6 +196,8 @@ Engine::State::Turn Engine::State::take_inbox() {
   arrivals.clear();
   departures.clear();
   departures.swap(cancels);
+  suspensions.clear();
+  suspensions.swap(asked_suspensions);
   if (!job_waits) {
     arrivals.swap(inbox);
     waiting_requests += arrivals.size();
@@ -221,6 +232,23 @@ void Engine::State::add_arrivals() {
   arrivals.clear();
 }
 
+void Engine::State::apply_changes() {
+  for (const Cancel& one : departures) {
+    if (one.choice < 0) {
+      scheduler.cancel(one.ticket);
+    } else {
+      scheduler.cancel(one.ticket, one.choice);
+    }
+  }
+  for (const Suspension& one : suspensions) {
+    if (one.ends) {
+      scheduler.resume(one.ticket);
+    } else {
+      scheduler.suspend(one.ticket);
+    }
+  }
+}
+
 // Runs the job when nothing else does. True when it did, or has just ended what did.
 void Engine::State::run_job() {
   std::function<base::Status()> due;
@@ -245,13 +273,7 @@ void Engine::State::loop() {
       const Turn turn = take_inbox();
       if (turn == Turn::kStop) break;
       add_arrivals();
-      for (const Cancel& one : departures) {
-        if (one.choice < 0) {
-          scheduler.cancel(one.ticket);
-        } else {
-          scheduler.cancel(one.ticket, one.choice);
-        }
-      }
+      apply_changes();
       run_job();
       const std::span<const Event> events = turn == Turn::kRun ? step() : hold();
       remember();  // who hears of an end finds it in the metrics
@@ -344,6 +366,7 @@ void Engine::State::end_all(FinishReason reason, const base::Error& error) {
     const std::lock_guard lock(mutex);
     stopping = true;  // from here on nobody comes in
     cancels.clear();
+    asked_suspensions.clear();
     inbox_tokens = 0;
     if (inbox.empty()) break;
     arrivals.swap(inbox);
@@ -372,6 +395,13 @@ void Engine::State::fail(const char* what) {
   }
   const std::lock_guard lock(mutex);
   accepted = 0;
+}
+
+void Engine::State::change_suspension(Suspension change) {
+  const std::lock_guard lock(mutex);
+  if (stopping) return;
+  asked_suspensions.push_back(change);
+  wake.notify_all();
 }
 
 Engine::Engine(const EngineOptions& options, StepRunner& runner, EventSink& sink,
@@ -487,6 +517,14 @@ void Engine::cancel(Ticket ticket, int choice) {
   if (state_->stopping) return;  // all end anyway, and nobody would read it
   state_->cancels.push_back({ticket, choice});
   state_->wake.notify_all();
+}
+
+void Engine::suspend(Ticket ticket) {
+  state_->change_suspension({ticket, false});
+}
+
+void Engine::resume(Ticket ticket) {
+  state_->change_suspension({ticket, true});
 }
 
 void Engine::clear_prefix_cache() {

@@ -50,6 +50,11 @@ class Engine {
   // One choice of it.
   void cancel(Ticket ticket, int choice);
 
+  // The request computes nothing, and holds no pages, until it is resumed: for answers that nobody
+  // takes. Takes effect within one step; unknown or ended tickets are ignored.
+  void suspend(Ticket ticket);
+  void resume(Ticket ticket);
+
   // Nothing computed so far is shared with requests that come later.
   void clear_prefix_cache();
   // Calls `replace` on the engine's thread while no request runs, and forgets the prefix cache:

@@ -119,6 +119,12 @@ struct Rig {
     EXPECT_EQ(status.error().code, code) << status.error().message;
   }
 
+  template <class Condition>
+  void wait_until(Condition condition) {
+    for (int i = 0; i < 5000 && !condition(); ++i) std::this_thread::sleep_for(1ms);
+    EXPECT_TRUE(condition());
+  }
+
   base::SteadyClock clock;
   FakeRunner runner;
   Ledger ledger;
@@ -216,6 +222,40 @@ TEST(Engine, DrainFinishesWhatWasAccepted) {
   EXPECT_EQ(rig.ledger.wait_end(last).reason, FinishReason::kLength);
   for (int i = 0; i < 2000 && !rig.engine.drained(); ++i) std::this_thread::sleep_for(1ms);
   EXPECT_TRUE(rig.engine.drained());
+}
+
+TEST(Engine, SuspendedRequestsCostNothingAndGoOn) {
+  Rig rig;
+  rig.runner.step_time = 200us;
+  ASSERT_TRUE(rig.engine.start().has_value());
+  const Ticket slow = rig.submit(request(60, 40));
+  rig.ledger.wait_token(slow);
+  rig.engine.suspend(slow);
+  rig.engine.suspend(12345);
+  rig.wait_until([&] { return rig.engine.metrics().requests_suspended == 1; });
+  EXPECT_EQ(rig.engine.metrics().requests_running, 0);
+  EXPECT_EQ(rig.engine.metrics().pages_used, 0);
+  const int said = rig.ledger.tokens(slow);
+  EXPECT_EQ(rig.ledger.wait_end(rig.submit(request(5))).reason, FinishReason::kLength);
+  const int steps = rig.runner.steps;
+  std::this_thread::sleep_for(20ms);
+  EXPECT_EQ(rig.runner.steps, steps) << "nobody is left to work for";
+  EXPECT_EQ(rig.ledger.tokens(slow), said);
+  rig.engine.resume(slow);
+  EXPECT_EQ(rig.ledger.wait_end(slow).reason, FinishReason::kLength);
+  EXPECT_EQ(rig.ledger.tokens(slow), 60);
+  // Cancels, deadlines and the engine's end reach those who are suspended.
+  Request late = request(kLong);
+  late.deadline = rig.clock.now() + 30'000'000;
+  const Ticket expires = rig.submit(std::move(late));
+  const Ticket cancelled = rig.submit(request(kLong));
+  const Ticket stopped = rig.submit(request(kLong));
+  for (const Ticket ticket : {expires, cancelled, stopped}) rig.engine.suspend(ticket);
+  rig.engine.cancel(cancelled);
+  EXPECT_EQ(rig.ledger.wait_end(cancelled).reason, FinishReason::kCancelled);
+  EXPECT_EQ(rig.ledger.wait_end(expires).error->code, ErrorCode::kDeadlineExceeded);
+  rig.engine.stop();
+  EXPECT_EQ(rig.ledger.wait_end(stopped).reason, FinishReason::kCancelled);
 }
 
 TEST(Engine, PauseKeepsStateAndStillCancels) {

@@ -61,6 +61,7 @@ enum class WaitReason : std::uint8_t { kNone, kSequences, kPrompts, kPages };
 struct EngineMetrics {
   int requests_running = 0;  // choices
   int requests_waiting = 0;
+  int requests_suspended = 0;  // of these
   WaitReason waiting_for = WaitReason::kNone;
   int page_size = 0;  // tokens
   int pages_total = 0;

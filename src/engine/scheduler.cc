@@ -178,6 +178,44 @@ void Scheduler::cancel(Ticket ticket, int choice) {
   if (group.alive == 0) forget(ticket);
 }
 
+void Scheduler::suspend(Ticket ticket) {
+  CHECK(!in_hand_);
+  const auto found = groups_.find(ticket);
+  if (found == groups_.end() || found->second->search || found->second->suspended) return;
+  Group& group = *found->second;
+  group.suspended = true;
+  ++suspended_requests_;
+  for (const auto& choice : group.choices) {
+    if (choice->place == Place::kWaiting) {
+      queue_.erase(*choice);
+      if (blocked_ == choice.get()) blocked_ = nullptr;
+    } else if (choice->place == Place::kRunning) {
+      forget_computed(*choice);
+    } else {
+      continue;
+    }
+    choice->place = Place::kSuspended;
+    ++suspended_;
+  }
+  sweep();
+}
+
+void Scheduler::resume(Ticket ticket) {
+  CHECK(!in_hand_);
+  const auto found = groups_.find(ticket);
+  if (found == groups_.end() || !found->second->suspended) return;
+  Group& group = *found->second;
+  group.suspended = false;
+  --suspended_requests_;
+  const bool started =
+      std::ranges::any_of(group.choices, [](const auto& choice) { return choice->started; });
+  for (const auto& choice : group.choices) {
+    if (choice->place != Place::kSuspended) continue;
+    --suspended_;
+    queue_.push(*choice, started);
+  }
+}
+
 void Scheduler::expire(base::Nanoseconds now) {
   CHECK(!in_hand_);
   while (!deadlines_.empty() && std::get<0>(*deadlines_.begin()) <= now) {
@@ -226,6 +264,7 @@ void Scheduler::vacate(Sequence& sequence) {
   CHECK(sequence.place != Place::kEnded, "ticket {} ends twice", group.ticket);
   if (sequence.place == Place::kWaiting) queue_.erase(sequence);
   if (sequence.place == Place::kHeld && group.held && sequence.choice > 0) --held_;
+  if (sequence.place == Place::kSuspended) --suspended_;
   sequence.place = Place::kEnded;
   if (blocked_ == &sequence) blocked_ = nullptr;
   release_pages(sequence);
@@ -309,6 +348,7 @@ void Scheduler::forget(Ticket ticket) {
   const auto found = groups_.find(ticket);
   Group& group = *found->second;
   CHECK(group.alive == 0);
+  if (group.suspended) --suspended_requests_;
   take_back(group);
   groups_.erase(found);
 }
@@ -350,7 +390,8 @@ void Scheduler::clear_prefix_cache() {
 
 const EngineMetrics& Scheduler::metrics() {
   metrics_.requests_running = static_cast<int>(running_.size() + queue_.forked());
-  metrics_.requests_waiting = static_cast<int>(waiting_requests());
+  metrics_.requests_waiting = static_cast<int>(waiting_requests() + suspended_);
+  metrics_.requests_suspended = static_cast<int>(suspended_);
   metrics_.pages_total = pool_.total();
   metrics_.pages_used = pool_.used();
   metrics_.pages_cached = pool_.idle();

@@ -49,10 +49,15 @@ class Scheduler {
   // Frees everything at once; unknown tickets and choices are ignored.
   void cancel(Ticket ticket);
   void cancel(Ticket ticket, int choice);
+  // The request computes nothing and holds no pages until it is resumed; what it has said stays
+  // said, and what it had computed is computed again. Deadlines and cancels go on. A beam search
+  // goes on as well: it says nothing before its end.
+  void suspend(Ticket ticket);
+  void resume(Ticket ticket);
   // Ends what is past its deadline; plan does so itself.
   void expire(base::Nanoseconds now);
 
-  // What to compute now; empty when nothing waits or runs. Valid until commit.
+  // What to compute now; empty when there is no work. Valid until commit.
   const StepPlan& plan(base::Nanoseconds now);
   // Takes the result of the plan in hand. Returns all events since the last call, valid until the
   // next.
@@ -69,6 +74,7 @@ class Scheduler {
   void set_cost(const StepCost& cost) { cost_ = cost; }
 
   bool idle() const { return groups_.empty(); }
+  bool has_work() const { return groups_.size() > suspended_requests_; }
   std::size_t waiting_requests() const { return queue_.requests() + held_; }
   std::size_t waiting_tokens() const { return queue_.tokens(); }
   std::optional<base::Nanoseconds> next_deadline() const;
@@ -185,7 +191,9 @@ class Scheduler {
   std::unordered_map<Ticket, std::unique_ptr<Group>> groups_;
   std::vector<Sequence*> running_;  // by order
   std::set<Deadline> deadlines_;
-  std::size_t held_ = 0;  // choices that wait for their group's first
+  std::size_t held_ = 0;       // choices that wait for their group's first
+  std::size_t suspended_ = 0;  // choices
+  std::size_t suspended_requests_ = 0;
   base::Nanoseconds now_ = 0;
 
   StepPlan plan_;

@@ -293,6 +293,11 @@ void Scheduler::release_held(Group& group) {
   for (const auto& choice : group.choices) {
     if (choice->choice == 0 || choice->place != Place::kHeld) continue;
     --held_;
+    if (group.suspended) {
+      choice->place = Place::kSuspended;
+      ++suspended_;
+      continue;
+    }
     queue_.push(*choice, first.started);  // else nobody of the request has had his turn
   }
 }

@@ -33,7 +33,7 @@ const StepPlan& Scheduler::plan(base::Nanoseconds now) {
   plan_running(left);
   plan_waiting(left);
   // Liveness: whoever is first in order can always go on.
-  CHECK(plan_.empty() == groups_.empty(), "{} requests and nothing to do", groups_.size());
+  CHECK(plan_.empty() != has_work(), "{} requests and nothing to do", groups_.size());
   if (!plan_.empty()) ++plan_.step;
   in_hand_ = true;
   return plan_;

@@ -22,7 +22,8 @@ enum class Place : std::uint8_t {
   kHeld,     // until its group's first choice has read the prompt
   kWaiting,  // in the waiting queue
   kRunning,
-  kParked,  // of a beam search: it waits for the other beams, or there is no beam yet
+  kSuspended,  // until Scheduler::resume
+  kParked,     // of a beam search: it waits for the other beams, or there is no beam yet
   kEnded,
 };
 
@@ -110,6 +111,7 @@ struct Group {
   int alive = 0;          // choices that have not ended
   int row_logprobs = -1;  // alternatives wanted of each row that draws
   bool held = false;      // choices but the first are held
+  bool suspended = false;
   PrefixId root = 0;
   std::unique_ptr<Search> search;  // nullptr = none
   SamplingParams sampling;

@@ -56,6 +56,11 @@ class Exchange final : public api::Responder {
     });
   }
 
+  void on_pressure(std::function<void(bool)> callback) override {
+    on_worker([callback = std::move(callback), id = id_](Connection& c) mutable {
+      c.answer_on_pressure(id, std::move(callback));
+    });
+  }
   void on_quiet(int after_ms, std::function<void()> callback) override {
     on_worker([after_ms, callback = std::move(callback), id = id_](Connection& c) mutable {
       c.answer_on_quiet(id, after_ms, std::move(callback));
@@ -215,6 +220,7 @@ Task<Connection::After> Connection::answer_request() {
     if (!bytes.empty()) {
       const bool written = co_await write_all(std::move(bytes));
       if (!written) client_gone("writing failed");
+      tell_pressure();
     } else if (answer_.ended) {
       break;
     } else {
@@ -417,6 +423,7 @@ void Connection::answer_write(std::uint64_t id, std::string_view bytes) {
     reset_ = true;
     return client_gone("it reads too slowly");
   }
+  tell_pressure();
   write_soon();
 }
 
@@ -442,6 +449,23 @@ void Connection::answer_on_quiet(std::uint64_t id, int after_ms, std::function<v
   if (!is_current(id)) return;
   answer_.quiet_time = milliseconds(after_ms);
   answer_.on_quiet = std::move(callback);
+}
+
+void Connection::answer_on_pressure(std::uint64_t id, std::function<void(bool)> callback) {
+  if (is_current(id)) answer_.on_pressure = std::move(callback);
+}
+
+// Behind is whose socket is full while half of what may wait for it does; what the handler still
+// has in hand when it is told fits into the other half.
+void Connection::tell_pressure() {
+  const std::size_t waiting = answer_.out.size() + answer_.body.size();
+  const bool behind = writing_ &&
+                      (answer_.behind || waiting > limits_.stream_buffer_bytes_max / 2) &&
+                      !takes_more();
+  if (std::exchange(answer_.behind, behind) == behind) return;
+  worker_->run([self = shared_from_this(), id = answer_.id, behind] {
+    if (self->is_current(id) && self->answer_.on_pressure) self->answer_.on_pressure(behind);
+  });
 }
 
 // The handler lost the request: that is a bug, but the client gets an answer.

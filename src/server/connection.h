@@ -185,6 +185,8 @@ struct Answer {
   std::string body;      // of a stream, not framed yet
   std::function<void()> on_gone;
   std::function<void()> on_quiet;
+  std::function<void(bool)> on_pressure;
+  bool behind = false;                                  // the client is
   Clock::duration quiet_time = Clock::duration::max();  // until on_quiet
   Clock::time_point wrote;                              // the handler, last
   bool begun = false;
@@ -199,6 +201,7 @@ struct Answer {
   void forget_callbacks() {
     on_gone = nullptr;
     on_quiet = nullptr;
+    on_pressure = nullptr;
   }
 };
 
@@ -232,6 +235,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void answer_write(std::uint64_t id, std::string_view bytes);
   void answer_end(std::uint64_t id, bool aborted);
   void answer_on_gone(std::uint64_t id, std::function<void()> callback);
+  void answer_on_pressure(std::uint64_t id, std::function<void(bool)> callback);
   void answer_on_quiet(std::uint64_t id, int after_ms, std::function<void()> callback);
   void answer_dropped(std::uint64_t id);
 
@@ -264,6 +268,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool peer_closed();
   bool takes_more();
   void client_gone(const char* why);
+  void tell_pressure();
 
   std::string head_of(int status, const api::Headers& headers, bool stream, std::size_t body_bytes);
   void frame();

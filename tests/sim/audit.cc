@@ -78,6 +78,7 @@ void Audit::check_groups() {
     Story& story = *world_.stories.find(ticket);
     equal("choices alive", group->alive, story.alive);
     equal("held", group->held, story.held);
+    equal("suspended", group->suspended, story.suspended);
     equal("searches", group->search != nullptr, story.search.has_value());
     if (story.search) check_search(*group->search, *story.search);
     for (std::size_t i = 0; i < group->choices.size(); ++i) {
@@ -88,8 +89,8 @@ void Audit::check_groups() {
 }
 
 void Audit::check_sequence(const Sequence& sequence, const Story& story, Choice& choice) {
-  constexpr std::array kPlaces = {Place::kHeld, Place::kWaiting, Place::kRunning, Place::kParked,
-                                  Place::kEnded};
+  constexpr std::array kPlaces = {Place::kHeld,      Place::kWaiting, Place::kRunning,
+                                  Place::kSuspended, Place::kParked,  Place::kEnded};
   if (sequence.place != kPlaces[static_cast<std::size_t>(choice.state)]) {
     world_.fault.report("ticket {}.{} is in place {}, expected {}", story.ticket, sequence.choice,
                         static_cast<int>(sequence.place), static_cast<int>(choice.state));
@@ -298,7 +299,9 @@ void Audit::check_metrics() {
   const Ledger& ledger = world_.ledger;
   equal("metrics: running", metrics.requests_running,
         world_.running.size() + world_.queue.forked());
-  equal("metrics: waiting", metrics.requests_waiting, scheduler_.waiting_requests());
+  equal("metrics: waiting", metrics.requests_waiting,
+        scheduler_.waiting_requests() + world_.suspended);
+  equal("metrics: suspended", metrics.requests_suspended, world_.suspended);
   equal("metrics: pages", metrics.pages_total, world_.options().pages);
   equal("metrics: used", metrics.pages_used, pool_.used());
   equal("metrics: cached", metrics.pages_cached, pool_.idle());

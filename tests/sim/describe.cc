@@ -4,9 +4,9 @@
 namespace vsurge::engine::sim {
 namespace {
 
-constexpr std::array kOps = {
-    "arrives", "cancel",    "cancel choice", "clear cache",      "flush",
-    "expire",  "time jump", "set cost",      "abort everything", "abort with a plan in hand"};
+constexpr std::array kOps = {"arrives", "cancel", "cancel choice",    "clear cache",
+                             "flush",   "expire", "time jump",        "set cost",
+                             "suspend", "resume", "abort everything", "abort with a plan in hand"};
 constexpr std::array kFaults = {"none",      "not finite", "nothing allowed",
                                 "bad token", "row status", "chunk status"};
 

@@ -11,6 +11,7 @@ namespace {
 // Percentages of one run; most of them are 0 in most runs.
 struct Weights {
   int cancels = 0;
+  int suspensions = 0;
   int deadlines = 0;
   int faults = 0;
   int choices = 0;
@@ -60,6 +61,7 @@ class Generator {
   void draw_search(SamplingParams& sampling);
   void draw_fault(RequestSpec& spec);
   void draw_pooling(RequestSpec& spec);
+  void draw_suspensions(int index, int tick);
   void draw_cancels(const RequestSpec& spec, int index, int tick);
   int some(int percent_of_runs, int most) {
     return random_.chance(percent_of_runs) ? random_.between(1, most) : 0;
@@ -129,6 +131,7 @@ void Generator::draw_times() {
 void Generator::draw_weights() {
   Weights& w = weights_;
   w.cancels = some(50, 30);
+  w.suspensions = some(40, 50);
   w.deadlines = some(40, 40);
   w.faults = some(35, 20);
   w.choices = some(40, 60);
@@ -164,6 +167,7 @@ void Generator::draw_requests() {
     if (!random_.chance(30)) tick += random_.between(0, pace);
     scenario_.ops.push_back({tick, OpKind::kArrive, i, 0, 0});
     draw_cancels(spec, i, tick);
+    draw_suspensions(i, tick);
     scenario_.requests.push_back(std::move(spec));
   }
   weights_.span = tick + 30;
@@ -306,6 +310,19 @@ void Generator::draw_cancels(const RequestSpec& spec, int index, int tick) {
     const bool all = random_.chance(spec.sampling.n > 1 ? 30 : 80);
     scenario_.ops.push_back({tick + after, all ? OpKind::kCancel : OpKind::kCancelChoice, index,
                              random_.between(0, spec.sampling.n - 1), 0});
+  }
+}
+
+void Generator::draw_suspensions(int index, int tick) {
+  if (!random_.chance(weights_.suspensions)) return;
+  const int times = random_.chance(70) ? 1 : 4;
+  for (int i = 0; i < times; ++i) {
+    tick += random_.between(0, 8);
+    scenario_.ops.push_back({tick, OpKind::kSuspend, index, 0, 0});
+    tick += random_.between(0, 12);
+    // Some stay so until the end.
+    if (!random_.chance(85)) return;
+    scenario_.ops.push_back({tick, OpKind::kResume, index, 0, 0});
   }
 }
 

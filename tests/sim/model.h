@@ -50,7 +50,7 @@ class ChainConstraint final : public TokenConstraint {
   const int vocabulary_;
 };
 
-enum class State : std::uint8_t { kHeld, kWaiting, kRunning, kParked, kEnded };
+enum class State : std::uint8_t { kHeld, kWaiting, kRunning, kSuspended, kParked, kEnded };
 
 struct ExpectedEnd {
   bool set = false;
@@ -97,6 +97,7 @@ struct Story {
   bool caches = false;
   bool edited = false;  // sampled from edited or masked logits
   bool held = false;
+  bool suspended = false;
   int alive = 0;
   int ends = 0;             // that were told
   bool given_back = false;  // its client has one request less

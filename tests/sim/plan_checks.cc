@@ -393,7 +393,8 @@ void PlanCheck::check_rows() {
 
 // Whoever decodes goes on in every step, and so does the first that reads.
 void PlanCheck::check_left_out() {
-  if (plan_.empty() != world_.alive.empty()) {
+  world_.seen.note_if(!world_.alive.empty() && !world_.has_work(), Situation::kAllSuspended);
+  if (plan_.empty() == world_.has_work()) {
     return world_.fault.report("{} requests, and a step of {} sequences", world_.alive.size(),
                                plan_.sequences.size());
   }

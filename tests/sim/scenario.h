@@ -54,6 +54,8 @@ enum class OpKind : std::uint8_t {
   kExpire,
   kTimeJump,  // by `amount` nanoseconds
   kSetCost,
+  kSuspend,      // the ticket
+  kResume,       // the ticket; all that are left resume when nothing else happens any more
   kAbort,        // everything, outside a step
   kAbortInPlan,  // with a plan in hand
 };

@@ -107,6 +107,15 @@ constexpr std::array kNames = {
     "pooled preempted",
     "pooled not finite",
     "pooled full context",
+    "suspend waiting",
+    "suspend reading",
+    "suspend decoding",
+    "suspend held",
+    "suspend search",
+    "all suspended",
+    "resumed",
+    "suspended ends",
+    "choices released suspended",
 };
 static_assert(kNames.size() == kSituations);
 

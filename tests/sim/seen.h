@@ -110,6 +110,15 @@ enum class Situation : std::uint8_t {
   kPooledPreempted,
   kPooledNotFinite,
   kPooledFullContext,
+  kSuspendWaiting,
+  kSuspendReading,
+  kSuspendDecoding,
+  kSuspendHeld,
+  kSuspendSearch,
+  kAllSuspended,
+  kResumed,
+  kSuspendedEnds,
+  kChoicesReleasedSuspended,
   kCount,
 };
 

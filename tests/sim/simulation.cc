@@ -31,7 +31,10 @@ std::string Simulation::run() {
       continue;
     }
     // Every step computes something, and nothing is computed more often than it gave way.
-    if (quiet && left < 0) left = work_left();
+    if (quiet && left < 0) {
+      for (Story* story : world_.alive) resume(*story);
+      left = work_left();
+    }
     if (quiet && left-- == 0) world_.fault.report("no end in sight");
     step(aborts);
   }
@@ -75,6 +78,12 @@ void Simulation::apply(const Op& op) {
       return;
     case OpKind::kCancelChoice:
       if (story != nullptr) cancel(*story, op.choice);
+      return;
+    case OpKind::kSuspend:
+      if (story != nullptr) suspend(*story);
+      return;
+    case OpKind::kResume:
+      if (story != nullptr) resume(*story);
       return;
     case OpKind::kClearCache:
       return clear_cache();
@@ -209,6 +218,8 @@ void Simulation::note_cancel(const Story& story, const Choice& choice) {
     case State::kRunning:
       seen.note_if(story.held, Situation::kCancelFirstChoiceOfHeld);
       return seen.note(reads ? Situation::kCancelReading : Situation::kCancelDecoding);
+    case State::kSuspended:
+      return;  // leave() notes it
     case State::kParked:
       return seen.note(Situation::kCancelParked);
     case State::kEnded:
@@ -239,6 +250,16 @@ void Simulation::cancel(Story& story, int choice) {
     }
   }
   world_.scheduler.cancel(story.ticket, choice);
+}
+
+void Simulation::suspend(Story& story) {
+  world_.suspend(story);
+  world_.scheduler.suspend(story.ticket);
+}
+
+void Simulation::resume(Story& story) {
+  world_.resume(story);
+  world_.scheduler.resume(story.ticket);
 }
 
 void Simulation::clear_cache() {

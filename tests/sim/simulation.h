@@ -27,6 +27,8 @@ class Simulation {
   void cancel(Story& story);
   void cancel(Story& story, int choice);
   void note_namespaces(const Story& story);
+  void suspend(Story& story);
+  void resume(Story& story);
   void note_cancel(const Story& story, const Choice& choice);
   void clear_cache();
   void flush();

@@ -36,6 +36,10 @@ void World::leave(Story& story, int choice) {
     case State::kHeld:
       --held;
       break;
+    case State::kSuspended:
+      seen.note(Situation::kSuspendedEnds);
+      --suspended;
+      break;
     case State::kParked:
       break;
     case State::kEnded:
@@ -103,10 +107,59 @@ void World::release_held(Story& story) {
     if (choice.state != State::kHeld) continue;
     seen.note_if(ended, Situation::kChoicesReleasedByEnd);
     --held;
+    if (story.suspended) {
+      seen.note(Situation::kChoicesReleasedSuspended);
+      choice.state = State::kSuspended;
+      ++suspended;
+      continue;
+    }
     choice.state = State::kWaiting;
     choice.resumed = first.started;
     queue.push(story, static_cast<int>(i), first.started);
   }
+}
+
+void World::suspend(Story& story) {
+  if (story.alive == 0 || story.suspended) return;
+  seen.note_if(story.search.has_value(), Situation::kSuspendSearch);
+  if (story.search) return;
+  story.suspended = true;
+  for (std::size_t i = 0; i < story.choices.size(); ++i) {
+    Choice& choice = story.choices[i];
+    const bool reads = static_cast<int>(choice.tokens.size()) - choice.computed > 1;
+    seen.note_if(choice.state == State::kHeld, Situation::kSuspendHeld);
+    if (choice.state == State::kWaiting) {
+      seen.note(Situation::kSuspendWaiting);
+    } else if (choice.state == State::kRunning) {
+      seen.note(reads ? Situation::kSuspendReading : Situation::kSuspendDecoding);
+    } else {
+      continue;
+    }
+    leave(story, static_cast<int>(i));
+    choice.state = State::kSuspended;
+    choice.computed = 0;
+    ++suspended;
+  }
+}
+
+void World::resume(Story& story) {
+  if (story.alive == 0 || !story.suspended) return;
+  story.suspended = false;
+  const bool started =
+      std::ranges::any_of(story.choices, [](const Choice& choice) { return choice.started; });
+  for (std::size_t i = 0; i < story.choices.size(); ++i) {
+    Choice& choice = story.choices[i];
+    if (choice.state != State::kSuspended) continue;
+    seen.note(Situation::kResumed);
+    --suspended;
+    choice.state = State::kWaiting;
+    choice.resumed = started;
+    queue.push(story, static_cast<int>(i), started);
+  }
+}
+
+bool World::has_work() const {
+  return std::ranges::any_of(alive, [](const Story* story) { return !story->suspended; });
 }
 
 void World::give_back(Story& story) {

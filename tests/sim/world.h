@@ -93,6 +93,10 @@ struct World {
   // No beam of it is left.
   void end_beams(Story& story);
   void release_held(Story& story);
+  void suspend(Story& story);
+  void resume(Story& story);
+  // Somebody could go on.
+  bool has_work() const;
   void give_back(Story& story);
   void start_running(Story& story, int choice);
 
@@ -108,6 +112,7 @@ struct World {
   std::vector<Runner> running;  // in order
   std::vector<Story*> alive;    // in order of tickets
   std::size_t held = 0;
+  std::size_t suspended = 0;  // choices
   int pending_ends = 0;
   std::uint64_t plan_step = 0;  // of the last plan
   StepCost cost;
