@@ -282,7 +282,10 @@ TEST(HttpLimits, WaitingForAnAnswerIsNotLimited) {
 }
 
 TEST(HttpLimits, ReadersThatAreTooSlowAreCutOff) {
-  TestServer server([](auto& options) { options.limits.send_buffer_bytes = 16 * 1024; });
+  TestServer server([](auto& options) {
+    options.limits.send_buffer_bytes = 16 * 1024;
+    options.limits.stream_buffer_bytes_max = 64 * 1024;
+  });
   Client client(server.port(), 4096);
   client.send(get_request("/hold"));
   auto held = server.handler.take();

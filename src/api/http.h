@@ -49,7 +49,7 @@ class Responder {
   // slowly, or the server stops) before the answer is complete. Never after end() or send().
   virtual void on_gone(std::function<void()> callback) = 0;
   // `callback` runs on the connection's executor with true when the client is far behind a stream,
-  // and with false when it has caught up. Never after end().
+  // and with false when it has caught up; perhaps from within write(). Never after end().
   virtual void on_pressure(std::function<void(bool behind)> callback) = 0;
   // `callback` runs on the connection's executor whenever nothing was written for `after_ms`,
   // about, until the answer is complete. Never after end() or send().

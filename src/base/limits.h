@@ -25,8 +25,9 @@ struct HttpLimits {
   std::size_t connections_max = 4096;
   std::size_t connections_per_address_max = 1024;  // of one client; this machine is not limited
   std::size_t requests_per_connection_max = 10'000;
-  std::size_t send_buffer_bytes = 128 * kKiB;       // of a socket (SO_SNDBUF)
-  std::size_t stream_buffer_bytes_max = 64 * kKiB;  // unsent bytes of one answer's stream
+  std::size_t send_buffer_bytes = 128 * kKiB;      // of a socket (SO_SNDBUF)
+  std::size_t stream_behind_bytes = 32 * kKiB;     // unsent ones at which a stream is suspended
+  std::size_t stream_buffer_bytes_max = 1 * kMiB;  // at which it is cut off
   int header_timeout_ms = 10'000;  // from the first byte of a request to the end of its header
   int body_timeout_ms = 60'000;    // for the whole body
   int body_grace_ms = 5'000;       // after it a body must have come at least at this rate:

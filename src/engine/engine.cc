@@ -554,7 +554,8 @@ EngineMetrics Engine::metrics() const {
   EngineMetrics metrics = state_->last;
   metrics.page_size = state_->options.page_size;
   metrics.pages_total = state_->options.pages;
-  metrics.requests_waiting = static_cast<int>(state_->waiting_requests + state_->inbox.size());
+  metrics.requests_waiting = static_cast<int>(state_->waiting_requests + state_->inbox.size()) +
+                             metrics.requests_suspended;
   metrics.requests_refused = state_->refused;
   const base::Nanoseconds age = began < 0 ? 0 : state_->clock.now() - began;
   metrics.step_age_seconds = seconds(age);

@@ -234,6 +234,7 @@ TEST(Engine, SuspendedRequestsCostNothingAndGoOn) {
   rig.engine.suspend(12345);
   rig.wait_until([&] { return rig.engine.metrics().requests_suspended == 1; });
   EXPECT_EQ(rig.engine.metrics().requests_running, 0);
+  EXPECT_EQ(rig.engine.metrics().requests_waiting, 1);
   EXPECT_EQ(rig.engine.metrics().pages_used, 0);
   const int said = rig.ledger.tokens(slow);
   EXPECT_EQ(rig.ledger.wait_end(rig.submit(request(5))).reason, FinishReason::kLength);

@@ -455,17 +455,14 @@ void Connection::answer_on_pressure(std::uint64_t id, std::function<void(bool)> 
   if (is_current(id)) answer_.on_pressure = std::move(callback);
 }
 
-// Behind is whose socket is full while half of what may wait for it does; what the handler still
-// has in hand when it is told fits into the other half.
+// Behind is whose socket is full while much waits for it. The handler hears of it at once: what it
+// still has in hand comes on top.
 void Connection::tell_pressure() {
   const std::size_t waiting = answer_.out.size() + answer_.body.size();
-  const bool behind = writing_ &&
-                      (answer_.behind || waiting > limits_.stream_buffer_bytes_max / 2) &&
-                      !takes_more();
+  const bool behind =
+      writing_ && (answer_.behind || waiting > limits_.stream_behind_bytes) && !takes_more();
   if (std::exchange(answer_.behind, behind) == behind) return;
-  worker_->run([self = shared_from_this(), id = answer_.id, behind] {
-    if (self->is_current(id) && self->answer_.on_pressure) self->answer_.on_pressure(behind);
-  });
+  if (answer_.on_pressure) answer_.on_pressure(behind);
 }
 
 // The handler lost the request: that is a bug, but the client gets an answer.

@@ -6,8 +6,9 @@
 // client that closes its sending half after the request (FIN) counts as gone: it cannot be told
 // from one that left, and no common HTTP client does it. An answer given at once still reaches it.
 //
-// Unsent bytes of a stream are bounded: a client that is behind by more than
-// stream_buffer_bytes_max, or takes nothing for write_timeout_ms, counts as gone and is cut off.
+// Unsent bytes of a stream are bounded: when a client is behind by stream_behind_bytes the handler
+// is told; at stream_buffer_bytes_max, or after write_timeout_ms in which it took nothing, the
+// client counts as gone and is cut off.
 #pragma once
 
 #include <cstddef>

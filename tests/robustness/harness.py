@@ -46,13 +46,13 @@ def text(**fields):
 class Server(served.Served):
     """The tiny model, served; `check` after every row."""
 
-    def __init__(self, program, folder, options=(), tls=None, **more):
+    def __init__(self, program, folder, options=(), tls=None, size=SIZE, **more):
         self.tls = tls
-        super().__init__(program, folder, options, size=SIZE, **more)
+        super().__init__(program, folder, options, size=size, **more)
         self.program = program
         self.slowest_sentinel_s = 0
         self.slowest_row = ""
-        self.golden = self._sentinel()
+        self.golden = self.sentinel()
         self.baseline = self._resources()
         self.memory_before = self._memory_bytes()
 
@@ -75,7 +75,7 @@ class Server(served.Served):
         """The answer to a body made by chat() or text()."""
         return self.post(path_of(body), body)
 
-    def _sentinel(self):
+    def sentinel(self):
         answer = self.ask(SENTINEL)
         assert answer.status == 200, f"the sentinel got {answer}"
         return json.dumps(answer.json()["choices"])
@@ -106,7 +106,7 @@ class Server(served.Served):
         status = self.process.poll()
         assert status is None, f"the server ended with {status}\n" + "".join(self.lines[-30:])
         begin = time.monotonic()
-        sentinel = self._sentinel()
+        sentinel = self.sentinel()
         took = time.monotonic() - begin
         if took > self.slowest_sentinel_s:
             self.slowest_sentinel_s, self.slowest_row = took, row
@@ -116,12 +116,15 @@ class Server(served.Served):
             time.sleep(0.01)
         assert fault is None, fault
 
+    def sanitized(self):
+        maps = (pathlib.Path("/proc") / str(self.process.pid) / "maps").read_text()
+        return "libasan" in maps or "libtsan" in maps
+
     def check_end(self):
         """After the last row."""
         self.grown_mib = (self._memory_bytes() - self.memory_before) / (1 << 20)
-        maps = (pathlib.Path("/proc") / str(self.process.pid) / "maps").read_text()
-        sanitized = "libasan" in maps or "libtsan" in maps  # these keep what was freed
-        assert sanitized or self.grown_mib < GROWN_MIB_MAX, f"{self.grown_mib:.0f} MiB more"
+        # Sanitizers keep what was freed.
+        assert self.sanitized() or self.grown_mib < GROWN_MIB_MAX, f"{self.grown_mib:.0f} MiB more"
         assert self.stop() == 0, "SIGTERM must end the server with status 0"
         told = [line for line in self.lines if SECRET in line]
         assert not told, f"the log tells what a prompt says: {told[0]}"

@@ -9,6 +9,7 @@ import time
 import traceback
 
 import harness
+import rows_crowd
 import rows_fields
 import rows_http
 import rows_json
@@ -19,7 +20,7 @@ import rows_tls
 import tiny_model
 
 GROUPS = {"json": rows_json, "fields": rows_fields, "text": rows_text, "template": rows_template,
-          "http": rows_http, "tls": rows_tls, "process": rows_process}
+          "http": rows_http, "crowd": rows_crowd, "tls": rows_tls, "process": rows_process}
 
 
 def run_row(server, row):
@@ -43,7 +44,8 @@ def run(program, group, wanted):
         tls = None
         if hasattr(module, "prepare"):
             options, tls = module.prepare(folder)
-        with harness.Server(program, model, options, tls=tls) as server:
+        size = getattr(module, "SIZE", harness.SIZE)
+        with harness.Server(program, model, options, tls=tls, size=size) as server:
             for row in module.rows(server):
                 if not row.id.startswith(wanted):
                     continue

@@ -9,7 +9,7 @@ import struct
 SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<think>", "</think>", "<tool_call>",
            "</tool_call>")
 VOCABULARY = 256 + len(SPECIAL)
-CONTEXT = 1024
+CONTEXT = 8192
 HIDDEN, LAYERS, HEADS, KV_HEADS, HEAD, INNER = 64, 2, 4, 2, 16, 96
 
 TEMPLATE = """{%- if tools %}<|im_start|>system

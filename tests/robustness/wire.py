@@ -80,6 +80,11 @@ class Wire:
             raise EOFError(f"the connection ended, before it: {self.buffer[-200:]}")
         self.buffer += data
 
+    def nibble(self, count):
+        """What is there, as far as so many bytes."""
+        with contextlib.suppress(BlockingIOError):
+            self.buffer += self.socket.recv(count, socket.MSG_DONTWAIT)
+
     def until(self, mark):
         while mark not in self.buffer:
             self._more()
