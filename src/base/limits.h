@@ -53,6 +53,7 @@ struct JsonLimits {
 struct TextLimits {
   std::size_t text_queue_requests_max = 4096;
   std::size_t text_queue_bytes_max = 256 * kMiB;  // of their bodies
+  std::size_t stop_regex_bytes_max = 256 * kKiB;  // of a request's, compiled
 };
 
 // Chat templates come with checkpoints and are untrusted.

@@ -134,6 +134,26 @@ base::Result<Tokenizer> load_tokenizer(const fs::path& folder, const TokenFiles&
   return tokenizer;
 }
 
+// As the file says by their ids; else by their names.
+std::optional<InfillTokens> infill_of(const GgufVocabulary& vocabulary,
+                                      const Tokenizer& tokenizer) {
+  const auto known = [&](const std::optional<TokenId>& id) {
+    return id && tokenizer.token_of(*id).has_value();
+  };
+  if (!known(vocabulary.fim_prefix) || !known(vocabulary.fim_suffix)) {
+    return find_infill_tokens(tokenizer);
+  }
+  InfillTokens out{.prefix = *vocabulary.fim_prefix,
+                   .suffix = *vocabulary.fim_suffix,
+                   .middle = std::nullopt,
+                   .ends = {}};
+  if (known(vocabulary.fim_middle)) out.middle = vocabulary.fim_middle;
+  for (const TokenId id : vocabulary.fim_ends) {
+    if (known(id)) out.ends.push_back(id);
+  }
+  return out;
+}
+
 }  // namespace
 
 base::Result<TextAssets> load_text_assets(const fs::path& folder) {
@@ -153,6 +173,7 @@ base::Result<TextAssets> load_text_assets(const fs::path& folder) {
   assets.bos = id_of(assets, "bos_token");
   assets.eos = id_of(assets, "eos_token");
   assets.padding = id_of(assets, "pad_token");
+  assets.infill = find_infill_tokens(assets.tokenizer);
   return assets;
 }
 
@@ -170,6 +191,7 @@ base::Result<TextAssets> make_text_assets(const GgufVocabulary& vocabulary) {
   assets.eos = add("eos_token", vocabulary.eos);
   assets.padding = add("pad_token", vocabulary.padding);
   add("unk_token", vocabulary.unknown);
+  assets.infill = infill_of(vocabulary, assets.tokenizer);
   if (!vocabulary.chat_template.empty()) {
     VSURGE_TRY(compile_templates({{"default", vocabulary.chat_template}}, "tokenizer.chat_template",
                                  assets));

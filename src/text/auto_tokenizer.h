@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "text/chat_template.h"
+#include "text/infill.h"
 #include "text/tokenizer.h"
 
 namespace vsurge::text {
@@ -19,7 +20,8 @@ struct TextAssets {
   // As templates see them: bos_token, eos_token, pad_token, image_token, ... (see token_files.h)
   std::map<std::string, std::string, std::less<>> special_tokens;
   std::optional<TokenId> bos, eos, padding;
-  std::int64_t model_length_max = 0;  // 0 = not said
+  std::optional<InfillTokens> infill = std::nullopt;  // nothing: the model was not taught infilling
+  std::int64_t model_length_max = 0;                  // 0 = not said
 };
 
 // A folder with tokenizer.json and, where present, tokenizer_config.json, special_tokens_map.json

@@ -27,6 +27,9 @@ struct GgufVocabulary {
   std::vector<std::string> merges;
   std::vector<float> scores;
   std::optional<TokenId> bos, eos, unknown, padding;
+  // Of infilling: around the gap, and tokens that end what is filled in.
+  std::optional<TokenId> fim_prefix, fim_suffix, fim_middle;
+  std::vector<TokenId> fim_ends;
   std::optional<bool> add_bos, add_eos, add_space_prefix;
   std::string chat_template;
 };

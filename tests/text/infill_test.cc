@@ -5,6 +5,7 @@
 
 #include "base/test_data.h"
 #include "tests/text/test_support.h"
+#include "text/auto_tokenizer.h"
 
 namespace vsurge::text {
 namespace {
@@ -96,6 +97,29 @@ TEST(Infill, AContinuationHasNoSpaceBeforeIt) {
   EXPECT_EQ(encode_continuation(tokenizer, "def def def", 2).error().code,
             base::ErrorCode::kContextLengthExceeded);
   EXPECT_EQ(encode_continuation(tokenizer, "def def", 2).value().size(), 2U);
+}
+
+// A GGUF file says which they are by their ids, whatever their names.
+TEST(Infill, ByTheIdsOfAFile) {
+  GgufVocabulary made;
+  made.kind = "gpt2";
+  made.pre = "gpt-2";
+  made.tokens = {"a", "b", "<one>", "<two>", "<three>", "<four>"};
+  made.types = {1, 1, 3, 3, 3, 3};
+  EXPECT_FALSE(make_text_assets(made)->infill.has_value());
+  made.fim_prefix = 3;
+  EXPECT_FALSE(make_text_assets(made)->infill.has_value());
+  made.fim_suffix = 2;
+  made.fim_middle = 4;
+  made.fim_ends = {5, 99};
+  const auto assets = make_text_assets(made);
+  ASSERT_TRUE(assets && assets->infill);
+  EXPECT_EQ(assets->infill->ends, Ids{5});
+  Ids prompt;
+  append_infill(prompt, *assets->infill, {.before = Ids{0}, .behind = Ids{1}});
+  EXPECT_EQ(prompt, (Ids{3, 0, 2, 1, 4}));
+  made.fim_prefix = 99;  // no token: then by name
+  EXPECT_FALSE(make_text_assets(made)->infill.has_value());
 }
 
 }  // namespace

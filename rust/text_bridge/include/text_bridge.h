@@ -149,6 +149,33 @@ int tb_matcher_mask(tb_matcher* matcher, uint32_t* words, size_t word_count, tb_
 int tb_matcher_commit(tb_matcher* matcher, uint32_t token, tb_bytes* error);
 bool tb_matcher_is_stopped(const tb_matcher* matcher);
 
+/* --- regexes that end an answer ------------------------------------------------------------- */
+typedef struct tb_stop_regex tb_stop_regex;
+typedef struct tb_stop_search tb_stop_search;
+typedef struct {
+  const uint8_t* text;
+  size_t size;
+} tb_pattern;
+typedef struct {
+  bool found;
+  uint32_t pattern;    /* the first of those that match */
+  uint64_t begin, end; /* of the match, in bytes of all text so far; it ends as soon as one can */
+  uint64_t open;       /* where the first match may have begun that is not yet ruled out */
+} tb_stop_found;
+/* patterns: Rust's syntax. TB_ERROR, naming a pattern by its index, for one that asserts what
+ * follows it, can match nothing, or takes more than bytes_max. */
+int tb_stop_regex_new(const tb_pattern* patterns, size_t count, size_t bytes_max,
+                      tb_stop_regex** out, tb_bytes* error);
+void tb_stop_regex_free(tb_stop_regex* regex);
+int tb_stop_search_new(const tb_stop_regex* regex, tb_stop_search** out, tb_bytes* error);
+void tb_stop_search_free(tb_stop_search* search);
+/* Of a search that has found something nothing more is asked. armed false: matches that end within
+ * the text do not count. Matches begin between characters. */
+int tb_stop_search_push(tb_stop_search* search, const uint8_t* text, size_t size, bool armed,
+                        tb_stop_found* out, tb_bytes* error);
+/* No match goes on behind here. */
+void tb_stop_search_cut(tb_stop_search* search);
+
 #ifdef __cplusplus
 }
 #endif

@@ -6,6 +6,7 @@
 mod grammar;
 mod memory;
 mod schema;
+mod stop_regex;
 mod stream;
 mod template;
 mod token_span;
