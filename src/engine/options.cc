@@ -287,6 +287,8 @@ base::Status check_request(const EngineOptions& options, const Request& request)
     return fail_param(ErrorCode::kInvalidRequest, "response_format",
                       "response_format: has no meaning with beam search; leave it out");
   }
+  VSURGE_TRY(are_tokens(options, "prediction", request.prediction,
+                        std::numeric_limits<std::size_t>::max()));
   if (request.prompt.empty()) {
     return fail_param(ErrorCode::kInvalidRequest, "prompt",
                       "prompt: expected at least one token, found none");

@@ -17,6 +17,7 @@ namespace vsurge::engine {
 
 using TokenId = std::int32_t;
 inline constexpr int kTopLogprobsMax = 20;
+inline constexpr int kPredictionGuesses = 8;
 
 using Ticket = std::uint64_t;  // names a request from submit to its end; never reused
 
@@ -124,6 +125,9 @@ struct Request {
   std::optional<base::Nanoseconds> deadline;        // to have ended by
   // One per choice, or none.
   std::vector<std::unique_ptr<TokenConstraint>> constraints;
+  // What the answer may repeat: guesses come of it first, [0, kPredictionGuesses] per step whatever
+  // speculative_tokens says. Never changes the answer.
+  std::vector<TokenId> prediction;
   // Nothing is sampled: `sampling` is as it is by default. The prompt may fill the context.
   std::optional<Pooling> pooling;
 };
@@ -141,6 +145,9 @@ struct Usage {
   int completion_tokens =
       0;  // of this choice: sampled so far, an end-of-text or stop token included
   base::Nanoseconds queued = 0;  // from arrival to the request's start
+  // With kEnd, of Request::prediction: tokens guessed that came out, and that did not.
+  int accepted_guesses = 0;
+  int rejected_guesses = 0;
 };
 
 // What the model gave a token, and the likeliest at its place.
@@ -164,7 +171,7 @@ struct Event {
   TokenId stop_token = -1;                           // when kStop: the token that ended it
   Usage usage;                                       // up to and with this event
   float score = 0;                                   // when kEnd after beam search: sum of logprobs
-  std::shared_ptr<const Logprobs> logprobs;          // unless kEnd, if asked for; events are copied
+  std::shared_ptr<const Logprobs> logprobs;          // if asked for; of kEnd those of stop_token
   std::shared_ptr<const base::Error> error;          // when kError
   std::shared_ptr<const std::vector<float>> pooled;  // when kEnd after pooling: Pooled::result()
 

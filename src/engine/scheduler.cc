@@ -50,6 +50,7 @@ std::unique_ptr<Group> make_group(const EngineOptions& options, Ticket ticket, R
   group->queue_deadline = request.queue_deadline;
   group->deadline = request.deadline;
   group->sampling = std::move(request.sampling);
+  group->prediction = std::move(request.prediction);
   const SamplingParams& sampling = group->sampling;
   const int room = sequence_tokens_max(options) - group->prompt_tokens;
   CHECK(room >= (request.pooling ? 0 : 1), "ticket {} was not checked", ticket);
@@ -75,7 +76,8 @@ std::unique_ptr<Group> make_group(const EngineOptions& options, Ticket ticket, R
     s.scored = sampling.prompt_logprobs && choice == 0 ? 1 : s.length;
     const auto index = static_cast<std::size_t>(choice);
     if (index < request.constraints.size()) s.constraint = std::move(request.constraints[index]);
-    s.guesses = sampling.speculative_tokens > 0 && !s.sampler && !s.constraint;
+    s.guesses = (sampling.speculative_tokens > 0 || !group->prediction.empty()) && !s.sampler &&
+                !s.constraint;
     if (request.pooling) {
       s.pooled = std::make_unique<Pooled>(*request.pooling, s.length, options.hidden);
       s.row.temperature = 0;
@@ -247,7 +249,12 @@ void Scheduler::end(Sequence& sequence, Event event) {
   if (event.reason != FinishReason::kError) publish_part(sequence);
   vacate(sequence);
   const int answer = sequence.length - group.prompt_tokens;
-  tell_end(group, sequence.choice, {group.prompt_tokens, sequence.cached_tokens, answer},
+  tell_end(group, sequence.choice,
+           {.prompt_tokens = group.prompt_tokens,
+            .cached_tokens = sequence.cached_tokens,
+            .completion_tokens = answer,
+            .accepted_guesses = sequence.accepted_guesses,
+            .rejected_guesses = sequence.rejected_guesses},
            std::move(event));
 }
 

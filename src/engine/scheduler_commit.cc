@@ -162,6 +162,10 @@ void Scheduler::take_tokens(Sequence& sequence, const PlannedSequence& planned,
     const auto place = static_cast<std::size_t>(known + i);
     const TokenId guessed = i < guesses ? sequence.tokens[place] : -1;
     const auto& sampled = result.rows[static_cast<std::size_t>(first_row + i)];
+    if (sequence.predicted && i < guesses) {
+      const bool right = sampled.token == guessed;
+      (right ? sequence.accepted_guesses : sequence.rejected_guesses) += right ? 1 : guesses - i;
+    }
     if (!take_token(sequence, sampled)) return;
     if (i == guesses || sampled.token != guessed) break;
     ++sequence.computed;
@@ -186,6 +190,7 @@ bool Scheduler::take_token(Sequence& sequence, const kernels::SampleResult& samp
       contains(sampling.stop_token_ids, token)) {
     Event event = end_event(FinishReason::kStop);
     event.stop_token = token;
+    if (sampling.logprobs) event.logprobs = logprobs_of(sampled);
     end(sequence, std::move(event));
     return false;
   }

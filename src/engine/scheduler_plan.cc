@@ -116,15 +116,25 @@ int Scheduler::guess(Sequence& sequence, Left& left) {
   // Prompts come first: guesses are worth less.
   const bool others_read = left.prompts < options_.max_concurrent_prefill || !queue_.empty();
   const int tokens = left.prompt_tokens - (others_read ? kChunkMin : 0);
-  int most = std::min({sampling.speculative_tokens, kGuessesMax, tokens, left.extra_rows,
-                       sequence.tokens_max - sequence.length - 1});
+  const std::vector<TokenId>& prediction = sequence.group->prediction;
+  const int wanted =
+      std::max(sampling.speculative_tokens, prediction.empty() ? 0 : kPredictionGuesses);
+  int most = std::min(
+      {wanted, kGuessesMax, tokens, left.extra_rows, sequence.tokens_max - sequence.length - 1});
   const int spare = std::max(0, pool_.available() - static_cast<int>(running_.size()));
   const int room = (static_cast<int>(sequence.pages.size()) + spare) * options_.page_size;
   most = std::min(most, room - sequence.length);
   if (most < 1) return 0;
-  std::array<TokenId, kGuessesMax> guesses;
-  const int count =
-      guess_next_tokens(sequence.tokens, std::span(guesses).first(static_cast<std::size_t>(most)));
+  std::array<TokenId, kGuessesMax> room_for;
+  const auto guesses = std::span(room_for).first(static_cast<std::size_t>(most));
+  const auto answer = std::span<const TokenId>(sequence.tokens)
+                          .subspan(static_cast<std::size_t>(sequence.group->prompt_tokens));
+  int count = guess_from_prediction(prediction, answer, guesses);
+  sequence.predicted = count > 0;
+  if (count == 0 && sampling.speculative_tokens > 0) {
+    const auto fewer = static_cast<std::size_t>(std::min(most, sampling.speculative_tokens));
+    count = guess_next_tokens(sequence.tokens, guesses.first(fewer));
+  }
   sequence.tokens.insert(sequence.tokens.end(), guesses.begin(), guesses.begin() + count);
   while (static_cast<int>(sequence.pages.size()) < pages_for(sequence.length + count)) {
     sequence.pages.push_back(allocate());

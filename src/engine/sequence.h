@@ -52,6 +52,9 @@ struct alignas(64) Sequence {
   PrefixId prefix = 0;    // names the tokens of these
   int cached_tokens = 0;  // found when it was first admitted
   int preemptions = 0;
+  bool predicted = false;    // the guesses of this step are of Group::prediction
+  int accepted_guesses = 0;  // of these, ever
+  int rejected_guesses = 0;
   base::Nanoseconds last_token = 0;  // when it was drawn, on the engine's clock
   std::unique_ptr<SamplerState> sampler;
   std::unique_ptr<TokenConstraint> constraint;
@@ -115,6 +118,7 @@ struct Group {
   PrefixId root = 0;
   std::unique_ptr<Search> search;  // nullptr = none
   SamplingParams sampling;
+  std::vector<TokenId> prediction;  // Request::prediction
   std::optional<base::Nanoseconds> queue_deadline;
   std::optional<base::Nanoseconds> deadline;
   base::Nanoseconds arrival_time = 0;
