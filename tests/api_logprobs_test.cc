@@ -97,5 +97,91 @@ TEST(PromptLogprobs, MaxTokensZeroIsThePromptAlone) {
   EXPECT_EQ(testing::error_of(*refused, 400).at("param").as_string(), "max_tokens");
 }
 
+TEST(ResponsesLogprobs, GoWithTheText) {
+  SamplingFixture fixture;
+  fixture.runner.script = bytes_of("abc");
+  const auto ask = [&](std::string_view members) {
+    const auto responder = fixture.answer(
+        "/v1/responses",
+        fmt::format(R"({{"model":"tiny","input":"hi","temperature":0,{}}})", members));
+    EXPECT_EQ(responder->status(), 200) << responder->body();
+    return std::string(responder->body());
+  };
+  const json::value response =
+      json::parse(ask(R"("include":["message.output_text.logprobs"],"top_logprobs":2)"));
+  EXPECT_EQ(response.at("top_logprobs").as_int64(), 2);
+  const json::array logprobs =
+      response.at("output").at(0).at("content").at(0).at("logprobs").as_array();
+  ASSERT_EQ(logprobs.size(), 3U);
+  EXPECT_EQ(logprobs[1].at("token").as_string(), "b");
+  EXPECT_EQ(logprobs[1].at("top_logprobs").as_array().size(), 2U);
+  // Streamed they come with their pieces, and are the same in all.
+  json::array pieces;
+  json::value done, item;
+  std::string stream = ask(R"("top_logprobs":2,"stream":true)");
+  for (std::size_t at = 0; (at = stream.find("data: ", at)) != std::string::npos;) {
+    at += 6;
+    const json::value event = json::parse(stream.substr(at, stream.find('\n', at) - at));
+    const auto& type = event.at("type").as_string();
+    if (type == "response.output_text.done") done = event.at("logprobs");
+    if (type == "response.output_item.done") item = event.at("item");
+    if (type != "response.output_text.delta") continue;
+    for (const json::value& each : event.at("logprobs").as_array()) pieces.push_back(each);
+  }
+  EXPECT_EQ(pieces, logprobs);
+  EXPECT_EQ(done.as_array(), logprobs);
+  EXPECT_EQ(item.at("content").at(0).at("logprobs").as_array(), logprobs);
+}
+
+// A stop token that is shown has logprobs, too.
+TEST(StopTokens, HaveLogprobsWhereTheyAreShown) {
+  SamplingFixture fixture;
+  fixture.runner.script = bytes_of("ab");
+  const json::value chat =
+      answer(fixture, kChat,
+             testing::chat_body(R"("temperature":0,"logprobs":true,"skip_special_tokens":false,)"
+                                R"("include_stop_str_in_output":true)"));
+  const json::array& content = chat.at("choices").at(0).at("logprobs").at("content").as_array();
+  ASSERT_EQ(content.size(), 3U);
+  EXPECT_EQ(content[2].at("token").as_string(), "</s>");
+  EXPECT_LE(content[2].at("logprob").to_number<double>(), 0);
+}
+
+// What is predicted never changes what comes, and usage says how much of it did.
+TEST(Prediction, ChangesNothingButTheUsage) {
+  for (const int speculative : {0, 4}) {
+    SamplingFixture fixture(speculative);
+    const std::string text = "one two three four five six seven";
+    fixture.runner.script = bytes_of(text);
+    const auto ask = [&](std::string_view members) {
+      return answer(fixture, kChat,
+                    testing::chat_body(fmt::format(R"("temperature":0{})", members)));
+    };
+    const json::value plain = ask("");
+    EXPECT_FALSE(plain.at("usage")
+                     .at("completion_tokens_details")
+                     .as_object()
+                     .contains("accepted_prediction_tokens"));
+    const auto with = [&](std::string_view prediction) {
+      const json::value told =
+          ask(fmt::format(R"(,"prediction":{{"type":"content","content":{}}})", prediction));
+      EXPECT_EQ(told.at("choices"), plain.at("choices")) << prediction;
+      EXPECT_EQ(told.at("usage").at("completion_tokens"),
+                plain.at("usage").at("completion_tokens"));
+      return told.at("usage").at("completion_tokens_details");
+    };
+    const json::value same = with('"' + text + '"');
+    EXPECT_GT(same.at("accepted_prediction_tokens").as_int64(), 20);
+    EXPECT_EQ(same.at("rejected_prediction_tokens").as_int64(), 0);
+    const json::value edited =
+        with(R"([{"type":"text","text":"one two 3 four "},{"type":"text","text":"five six"}])");
+    EXPECT_GT(edited.at("accepted_prediction_tokens").as_int64(), 10);
+    EXPECT_GT(edited.at("rejected_prediction_tokens").as_int64(), 0);
+    const json::value other = with(R"("something else altogether")");
+    EXPECT_EQ(other.at("accepted_prediction_tokens").as_int64(), 0);
+    with(R"("")");
+  }
+}
+
 }  // namespace
 }  // namespace vsurge::api

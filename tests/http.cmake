@@ -7,7 +7,7 @@ vsurge_test(http SOURCES http_test.cc http_disconnect_test.cc http_limits_test.c
 # or the client is not there.
 find_package(Python3 COMPONENTS Interpreter REQUIRED)
 set(clients python node sampling responses anthropic anthropic_node langchain litellm vercel retries
-            shapes embeddings signals faults)
+            shapes embeddings openapi signals faults)
 if(CMAKE_CXX_FLAGS MATCHES "-fsanitize")
   list(REMOVE_ITEM clients langchain) # 80 tests, which sanitizers make twenty times as long
 endif()

@@ -12,12 +12,16 @@ bool Answer::all_done() const {
 
 AnswerUsage Answer::usage() const {
   AnswerUsage out;
+  if (generation.prediction) out.accepted_prediction = out.rejected_prediction = 0;
   for (const AnswerPrompt& prompt : prompts) {
     out.prompt_tokens += static_cast<std::int64_t>(prompt.prompt.size());
     if (!prompt.choices.empty()) out.cached_tokens += prompt.choices.front().cached_tokens();
     for (const Choice& choice : prompt.choices) {
       out.completion_tokens += choice.tokens();
       out.reasoning_tokens += choice.reasoning_tokens();
+      if (!generation.prediction) continue;
+      out.accepted_prediction += choice.accepted_guesses();
+      out.rejected_prediction += choice.rejected_guesses();
     }
   }
   if (ended > 0) {

@@ -19,6 +19,9 @@ struct AnswerUsage {
   std::int64_t cached_tokens = 0;
   std::int64_t completion_tokens = 0;
   std::int64_t reasoning_tokens = 0;  // of those of the completion
+  // Of a prediction: guessed and right, guessed and wrong; negative: there was none.
+  std::int64_t accepted_prediction = -1;
+  std::int64_t rejected_prediction = -1;
   // Seconds since the request came; negative: not told.
   double first_token_seconds = -1;
   double total_seconds = -1;
@@ -50,6 +53,8 @@ struct Answer {
   static AnswerUsage usage_of(const AnswerPrompt& prompt, const Choice& choice);
 };
 
+class BackgroundRun;
+
 // Writes an answer as one endpoint tells it: whole, or as server-sent events that are appended to
 // `out`. One per request, on its connection's executor.
 class AnswerForm {
@@ -70,6 +75,9 @@ class AnswerForm {
 
   // The client has gone, or the answer failed before anything was told.
   virtual void abandoned(Answer& answer) { (void)answer; }
+
+  // Of a response that goes on without its client; then it is streamed there.
+  virtual std::shared_ptr<BackgroundRun> background() const { return nullptr; }
 };
 
 }  // namespace vsurge::api

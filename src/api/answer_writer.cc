@@ -41,6 +41,12 @@ void append_usage_object(std::string& out, const AnswerUsage& usage) {
   append_integer(out, usage.cached_tokens);
   out += R"(},"completion_tokens_details":{"reasoning_tokens":)";
   append_integer(out, usage.reasoning_tokens);
+  if (usage.accepted_prediction >= 0) {
+    out += R"(,"accepted_prediction_tokens":)";
+    append_integer(out, usage.accepted_prediction);
+    out += R"(,"rejected_prediction_tokens":)";
+    append_integer(out, usage.rejected_prediction);
+  }
   out += '}';
   if (usage.total_seconds >= 0) {
     const double rate = usage.total_seconds > 0

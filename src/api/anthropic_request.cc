@@ -5,6 +5,7 @@
 #include <set>
 #include <utility>
 
+#include "api/field_table.h"
 #include "api/json.h"
 #include "api/limits.h"
 #include "api/reader.h"
@@ -78,6 +79,14 @@ ApiResult<std::string_view> needed_text(const ObjectReader& block, std::string_v
 std::unexpected<ApiError> unknown_block(const ObjectReader& block, std::string_view type) {
   return unsupported(block.path_of("type"),
                      fmt::format("Content of type {} is not supported here.", in_quotes(type)));
+}
+
+// Claude Code's first line, which says who pays and changes with every request: the model has no
+// use for it, and no prompt would share its beginning with another.
+void drop_attribution(std::string& system) {
+  if (!system.starts_with("x-anthropic-billing-header:")) return;
+  const std::size_t end = system.find('\n');
+  system.erase(0, end == std::string::npos ? end : end + 1);
 }
 
 // A string, or blocks of type text, joined by newlines: system prompts and tool results.
@@ -233,7 +242,8 @@ ApiResult<void> read_messages(const ObjectReader& body, const base::JsonLimits& 
                               ChatRequest& out) {
   const json::value* system = body.find("system");
   if (system != nullptr) {
-    const std::string text = VSURGE_TRY(read_texts(*system, "system"));
+    std::string text = VSURGE_TRY(read_texts(*system, "system"));
+    drop_attribution(text);
     if (!text.empty()) append_message(out.messages_json, {.role = "system", .content = text});
   }
   const json::value* messages = body.find("messages");
@@ -380,20 +390,19 @@ ApiResult<void> read_generation(const ObjectReader& body, const RequestContext& 
   sampling.repetition_penalty = context.sampling.repetition_penalty;
   sampling.speculative_tokens = context.speculative_tokens_max;
   out.max_tokens_field = "max_tokens";
-  const auto most = VSURGE_TRY(body.integer("max_tokens", 1, kIntMax));
+  const auto most = VSURGE_TRY(read_integer(body, {"max_tokens", kInMessages}));
   if (!most && !count_only) return missing("max_tokens");
   if (most) sampling.max_tokens = static_cast<int>(*most);
-  const auto temperature = VSURGE_TRY(body.number("temperature", {0, 2}));
+  const auto temperature = VSURGE_TRY(read_number(body, "temperature"));
   if (temperature) sampling.temperature = static_cast<float>(*temperature);
   if (sampling.temperature < kTemperatureMin) sampling.temperature = 0;
-  const auto top_p = VSURGE_TRY(body.number("top_p", {.low = 0, .high = 1, .low_open = true}));
+  const auto top_p = VSURGE_TRY(read_number(body, "top_p"));
   if (top_p) sampling.top_p = std::max(static_cast<float>(*top_p), 1e-30F);
-  const auto top_k = VSURGE_TRY(body.integer("top_k", 0, kIntMax));
+  const auto top_k = VSURGE_TRY(read_integer(body, {"top_k", kInMessages}));
   if (top_k) sampling.top_k = static_cast<int>(*top_k);
-  auto stops = VSURGE_TRY(body.texts(
-      "stop_sequences", {.count = kStopSequencesMax, .bytes = context.json.stop_string_bytes_max}));
+  auto stops = VSURGE_TRY(read_texts(body, "stop_sequences"));
   if (stops) out.stop = std::move(*stops);
-  out.stream = VSURGE_TRY(body.boolean("stream", false));
+  out.stream = VSURGE_TRY(read_flag(body, "stream"));
   const json::value* metadata = body.find("metadata");
   if (metadata == nullptr) return {};
   if (!metadata->is_object()) return wrong_type("metadata", "an object", type_name(*metadata));
@@ -414,7 +423,7 @@ ApiResult<ChatRequest> read_anthropic_request(const json::value& body,
   const json::object& object = body.get_object();
   const ObjectReader reader(object, "");
   ChatRequest out;
-  auto model = VSURGE_TRY(reader.name("model", kIdBytesMax));
+  auto model = VSURGE_TRY(read_name(reader, "model"));
   if (!model) return missing("model");
   out.generation.model = std::move(*model);
   VSURGE_TRY(check_fields(object, Endpoint::kMessages, {.ignored = context.ignored}));

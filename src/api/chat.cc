@@ -1,5 +1,6 @@
 #include "api/chat.h"
 
+#include <algorithm>
 #include <ctime>
 #include <memory>
 #include <optional>
@@ -12,6 +13,7 @@
 #include "api/json.h"
 #include "api/schema_end.h"
 #include "api/tool_prompt.h"
+#include "text/infill.h"
 
 namespace vsurge::api {
 namespace {
@@ -122,7 +124,7 @@ ApiResult<void> constrain(const ServiceCore& core, const ChatRequest& request,
   const auto& structured = request.structured;
   if (!tools.constrained() && !(tools.any() && structured)) {
     if (!structured) return {};
-    out = VSURGE_TRY(compile_grammar(core, structured->source, structured->param));
+    out = VSURGE_TRY(compile_structured(core, *structured));
     return {};
   }
   const std::string& param =
@@ -182,6 +184,20 @@ ReasoningGate gate_of(const ServiceCore& core, const ReaderOptions& reader) {
   return gate;
 }
 
+// More of it than an answer can have is of no use.
+ApiResult<void> encode_prediction(const ServiceCore& core, std::string_view text,
+                                  GenerationFields& out) {
+  const auto most = static_cast<std::size_t>(core.options.context_max);
+  // A token has a byte or more, nearly always fewer than 16.
+  text = text.substr(0, std::min(text.size(), 16 * most));
+  while (!text.empty() && find_invalid_utf8(text) != std::string_view::npos) text.remove_suffix(1);
+  auto ids = text::encode_continuation(core.assets.tokenizer, text, text::kAnyTokens);
+  if (!ids) return with_param(ids.error(), "prediction");
+  if (ids->size() > most) ids->resize(most);
+  out.prediction = std::move(*ids);
+  return {};
+}
+
 ApiResult<PreparedRequest> prepare_chat(const PrepareCall& call) {
   const boost::json::value body = VSURGE_TRY(parse_json(call.body, call.core.options.json));
   std::vector<std::string> ignored;
@@ -236,6 +252,12 @@ ApiResult<PreparedRequest> prepare_chat_request(const PrepareCall& call, ChatReq
     return bad_value(param, "The chat template makes an empty prompt of these messages.");
   }
   VSURGE_TRY(check_length(core, request.generation, ids.size(), param));
+  // The checkpoint's own limit, where the request has none.
+  auto& most = request.generation.sampling.max_tokens;
+  const auto& by_default = core.options.sampling.max_tokens;
+  if (!most && by_default) {
+    most = std::min(*by_default, core.options.context_max - static_cast<int>(ids.size()));
+  }
   PreparedRequest out;
   out.reader = reader_options(call, request, prompt);
   VSURGE_TRY(constrain(core, request, out, out.grammar));
@@ -247,6 +269,9 @@ ApiResult<PreparedRequest> prepare_chat_request(const PrepareCall& call, ChatReq
   VSURGE_TRY(resolve_sampling(core, out.generation));
   out.prompts.push_back(
       VSURGE_TRY(prepare_prompt(core, out.generation, std::move(ids), std::nullopt)));
+  if (!request.prediction.empty()) {
+    VSURGE_TRY(encode_prediction(core, request.prediction, out.generation));
+  }
   return out;
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "api/field_table.h"
 #include "api/json.h"
 #include "api/limits.h"
 #include "api/messages.h"
@@ -52,13 +53,48 @@ ApiResult<void> read_documents(const ObjectReader& body, ChatRequest& out) {
   return {};
 }
 
+// OpenAI's predicted outputs: {"type":"content","content": a text, or parts that are one}.
+ApiResult<void> read_prediction(const ObjectReader& body, ChatRequest& out) {
+  const json::value* prediction = body.find("prediction");
+  if (prediction == nullptr) return {};
+  if (!prediction->is_object())
+    return wrong_type("prediction", "an object", type_name(*prediction));
+  const ObjectReader reader(prediction->get_object(), "prediction");
+  for (const auto& [key, value] : reader.object()) {
+    if (key == "type" || key == "content") continue;
+    return unknown_field(reader.path_of(printable_name(key)));
+  }
+  VSURGE_TRY(reader.word("type", "content"));
+  if (reader.find("type") == nullptr) return missing("prediction.type");
+  const json::value* content = reader.find("content");
+  if (content == nullptr) return missing("prediction.content");
+  if (content->is_string()) {
+    out.prediction = content->get_string();
+    return {};
+  }
+  if (!content->is_array()) {
+    return wrong_type("prediction.content", "a string or an array of parts", type_name(*content));
+  }
+  for (std::size_t i = 0; i < content->get_array().size(); ++i) {
+    const std::string path = fmt::format("prediction.content[{}]", i);
+    const json::value& part = content->get_array()[i];
+    if (!part.is_object()) return wrong_type(path, "an object", type_name(part));
+    const ObjectReader inner(part.get_object(), path);
+    VSURGE_TRY(inner.word("type", "text"));
+    const auto text = VSURGE_TRY(inner.text("text"));
+    if (!text) return missing(inner.path_of("text"));
+    out.prediction += *text;
+  }
+  return {};
+}
+
 // The last message is the beginning of the answer.
 ApiResult<void> read_continuation(const ObjectReader& body, const json::value& messages,
                                   ChatRequest& out) {
   const json::value* generation_prompt = body.find("add_generation_prompt");
   out.add_generation_prompt =
       VSURGE_TRY(body.boolean("add_generation_prompt", out.add_generation_prompt));
-  if (!VSURGE_TRY(body.boolean("continue_final_message", false))) return {};
+  if (!VSURGE_TRY(read_flag(body, "continue_final_message"))) return {};
   if (generation_prompt != nullptr && out.add_generation_prompt) {
     return bad_value("continue_final_message",
                      "'continue_final_message' and 'add_generation_prompt' exclude each other.");
@@ -90,9 +126,9 @@ constexpr auto kEfforts = std::to_array<EffortWord>({
 });
 
 ApiResult<void> read_reasoning(const ObjectReader& body, ReasoningFields& out) {
-  out.separate = VSURGE_TRY(body.boolean("separate_reasoning", true));
-  out.include = VSURGE_TRY(body.boolean("include_reasoning", true));
-  out.stream = VSURGE_TRY(body.boolean("stream_reasoning", true));
+  out.separate = VSURGE_TRY(read_flag(body, "separate_reasoning"));
+  out.include = VSURGE_TRY(read_flag(body, "include_reasoning"));
+  out.stream = VSURGE_TRY(read_flag(body, "stream_reasoning"));
   const auto word = VSURGE_TRY(body.text("reasoning_effort"));
   if (word) VSURGE_TRY(set_effort(*word, "reasoning_effort", out));
   return {};
@@ -130,8 +166,9 @@ ApiResult<ChatRequest> read_chat_request(const json::value& body, const RequestC
   VSURGE_TRY(read_reasoning(reader, out.reasoning));
   VSURGE_TRY(read_template_kwargs(reader, out));
   VSURGE_TRY(read_documents(reader, out));
+  VSURGE_TRY(read_prediction(reader, out));
   VSURGE_TRY(read_continuation(reader, *messages, out));
-  out.add_special_tokens = VSURGE_TRY(reader.boolean("add_special_tokens", false));
+  out.add_special_tokens = VSURGE_TRY(read_flag(reader, {"add_special_tokens", kInChat}));
   const auto own_template = VSURGE_TRY(reader.text("chat_template"));
   if (!own_template) return out;
   if (!context.trust_chat_template) {

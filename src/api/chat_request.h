@@ -35,6 +35,7 @@ struct ChatRequest {
   std::string messages_json;            // see read_messages
   boost::json::object template_kwargs;  // more variables for the template
   std::string documents_json;           // for the template; empty = none
+  std::string prediction;               // what the answer may repeat; empty = none
   std::string chat_template;            // the client's own; empty = the model's
   bool add_generation_prompt = true;
   bool add_special_tokens = false;  // the tokenizer's own, beside what the template writes

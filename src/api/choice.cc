@@ -41,11 +41,14 @@ base::Status Choice::cut(const char* reason) {
 // One token's text, to the part or to the reader. Stop strings are not looked for in reasoning.
 base::Status Choice::take_text(engine::TokenId token) {
   if (!reader_) {
+    const std::size_t before = part_.text.size();
     VSURGE_TRY(text_.push(token, part_.text));
+    has_line_ = has_line_ || part_.text.find('\n', before) != std::string::npos;
     move_shown();
     return {};
   }
   const bool reasoning = reader_->in_reasoning();
+  const bool content = reader_->in_content();
   const auto markers = reader_->markers();
   piece_.clear();
   if (std::ranges::find(markers, token) != markers.end()) {
@@ -58,7 +61,9 @@ base::Status Choice::take_text(engine::TokenId token) {
     VSURGE_TRY(text_.push(token, piece_, !reasoning));
     read(piece_);
   }
+  has_line_ = has_line_ || piece_.contains('\n');
   if (reasoning || reader_->in_reasoning()) ++reasoning_tokens_;
+  if (options_.scored && !(content && reader_->in_content())) pending_.back().content = false;
   move_shown();
   return {};
 }
@@ -134,6 +139,8 @@ const char* Choice::stop_reason() const {
 
 base::Status Choice::take_end(const engine::Event& event) {
   if (!options_.prompt_only) tokens_ = event.usage.completion_tokens;
+  accepted_guesses_ = event.usage.accepted_guesses;
+  rejected_guesses_ = event.usage.rejected_guesses;
   switch (event.reason) {
     case engine::FinishReason::kStop:
       finish_ = options_.prompt_only ? "length" : "stop";
@@ -155,7 +162,7 @@ base::Status Choice::take_end(const engine::Event& event) {
     if (std::ranges::find(ids, event.stop_token) != ids.end()) stop_token_ = event.stop_token;
     if (options_.keep_ids) part_.ids.push_back(event.stop_token);
     if (options_.text.include_stop) {
-      if (options_.scored) pending_.push_back({event.stop_token, 0, nullptr});
+      if (options_.scored) pending_.push_back({event.stop_token, 0, event.logprobs});
       VSURGE_TRY(take_text(event.stop_token));
     }
   }

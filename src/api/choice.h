@@ -23,6 +23,7 @@ struct ScoredToken {
   engine::TokenId token = 0;
   std::size_t offset = 0;
   std::shared_ptr<const engine::Logprobs> logprobs;
+  bool content = true;  // where output is taken apart: neither reasoning nor of a call
 };
 
 struct ChoiceOptions {
@@ -40,8 +41,7 @@ struct ChoiceOptions {
 struct ChoicePart {
   std::string text;                 // where there is no reader of output
   std::vector<OutputEvent> output;  // where there is one
-  // The tokens whose text is in `text` (see TextStream). A stop token that is shown is not among
-  // them: it ends the answer and has no logprobs.
+  // The tokens whose text is in `text` (see TextStream); a stop token that is shown, too.
   std::vector<ScoredToken> scored;
   // All that were generated, whether their text is shown or not; the stop token too.
   std::vector<engine::TokenId> ids;
@@ -70,6 +70,9 @@ class Choice {
   const std::string& stop_string() const { return text_.stop_string(); }
   engine::TokenId stop_token() const { return stop_token_; }
 
+  // The text has had the end of a line.
+  bool has_line() const { return has_line_; }
+
   // Moves out what has come.
   ChoicePart take_part() { return std::exchange(part_, {}); }
   const ChoicePart& part() const { return part_; }
@@ -77,6 +80,8 @@ class Choice {
   int tokens() const { return tokens_; }                      // as usage counts them
   int reasoning_tokens() const { return reasoning_tokens_; }  // of them
   int cached_tokens() const { return cached_tokens_; }
+  int accepted_guesses() const { return accepted_guesses_; }  // known at its end
+  int rejected_guesses() const { return rejected_guesses_; }
   double logprob_sum() const { return logprob_sum_; }
   // Per token; of an answer without tokens -infinity.
   double logprob_mean() const;
@@ -103,9 +108,12 @@ class Choice {
   std::vector<std::size_t> offsets_;
   const char* finish_ = nullptr;
   engine::TokenId stop_token_ = -1;
+  bool has_line_ = false;
   int tokens_ = 0;
   int reasoning_tokens_ = 0;
   int cached_tokens_ = 0;
+  int accepted_guesses_ = 0;
+  int rejected_guesses_ = 0;
   int scored_tokens_ = 0;
   double logprob_sum_ = 0;
 };

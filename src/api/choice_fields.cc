@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
+#include "api/field_table.h"
 #include "api/json.h"
-#include "api/limits.h"
 
 namespace vsurge::api {
 namespace {
@@ -27,8 +27,8 @@ ApiResult<engine::BeamStop> read_early_stopping(const ObjectReader& body) {
 
 // vLLM's width is n; with best_of it is that, as in its older versions.
 ApiResult<void> read_beam(const ObjectReader& body, engine::SamplingParams& out) {
-  const bool search = VSURGE_TRY(body.boolean("use_beam_search", false));
-  const auto penalty = VSURGE_TRY(body.number("length_penalty", {-10, 10}));
+  const bool search = VSURGE_TRY(read_flag(body, "use_beam_search"));
+  const auto penalty = VSURGE_TRY(read_number(body, "length_penalty"));
   const auto stopping = VSURGE_TRY(read_early_stopping(body));
   if (!search) {
     if (penalty.value_or(1) != 1) {
@@ -52,9 +52,8 @@ ApiResult<void> read_beam(const ObjectReader& body, engine::SamplingParams& out)
 }
 
 ApiResult<void> read_choices(const ObjectReader& body, GenerationFields& out) {
-  constexpr int kMost = base::EngineLimits{}.choices_max;
-  out.choices = static_cast<int>(VSURGE_TRY(body.integer("n", 1, kMost)).value_or(1));
-  const auto best_of = VSURGE_TRY(body.integer("best_of", 1, kMost));
+  out.choices = static_cast<int>(VSURGE_TRY(read_integer(body, "n")).value_or(1));
+  const auto best_of = VSURGE_TRY(read_integer(body, "best_of"));
   out.sampling.n = static_cast<int>(best_of.value_or(out.choices));
   if (out.sampling.n < out.choices) {
     return bad_value("best_of", fmt::format("'best_of' ({}) must be at least 'n' ({}).",
@@ -70,8 +69,8 @@ ApiResult<void> read_choices(const ObjectReader& body, GenerationFields& out) {
 }
 
 ApiResult<void> read_chat_logprobs(const ObjectReader& body, GenerationFields& out) {
-  const bool wanted = VSURGE_TRY(body.boolean("logprobs", false));
-  const auto top = VSURGE_TRY(body.integer("top_logprobs", 0, engine::kTopLogprobsMax));
+  const bool wanted = VSURGE_TRY(read_flag(body, "logprobs"));
+  const auto top = VSURGE_TRY(read_integer(body, "top_logprobs"));
   if (wanted) {
     out.logprobs = static_cast<int>(top.value_or(0));
   } else if (top.value_or(0) > 0) {
@@ -84,11 +83,11 @@ ApiResult<void> read_logprobs(const ObjectReader& body, Endpoint endpoint, Gener
   if (endpoint == Endpoint::kChat) {
     VSURGE_TRY(read_chat_logprobs(body, out));
   } else {
-    const auto top = VSURGE_TRY(body.integer("logprobs", 0, engine::kTopLogprobsMax));
+    const auto top = VSURGE_TRY(read_integer(body, "logprobs"));
     if (top) out.logprobs = static_cast<int>(*top);
-    out.echo = VSURGE_TRY(body.boolean("echo", false));
+    out.echo = VSURGE_TRY(read_flag(body, "echo"));
   }
-  const auto prompt = VSURGE_TRY(body.integer("prompt_logprobs", 0, engine::kTopLogprobsMax));
+  const auto prompt = VSURGE_TRY(read_integer(body, "prompt_logprobs"));
   if (prompt && out.stream) {
     return bad_value("prompt_logprobs", "'prompt_logprobs' cannot be streamed.");
   }
@@ -110,8 +109,8 @@ ApiResult<void> read_choice_fields(const ObjectReader& body, Endpoint endpoint,
   // The best are told by their logprobs.
   const bool chosen = out.sampling.n > out.choices;
   if (chosen && !out.sampling.logprobs) out.sampling.logprobs = 0;
-  out.return_token_ids = VSURGE_TRY(body.boolean("return_token_ids", false));
-  out.tokens_as_ids = VSURGE_TRY(body.boolean("return_tokens_as_token_ids", false));
+  out.return_token_ids = VSURGE_TRY(read_flag(body, "return_token_ids"));
+  out.tokens_as_ids = VSURGE_TRY(read_flag(body, "return_tokens_as_token_ids"));
   return {};
 }
 

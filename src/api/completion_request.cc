@@ -2,6 +2,7 @@
 
 #include <boost/json/array.hpp>
 
+#include "api/field_table.h"
 #include "api/json.h"
 #include "api/limits.h"
 #include "api/reader.h"
@@ -89,7 +90,7 @@ ApiResult<CompletionRequest> read_completion_request(const json::value& body,
   out.generation = VSURGE_TRY(read_generation_fields(object, Endpoint::kCompletions, context));
   const ObjectReader reader(object, "");
   out.structured = VSURGE_TRY(read_structured_output(reader, Endpoint::kCompletions, context));
-  out.add_special_tokens = VSURGE_TRY(reader.boolean("add_special_tokens", true));
+  out.add_special_tokens = VSURGE_TRY(read_flag(reader, {"add_special_tokens", kInCompletions}));
   const json::value* prompt = reader.find("prompt");
   if (prompt == nullptr) return missing("prompt");
   VSURGE_TRY(read_prompts(*prompt, context.vocabulary, context.json.prompts_max, out));

@@ -58,7 +58,7 @@ ApiResult<PreparedRequest> prepare_completion(const PrepareCall& call) {
   VSURGE_TRY(resolve_sampling(core, out.generation));
   std::optional<text::InfillTokens> infill;
   if (!request.suffix.empty()) {
-    infill = text::find_infill_tokens(core.assets.tokenizer);
+    infill = core.assets.infill;
     if (!infill) {
       return unsupported("suffix", "This model's tokenizer has no tokens for infilling.");
     }
@@ -93,8 +93,7 @@ ApiResult<PreparedRequest> prepare_completion(const PrepareCall& call) {
         VSURGE_TRY(prepare_prompt(core, out.generation, std::move(ids), written)));
   }
   if (request.structured) {
-    out.grammar =
-        VSURGE_TRY(compile_grammar(core, request.structured->source, request.structured->param));
+    out.grammar = VSURGE_TRY(compile_structured(core, *request.structured));
   }
   if (!out.generation.sampling.max_tokens) {
     out.generation.sampling.max_tokens =

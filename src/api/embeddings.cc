@@ -19,17 +19,19 @@ namespace {
 
 namespace json = boost::json;
 
+constexpr double kIntMax = std::numeric_limits<int>::max();
+
 constexpr auto kFields = std::to_array<PlainField>({
-    {"model"},
+    {"model", {}, shape::name(kIdBytesMax)},
     {"input"},
-    {"encoding_format"},
-    {"dimensions"},
-    {"user"},
-    {"truncate_prompt_tokens"},
-    {"add_special_tokens"},
-    {"normalize"},
-    {"priority"},
-    {"timeout"},
+    {"encoding_format", {}, shape::word("float|base64", R"("float")")},
+    {"dimensions", {}, shape::integer(1, kIntMax)},
+    {"user", {}, shape::name(kIdBytesMax)},
+    {"truncate_prompt_tokens", {}, shape::integer(-1, kIntMax)},
+    {"add_special_tokens", {}, shape::flag("true")},
+    {"normalize", {}, shape::flag("")},
+    {"priority", {}, kPriorityShape},
+    {"timeout", {}, kTimeoutShape},
     {"truncation_side", R"(["right"])"},
     {"embd_normalize", "[2]"},
     {"request_id", "[]"},

@@ -6,7 +6,9 @@
 #include <exception>
 #include <utility>
 
+#include "api/background.h"
 #include "api/guard.h"
+#include "api/recorded_responder.h"
 #include "base/log.h"
 
 namespace vsurge::api {
@@ -32,11 +34,27 @@ Exchange::~Exchange() {
   core_->active_requests.fetch_sub(1, std::memory_order_relaxed);
 }
 
-void Exchange::start(std::string body, base::WorkerPool& workers) {
-  // Weak: the responder must not keep alive who keeps it alive.
+// Weak: the responder must not keep alive who keeps it alive.
+void Exchange::watch_client() {
   call_.responder->on_gone([weak = weak_from_this()] {
     if (const auto self = weak.lock()) self->on_gone();
   });
+}
+
+void Exchange::watch_stream() {
+  if (core_->options.sse_keep_alive > 0) {
+    call_.responder->on_quiet(static_cast<int>(core_->options.sse_keep_alive / 1'000'000),
+                              [weak = weak_from_this()] {
+                                if (const auto self = weak.lock()) self->on_quiet();
+                              });
+  }
+  call_.responder->on_pressure([weak = weak_from_this()](bool behind) {
+    if (const auto self = weak.lock()) self->on_pressure(behind);
+  });
+}
+
+void Exchange::start(std::string body, base::WorkerPool& workers) {
+  watch_client();
   const std::size_t size = body.size();
   auto& waiting = core_->text_queue_bytes;
   const bool fits = waiting.fetch_add(size) + size <= core_->options.text.text_queue_bytes_max;
@@ -75,9 +93,34 @@ void Exchange::on_prepared(ApiResult<PreparedRequest> prepared) {
     fail(prepared.error());
   } else if (core_->shutting_down.load(std::memory_order_relaxed)) {
     fail(from_base({ErrorCode::kShuttingDown, "The server is shutting down.", ""}));
+  } else if (prepared->form->background() != nullptr) {
+    hand_over(std::move(*prepared));
   } else {
     submit(std::move(*prepared));
   }
+}
+
+// Another exchange makes the response, and tells this one's client that it does.
+void Exchange::hand_over(PreparedRequest prepared) {
+  done_ = true;
+  const auto run = prepared.form->background();
+  // What was counted against a key's limits ends with the response.
+  const auto record = std::make_shared<RequestRecord>(*call_.record);
+  call_.record->counted = false;
+  const auto responder = RecordedResponder::make(
+      core_, run->responder(call_.responder, core_->background.queue()), record);
+  const auto next = std::make_shared<Exchange>(core_, Call{call_.endpoint, responder, record});
+  next->answer_.started = answer_.started;
+  // Shared: a task must be copyable.
+  const auto request = std::make_shared<PreparedRequest>(std::move(prepared));
+  responder->post([next, request] {
+    next->watch_client();
+    next->submit(std::move(*request));
+    if (next->done_) return;
+    std::string out;
+    next->begin_stream(out);
+    next->call_.responder->write(std::move(out));
+  });
 }
 
 void Exchange::submit(PreparedRequest prepared) {
@@ -92,18 +135,9 @@ void Exchange::submit(PreparedRequest prepared) {
       answer_.generation.sampling.max_tokens.value_or(core_->options.context_max);
   gate_ = prepared.gate;
   const GenerationFields& generation = answer_.generation;
-  if (generation.stream && core_->options.sse_keep_alive > 0) {
-    call_.responder->on_quiet(static_cast<int>(core_->options.sse_keep_alive / 1'000'000),
-                              [weak = weak_from_this()] {
-                                if (const auto self = weak.lock()) self->on_quiet();
-                              });
-  }
-  if (generation.stream) {
-    call_.responder->on_pressure([weak = weak_from_this()](bool behind) {
-      if (const auto self = weak.lock()) self->on_pressure(behind);
-    });
-  }
+  if (generation.stream) watch_stream();
   const ChoiceOptions options = {.text = {.stops = generation.stop,
+                                          .stop_regex = generation.stop_regex,
                                           .include_stop = generation.include_stop,
                                           .skip_special = generation.skip_special,
                                           .min_tokens = generation.sampling.min_tokens},
@@ -136,6 +170,7 @@ base::Result<engine::Request> Exchange::engine_request(const PreparedPrompt& pro
   const access::ApiKey* key = call_.record->key.get();
   request.client = key == nullptr ? generation.user : key->id;
   request.priority = generation.priority;
+  if (generation.prediction) request.prediction = *generation.prediction;
   request.cache_namespace = cache_namespace(*core_, key, generation.cache_salt);
   core_->set_deadlines(answer_.started, generation.timeout_seconds, request);
   if (grammar_ == nullptr) return request;
@@ -183,6 +218,7 @@ void Exchange::on_events(std::size_t prompt, const std::vector<engine::Event>& e
       return;
     }
   }
+  if (answer_.generation.predict_ms > 0) cut_late_choices(now);
   if (answer_.generation.stream) {
     stream_choices(prompt);
   } else if (answer_.all_done()) {
@@ -205,6 +241,21 @@ base::Status Exchange::take_event(AnswerPrompt& prompt, const engine::Event& eve
     core_->engine.cancel(prompt.ticket, event.choice);
   }
   return {};
+}
+
+// llama.cpp's t_max_predict_ms: a line is finished first.
+void Exchange::cut_late_choices(base::Nanoseconds now) {
+  const auto most = static_cast<base::Nanoseconds>(answer_.generation.predict_ms) * 1'000'000;
+  if (now - answer_.first_token <= most) return;
+  for (AnswerPrompt& prompt : answer_.prompts) {
+    for (std::size_t i = 0; i < prompt.choices.size(); ++i) {
+      Choice& choice = prompt.choices[i];
+      if (choice.done() || !choice.has_line()) continue;
+      if (const auto status = choice.cut("length"); !status) return fail(from_base(status.error()));
+      prompt.touched[i] = 1;
+      core_->engine.cancel(prompt.ticket, static_cast<int>(i));
+    }
+  }
 }
 
 // All of one turn is one write.

@@ -40,12 +40,16 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   ApiResult<PreparedRequest> prepare(std::string_view body);
   void on_prepared(ApiResult<PreparedRequest> prepared);
   void submit(PreparedRequest prepared);
+  void hand_over(PreparedRequest prepared);
+  void watch_client();
+  void watch_stream();
   base::Status submit_prompt(PreparedPrompt prompt, const ChoiceOptions& options);
   base::Result<engine::Request> engine_request(const PreparedPrompt& prompt) const;
   void on_events(std::size_t prompt, const std::vector<engine::Event>& events);
   base::Status take_event(AnswerPrompt& prompt, const engine::Event& event);
   void stream_choices(std::size_t prompt);
   void begin_stream(std::string& out);
+  void cut_late_choices(base::Nanoseconds now);
   void answer_whole();
   void fail(const ApiError& error);
   void cancel_open_choices();

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "api/api_error.h"
+#include "api/field_shape.h"
 
 namespace vsurge::api {
 
@@ -19,6 +20,8 @@ inline constexpr std::uint8_t kInCompletions = 2;
 inline constexpr std::uint8_t kInBoth = 3;  // of them
 inline constexpr std::uint8_t kInMessages = 4;
 inline constexpr std::uint8_t kInResponses = 8;
+inline constexpr std::uint8_t kInOpenAi = 11;  // all but Anthropic's
+inline constexpr std::uint8_t kInAll = 15;
 
 // A field of a request's top level, or of stream_options ("stream_options.include_usage").
 struct Field {
@@ -26,9 +29,10 @@ struct Field {
   std::uint8_t endpoints;  // kIn...
   // Empty: the field works. Else the values that ask for nothing, as a JSON array; null always
   // does. Any other value is refused.
-  std::string_view neutral_values;
+  std::string_view neutral_values = {};
+  FieldShape shape = {};  // of one that works
 
-  bool works() const { return neutral_values.empty(); }
+  constexpr bool works() const { return neutral_values.empty(); }
 };
 
 std::span<const Field> field_table();

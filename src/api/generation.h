@@ -13,16 +13,18 @@
 #include "api/sampling_texts.h"
 #include "base/limits.h"
 #include "engine/request.h"
+#include "text/stop_regex.h"
 
 namespace vsurge::api {
 
 // Used where a request says nothing; the checkpoint's generation_config, else OpenAI's.
 struct SamplingDefaults {
-  float temperature = 1.0F;         // [0, 2]
-  float top_p = 1.0F;               // (0, 1]
-  float min_p = 0.0F;               // [0, 1]
-  int top_k = 0;                    // 0 = off
-  float repetition_penalty = 1.0F;  // (0, 10]
+  float temperature = 1.0F;                      // [0, 2]
+  float top_p = 1.0F;                            // (0, 1]
+  float min_p = 0.0F;                            // [0, 1]
+  int top_k = 0;                                 // 0 = off
+  float repetition_penalty = 1.0F;               // (0, 10]
+  std::optional<int> max_tokens = std::nullopt;  // of chats; absent: what fits the context
 };
 
 // What a request is checked against.
@@ -49,6 +51,7 @@ struct GenerationFields {
   SamplingTexts texts;           // what of it needs a tokenizer
   std::string max_tokens_field;  // its name in the request, for errors
   std::vector<std::string> stop;
+  std::optional<text::StopRegex> stop_regex;
   bool include_stop = false;  // in the text
   bool skip_special = true;
 
@@ -78,6 +81,10 @@ struct GenerationFields {
   std::string cache_salt;
   int priority = 0;
   std::optional<double> timeout_seconds;  // of the whole request
+  // From the first token on; then an answer ends where it has a whole line. 0 = any time.
+  std::int64_t predict_ms = 0;
+  // Tokens that the answer may repeat; absent: none were given.
+  std::optional<std::vector<engine::TokenId>> prediction;
 };
 
 ApiResult<GenerationFields> read_generation_fields(const boost::json::object& object,

@@ -2,8 +2,13 @@
 #pragma once
 
 #include <cstddef>
+#include <string_view>
 
 namespace vsurge::api {
+
+// Words of OpenAI's fields, as FieldShape writes them.
+inline constexpr std::string_view kEffortWords = "none|minimal|low|medium|high|xhigh|max";
+inline constexpr std::string_view kRetentionWords = "in_memory|in-memory|24h";
 
 inline constexpr std::size_t kStopSequencesMax = 64;  // of /v1/messages
 inline constexpr std::size_t kToolsMax = 512;         // of one request
@@ -15,6 +20,11 @@ inline constexpr std::size_t kMetadataPairsMax = 16;
 inline constexpr std::size_t kMetadataKeyBytesMax = 64 * 4;  // 64 characters
 inline constexpr std::size_t kMetadataValueBytesMax = 512 * 4;
 inline constexpr double kTimeoutSecondsMax = 86'400;
+inline constexpr double kPredictMsMax = 86'400'000;
+inline constexpr std::size_t kTagsMax = 256;  // structural tags of a request, and their triggers
+inline constexpr std::size_t kTagTextBytesMax = 64 << 10;
+inline constexpr std::size_t kStopRegexesMax = 4;
+inline constexpr std::size_t kStopRegexBytesMax = 1024;
 inline constexpr std::size_t kBadWordBytesMax = 1024;
 inline constexpr std::size_t kDryBreakersMax = 64;  // strings
 inline constexpr std::size_t kDryBreakerBytesMax = 64;

@@ -50,7 +50,13 @@ void LogprobsJson::append_token(std::string& out, engine::TokenId token, float l
 }
 
 void LogprobsJson::append_chat(std::string& out, std::span<const ScoredToken> tokens, int top) {
-  out += R"({"content":[)";
+  out += R"({"content":)";
+  append_list(out, tokens, top);
+  out += R"(,"refusal":null})";
+}
+
+void LogprobsJson::append_list(std::string& out, std::span<const ScoredToken> tokens, int top) {
+  out += '[';
   for (std::size_t i = 0; i < tokens.size(); ++i) {
     if (i > 0) out += ',';
     const engine::Logprobs& logprobs = *tokens[i].logprobs;
@@ -64,7 +70,7 @@ void LogprobsJson::append_chat(std::string& out, std::span<const ScoredToken> to
     }
     out += "]}";
   }
-  out += R"(],"refusal":null})";
+  out += ']';
 }
 
 // Tokens may share a text; an object has it once, of the likelier.

@@ -20,6 +20,8 @@ class LogprobsJson {
   // {"content":[{"token","logprob","bytes","top_logprobs":[...]}],"refusal":null}; `top` likeliest
   // tokens beside each. All tokens have logprobs.
   void append_chat(std::string& out, std::span<const ScoredToken> tokens, int top);
+  // The list in it alone.
+  void append_list(std::string& out, std::span<const ScoredToken> tokens, int top);
   // {"text_offset","token_logprobs","tokens","top_logprobs"}: beside each token an object of the
   // `top` likeliest and the token itself. A token without logprobs has null.
   void append_completion(std::string& out, std::span<const ScoredToken> tokens, int top);

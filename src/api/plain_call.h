@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "api/api_error.h"
+#include "api/field_shape.h"
 #include "api/prepare_call.h"
 #include "api/service_core.h"
 #include "base/worker_pool.h"
@@ -21,6 +22,7 @@ struct PlainField {
   // Empty: the field works. Else the values that ask for nothing, as a JSON array; null always
   // does. Any other value is refused.
   std::string_view neutral_values = {};
+  FieldShape shape = {};  // of one that works; its range is that of the code that reads it
 };
 
 // Refuses members that are not in the table (unknown_parameter) or not done (unsupported_value).

@@ -69,12 +69,9 @@ ApiResult<void> check_pooled_length(const ServiceCore& core, std::size_t tokens,
 ApiResult<void> read_pooled_scheduling(const boost::json::object& object, std::string& user,
                                        int& priority, std::optional<double>& timeout_seconds) {
   const ObjectReader body(object, "");
-  user = VSURGE_TRY(body.name("user", kIdBytesMax)).value_or("");
-  const auto given = VSURGE_TRY(
-      body.integer("priority", std::numeric_limits<int>::min(), std::numeric_limits<int>::max()));
-  priority = static_cast<int>(given.value_or(0));
-  timeout_seconds =
-      VSURGE_TRY(body.number("timeout", {.low = 0, .high = kTimeoutSecondsMax, .low_open = true}));
+  user = VSURGE_TRY(read_name(body, "user")).value_or("");
+  priority = static_cast<int>(VSURGE_TRY(read_integer(body, "priority")).value_or(0));
+  timeout_seconds = VSURGE_TRY(read_number(body, "timeout"));
   return {};
 }
 

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "api/field_table.h"
 #include "api/plain_call.h"
 #include "engine/request.h"
 
@@ -31,6 +32,10 @@ ApiResult<void> check_pooled_length(const ServiceCore& core, std::size_t tokens,
                                     const std::string& param);
 
 // What the calls have in common. Absent: as by default.
+inline constexpr FieldShape kPriorityShape =
+    table::row_of("priority", FieldKind::kInteger, kInAll).shape;
+inline constexpr FieldShape kTimeoutShape =
+    table::row_of("timeout", FieldKind::kNumber, kInAll).shape;
 ApiResult<void> read_pooled_scheduling(const boost::json::object& body, std::string& user,
                                        int& priority, std::optional<double>& timeout_seconds);
 

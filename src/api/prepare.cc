@@ -173,4 +173,18 @@ ApiResult<std::shared_ptr<const text::Grammar>> compile_grammar(const ServiceCor
                      "Answers cannot be constrained with this model's tokenizer.");
 }
 
+ApiResult<std::shared_ptr<const text::Grammar>> compile_structured(const ServiceCore& core,
+                                                                   const StructuredOutput& wanted) {
+  if (wanted.tag == nullptr || core.grammars == nullptr) {
+    return compile_grammar(core, wanted.source, wanted.param);
+  }
+  for (const StructuralTag::Tag& tag : wanted.tag->tags) {
+    VSURGE_TRY(check_end(tag.content, wanted.param));
+  }
+  auto source =
+      structural_tag_grammar(*wanted.tag, core.assets.tokenizer, core.grammars->factory());
+  if (!source) return with_param(source.error(), wanted.param);
+  return compile_grammar(core, *source, wanted.param);
+}
+
 }  // namespace vsurge::api

@@ -78,6 +78,9 @@ ApiResult<PreparedPrompt> prepare_prompt(const ServiceCore& core,
 ApiResult<std::shared_ptr<const text::Grammar>> compile_grammar(const ServiceCore& core,
                                                                 const text::GrammarSource& source,
                                                                 std::string_view param);
+// The same of what a request says.
+ApiResult<std::shared_ptr<const text::Grammar>> compile_structured(const ServiceCore& core,
+                                                                   const StructuredOutput& wanted);
 
 template <class T>
 ApiResult<T> as_api(base::Result<T> result) {

@@ -1,5 +1,6 @@
 #include "api/reader.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "api/json.h"
@@ -73,6 +74,23 @@ ApiResult<std::optional<std::string_view>> ObjectReader::text(std::string_view n
   if (value == nullptr) return std::nullopt;
   if (!value->is_string()) return wrong_type(path_of(name), "a string", type_name(*value));
   return std::string_view(value->get_string());
+}
+
+ApiResult<std::optional<std::string_view>> ObjectReader::word(std::string_view name,
+                                                              std::string_view words) const {
+  const auto found = VSURGE_TRY(text(name));
+  if (!found) return std::nullopt;
+  std::string list;
+  for (std::size_t at = 0; at <= words.size();) {
+    const std::size_t end = std::min(words.find('|', at), words.size());
+    const std::string_view word = words.substr(at, end - at);
+    if (*found == word) return found;
+    if (!list.empty()) list += end == words.size() ? " or " : ", ";
+    list += word;
+    at = end + 1;
+  }
+  return bad_value(path_of(name), fmt::format("'{}' must be {}; found {}.", path_of(name), list,
+                                              in_quotes(*found)));
 }
 
 ApiResult<std::optional<std::string>> ObjectReader::name(std::string_view name,

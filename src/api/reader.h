@@ -42,6 +42,9 @@ class ObjectReader {
   ApiResult<std::optional<std::string>> name(std::string_view name, std::size_t bytes_max) const;
   // Any text; a view into the object.
   ApiResult<std::optional<std::string_view>> text(std::string_view name) const;
+  // One of `words`, which are written "left|right".
+  ApiResult<std::optional<std::string_view>> word(std::string_view name,
+                                                  std::string_view words) const;
   // An array of at most count_max token ids below `vocabulary`; may be empty.
   ApiResult<std::optional<std::vector<std::int32_t>>> token_ids(std::string_view name,
                                                                 int vocabulary,

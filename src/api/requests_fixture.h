@@ -14,10 +14,11 @@
 
 namespace vsurge::api::testing {
 
-inline constexpr int kVocabulary = 1000;
+inline constexpr int kRequestVocabulary = 1000;
 
 inline RequestContext context() {
-  return {.sampling = {}, .json = {}, .vocabulary = kVocabulary, .speculative_tokens_max = 4};
+  return {
+      .sampling = {}, .json = {}, .vocabulary = kRequestVocabulary, .speculative_tokens_max = 4};
 }
 
 inline std::string with(Endpoint endpoint, std::string_view members) {

@@ -7,8 +7,10 @@
 #include <fstream>
 #include <set>
 
+#include "api/anthropic_request.h"
 #include "api/fields.h"
 #include "api/requests_fixture.h"
+#include "api/responses_request.h"
 #include "api/routes.h"
 
 namespace vsurge::api {
@@ -19,7 +21,7 @@ using testing::chat;
 using testing::context;
 using testing::expect_in_both;
 using testing::kEndpoints;
-using testing::kVocabulary;
+using testing::kRequestVocabulary;
 using testing::Row;
 using testing::Verdict;
 using testing::verdict;
@@ -92,9 +94,14 @@ TEST(Fields, AreDocumentedForTheirEndpoints) {
   for (const Field& field : field_table()) {
     const bool openai = has(field, Endpoint::kChat) || has(field, Endpoint::kCompletions);
     if (!field.works() || !openai) continue;
-    EXPECT_EQ(of_chat.contains(field.name), has(field, Endpoint::kChat)) << field.name;
-    EXPECT_EQ(of_completions.contains(field.name), has(field, Endpoint::kCompletions))
-        << field.name;
+    // A field that both have, each with its own values, has a row for each.
+    const auto works = [&](Endpoint endpoint) {
+      return std::ranges::any_of(field_table(), [&](const Field& other) {
+        return other.name == field.name && other.works() && has(other, endpoint);
+      });
+    };
+    EXPECT_EQ(of_chat.contains(field.name), works(Endpoint::kChat)) << field.name;
+    EXPECT_EQ(of_completions.contains(field.name), works(Endpoint::kCompletions)) << field.name;
   }
 }
 
@@ -125,7 +132,7 @@ TEST(Fields, RefusedOnesTakeTheirNeutralValuesAlone) {
       refusals += here;
     }
   }
-  EXPECT_GT(refusals, 500U);
+  EXPECT_GT(refusals, 400U);
 }
 
 TEST(Fields, OfTheOtherEndpointAreUnknown) {
@@ -359,6 +366,96 @@ TEST(Prompt, Values) {
   ASSERT_EQ(ids.prompts.size(), 2u);
   EXPECT_EQ(std::get<1>(ids.prompts[0]), (std::vector<engine::TokenId>{1, 2}));
   EXPECT_EQ(ids.paths[1], "prompt[1]");
+}
+
+TEST(Requests, Prediction) {
+  const Row rows[] = {
+      {R"("prediction":{"type":"content","content":"x"})", ""},
+      {R"("prediction":{"type":"content","content":[{"type":"text","text":"x"}]})", ""},
+      {R"("prediction":null)", ""},
+      {R"("prediction":"x")", "invalid_type", "prediction"},
+      {R"("prediction":{"content":"x"})", "missing_required_parameter", "prediction.type"},
+      {R"("prediction":{"type":"content"})", "missing_required_parameter", "prediction.content"},
+      {R"("prediction":{"type":"robot","content":"x"})", "invalid_value", "prediction.type"},
+      {R"("prediction":{"type":"content","content":7})", "invalid_type", "prediction.content"},
+      {R"("prediction":{"type":"content","content":[7]})", "invalid_type", "prediction.content[0]"},
+      {R"("prediction":{"type":"content","content":"x","y":1})", "unknown_parameter",
+       "prediction.y"},
+  };
+  for (const Row& row : rows) {
+    EXPECT_EQ(chat(row.members), (Verdict{std::string(row.code), std::string(row.param)}))
+        << row.members;
+  }
+}
+
+TEST(Requests, WhatEndsAnAnswerBesideStopStrings) {
+  const Row rows[] = {
+      {R"("stop_regex":"a+b")", ""},
+      {R"("stop_regex":["\\n\\s*Q:","x"])", ""},
+      {R"("stop_regex":[])", ""},
+      {R"("stop_regex":"(")", "invalid_value", "stop_regex"},
+      {R"("stop_regex":"a$")", "invalid_value", "stop_regex"},
+      {R"("stop_regex":"a*")", "invalid_value", "stop_regex"},
+      {R"("stop_regex":["a","b","c","d","e"])", "invalid_value", "stop_regex"},
+      {R"("stop_regex":[""])", "invalid_value", "stop_regex[0]"},
+      {R"("stop_regex":7)", "invalid_type", "stop_regex"},
+      {R"("t_max_predict_ms":100)", ""},
+      {R"("t_max_predict_ms":0)", ""},
+      {R"("t_max_predict_ms":-1)", ""},
+      {R"("t_max_predict_ms":-2)", "invalid_value", "t_max_predict_ms"},
+      {R"("t_max_predict_ms":"1")", "invalid_type", "t_max_predict_ms"},
+      {R"("spaces_between_special_tokens":false)", ""},
+      {R"("spaces_between_special_tokens":1)", "invalid_type", "spaces_between_special_tokens"},
+      {R"("response_format":{"type":"structural_tag","triggers":["<"],"structures":[]})",
+       "invalid_value", "response_format.structures"},
+      {R"("structural_tag":"{\"triggers\":[\"<\"],\"structures\":[{\"begin\":\"<a>\",)"
+       R"(\"schema\":{},\"end\":\"\"}]}")",
+       ""},
+  };
+  expect_in_both(rows);
+  EXPECT_EQ(chat(R"("prompt_cache_retention":"24h")"), Verdict{});
+  EXPECT_EQ(chat(R"("prompt_cache_retention":"1y")"),
+            (Verdict{"invalid_value", "prompt_cache_retention"}));
+}
+
+// Claude Code's first line changes with every request; the rest of its prompt does not.
+TEST(Requests, AttributionIsNoPartOfAPrompt) {
+  const auto messages = [](std::string_view system) {
+    const auto request = read_anthropic_request(
+        json::parse(fmt::format(R"({{"model":"m","max_tokens":1,"system":{},)"
+                                R"("messages":[{{"role":"user","content":"x"}}]}})",
+                                system)),
+        context(), false);
+    EXPECT_TRUE(request) << request.error().message;
+    return request->messages_json;
+  };
+  const std::string plain = messages(R"("You are kind.")");
+  EXPECT_NE(plain.find("You are kind."), std::string::npos);
+  EXPECT_EQ(
+      messages(R"([{"type":"text","text":"x-anthropic-billing-header: cc_version=2.1; cch=1a;"},
+                         {"type":"text","text":"You are kind."}])"),
+      plain);
+  EXPECT_EQ(messages(R"("x-anthropic-billing-header: a\nYou are kind.")"), plain);
+  EXPECT_EQ(messages(R"("x-anthropic-billing-header: a")"), messages(R"("")"));
+  EXPECT_NE(messages(R"("Say x-anthropic-billing-header: a")").find("billing"), std::string::npos);
+}
+
+// Tools that OpenAI's servers would run are refused, or left out aloud where that is wanted.
+TEST(Requests, HostedTools) {
+  const json::value body = json::parse(R"({"model":"m","input":"x","tools":[
+      {"type":"web_search","external_web_access":false},
+      {"type":"function","name":"f","parameters":{"type":"object"}}]})");
+  const auto refused = read_responses_request(body, context());
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().param, "tools[0].type");
+  std::vector<std::string> ignored;
+  RequestContext warning = context();
+  warning.ignored = &ignored;
+  const auto taken = read_responses_request(body, warning);
+  ASSERT_TRUE(taken) << taken.error().message;
+  EXPECT_EQ(ignored, std::vector<std::string>{"tools[0] (web_search)"});
+  EXPECT_EQ(taken->chat.tools.specs->size(), 1U);
+  EXPECT_EQ(taken->echo.at("tools").as_array().size(), 1U);
 }
 
 }  // namespace

@@ -17,17 +17,19 @@ namespace {
 
 namespace json = boost::json;
 
+constexpr double kIntMax = std::numeric_limits<int>::max();
+
 constexpr auto kRerankFields = std::to_array<PlainField>({
-    {"model"},
+    {"model", {}, shape::name(kIdBytesMax)},
     {"query"},
     {"documents"},
-    {"top_n"},
-    {"return_documents"},
-    {"instruction"},
-    {"use_activation"},
-    {"user"},
-    {"priority"},
-    {"timeout"},
+    {"top_n", {}, shape::integer(0, kIntMax, "0")},
+    {"return_documents", {}, shape::flag("true")},
+    {"instruction", {}, shape::text()},
+    {"use_activation", {}, shape::flag("true")},
+    {"user", {}, shape::name(kIdBytesMax)},
+    {"priority", {}, kPriorityShape},
+    {"timeout", {}, kTimeoutShape},
     {"max_tokens_per_doc", "[]"},
     {"max_chunks_per_doc", "[]"},
     {"overlap_tokens", "[]"},
@@ -37,16 +39,16 @@ constexpr auto kRerankFields = std::to_array<PlainField>({
     {"request_id", "[]"},
 });
 constexpr auto kScoreFields = std::to_array<PlainField>({
-    {"model"},
+    {"model", {}, shape::name(kIdBytesMax)},
     {"text_1"},
     {"text_2"},
     {"queries"},
     {"documents"},
-    {"instruction"},
-    {"use_activation"},
-    {"user"},
-    {"priority"},
-    {"timeout"},
+    {"instruction", {}, shape::text()},
+    {"use_activation", {}, shape::flag("true")},
+    {"user", {}, shape::name(kIdBytesMax)},
+    {"priority", {}, kPriorityShape},
+    {"timeout", {}, kTimeoutShape},
     {"truncate_prompt_tokens", "[]"},
     {"mm_processor_kwargs", "[{}]"},
     {"request_id", "[]"},

@@ -27,7 +27,12 @@ std::unexpected<ApiError> not_stored(std::string_view what, std::string_view id,
   return std::unexpected(std::move(error));
 }
 
+// One that is not whole yet is not in the store.
 ApiResult<StoredResponse> find_response(const StoredCall& call, std::string param = {}) {
+  const auto run = call.core.background.find(call.id);
+  if (run != nullptr && !run->is_final() && may_see(call.key, run->owner())) {
+    return run->response();
+  }
   auto found = VSURGE_TRY(as_api(call.core.store.response(call.id)));
   if (!found || !may_see(call.key, found->owner)) {
     return not_stored("response", call.id, std::move(param));
@@ -51,8 +56,13 @@ void append_all(json::array& to, const json::value& from) {
 ApiResult<json::array> past_items(const PrepareCall& call, const ResponsesRequest& request) {
   json::array out;
   if (!request.previous_id.empty()) {
+    const auto run = call.core.background.find(request.previous_id);
     const StoredResponse previous = VSURGE_TRY(
         find_response({call.core, request.previous_id, call.key}, "previous_response_id"));
+    if (run != nullptr && !run->is_final()) {
+      return bad_value("previous_response_id", fmt::format("The response {} is not whole yet.",
+                                                           in_quotes(request.previous_id)));
+    }
     append_all(out, json::parse(previous.history));
     append_all(out, json::parse(previous.output));
   } else if (!request.conversation_id.empty()) {
@@ -73,12 +83,23 @@ ApiResult<PreparedRequest> prepare(const PrepareCall& call) {
                       .history = VSURGE_TRY(past_items(call, request)),
                       .conversation_id = request.conversation_id,
                       .owner = owner_of(call.key),
-                      .store = request.store};
+                      .store = request.store,
+                      .id = call.core.new_id("resp_")};
   json::array all = facts.history;
   for (const json::value& each : facts.input) all.push_back(each);
   if (all.empty()) return missing("input");
   request.chat.messages_json = VSURGE_TRY(messages_of_items(all, request.instructions));
   PreparedRequest out = VSURGE_TRY(prepare_chat_request(call, std::move(request.chat), "input"));
+  if (request.background) {
+    facts.run = call.core.background.make({.id = facts.id,
+                                           .owner = facts.owner,
+                                           .object = {},
+                                           .input = json::serialize(facts.input),
+                                           .history = "[]",
+                                           .output = "[]"},
+                                          out.generation.stream);
+    out.generation.stream = true;
+  }
   out.form = std::make_unique<ResponsesForm>(call.core, std::move(facts));
   out.ignored = std::move(ignored);
   return out;
@@ -123,17 +144,14 @@ std::string deleted_json(std::string_view id, std::string_view object) {
 
 ApiResult<std::string> erase_response(const StoredCall& call) {
   VSURGE_TRY(find_response(call));
+  const auto run = call.core.background.find(call.id);
+  const bool unfinished = run != nullptr && !run->is_final();
+  if (run != nullptr) run->erase();
+  if (unfinished) return deleted_json(call.id, "response");
   if (!VSURGE_TRY(as_api(call.core.store.erase_response(call.id)))) {
     return not_stored("response", call.id);
   }
   return deleted_json(call.id, "response");
-}
-
-ApiResult<std::string> cancel_response(const StoredCall& call) {
-  VSURGE_TRY(find_response(call));
-  return bad_value("response_id",
-                   "Only responses made with 'background': true can be cancelled; to stop another, "
-                   "close its connection.");
 }
 
 ApiResult<std::string> response_input_items(const StoredCall& call) {
@@ -164,13 +182,17 @@ ApiResult<std::string> count_response_tokens(const PrepareCall& call) {
                      prepared.prompts.front().ids.size());
 }
 
+std::span<const PlainField> conversation_fields() {
+  static constexpr PlainField kFields[] = {{"items"}, {"metadata"}};
+  return kFields;
+}
+
 ApiResult<std::string> create_conversation(const PrepareCall& call) {
   ServiceCore& core = call.core;
-  constexpr PlainField kFields[] = {{"items"}, {"metadata"}};
   json::value parsed = json::object();
   if (!call.body.empty()) parsed = VSURGE_TRY(parse_object(core, call.body));
   const json::object& object = parsed.get_object();
-  VSURGE_TRY(check_plain_fields(object, kFields));
+  VSURGE_TRY(check_plain_fields(object, conversation_fields()));
   StoredConversation conversation;
   conversation.id = core.new_id("conv_");
   conversation.owner = owner_of(call.key);
@@ -194,14 +216,42 @@ ApiResult<std::string> create_conversation(const PrepareCall& call) {
   return out;
 }
 
+ApiResult<std::shared_ptr<BackgroundRun>> run_to_cancel(const StoredCall& call) {
+  const StoredResponse found = VSURGE_TRY(find_response(call));
+  const auto run = call.core.background.find(call.id);
+  if (run != nullptr && !run->is_final()) return run;
+  const json::value object = json::parse(found.object);
+  const json::value* background = object.get_object().if_contains("background");
+  if (background != nullptr && *background == true) return nullptr;
+  return bad_value("response_id",
+                   "Only responses made with 'background': true can be cancelled; to stop another, "
+                   "close its connection.");
+}
+
+ApiResult<WantedEvents> events_of_store(const StoredCall& call, std::string_view query) {
+  const auto wanted = read_stream_query(query);
+  if (!wanted) {
+    return bad_value("starting_after", "'starting_after' must be the number of an event.");
+  }
+  if (!wanted->stream) return WantedEvents{};
+  VSURGE_TRY(find_response(call));
+  auto run = call.core.background.find(call.id);
+  if (run == nullptr) {
+    return bad_value("stream",
+                     "Events are kept of responses made with 'background': true alone, and for a "
+                     "while; send this request without 'stream'.");
+  }
+  return WantedEvents{std::move(run), wanted->first};
+}
+
 ApiResult<std::string> answer_of_store(Target target, const StoredCall& call) {
   switch (target) {
     case Target::kResponse:
       return VSURGE_TRY(find_response(call)).object;
     case Target::kResponseErase:
       return erase_response(call);
-    case Target::kResponseCancel:
-      return cancel_response(call);
+    case Target::kResponseCancel:  // of one that has ended
+      return VSURGE_TRY(find_response(call)).object;
     case Target::kResponseItems:
       return response_input_items(call);
     case Target::kConversation:

@@ -16,11 +16,13 @@ namespace {
 namespace json = boost::json;
 using Kind = OutputEvent::Kind;
 
-std::string text_part(std::string_view type, std::string_view text) {
+// logprobs: elements of a list.
+std::string text_part(std::string_view type, std::string_view text,
+                      std::string_view logprobs = {}) {
   std::string out = fmt::format(R"({{"type":"{}","text":)", type);
   append_json_string(out, text);
-  out += type == "output_text" ? R"(,"annotations":[],"logprobs":[]})" : "}";
-  return out;
+  if (type != "output_text") return out + '}';
+  return out + fmt::format(R"(,"annotations":[],"logprobs":[{}]}})", logprobs);
 }
 
 std::string_view part_type(Kind kind) {
@@ -44,7 +46,10 @@ std::string_view failure_code(const ApiError& error) {
 }  // namespace
 
 ResponsesForm::ResponsesForm(ServiceCore& core, ResponseFacts facts)
-    : core_(core), facts_(std::move(facts)), id_(core.new_id("resp_")) {}
+    : core_(core),
+      facts_(std::move(facts)),
+      id_(facts_.id),
+      logprobs_(core.assets.tokenizer, false) {}
 
 void ResponsesForm::event(std::string& out, std::string_view type, std::string_view members) {
   const std::size_t begin = out.size();
@@ -73,7 +78,8 @@ std::string ResponsesForm::item_json(const Item& item, bool cut) {
     return out + '}';
   }
   const std::string parts =
-      item.text.empty() ? "[]" : '[' + text_part(part_type(item.kind), item.text) + ']';
+      item.text.empty() ? "[]"
+                        : '[' + text_part(part_type(item.kind), item.text, item.logprobs) + ']';
   if (item.kind == Kind::kReasoning) {
     return fmt::format(
         R"({{"type":"reasoning","id":"{}","status":"{}","summary":[],"content":{}}})", item.id,
@@ -93,7 +99,7 @@ std::string ResponsesForm::place(bool with_content) const {
 }
 
 void ResponsesForm::open_item(const OutputEvent& from, std::string* out) {
-  Item item{.kind = from.kind, .id = {}, .text = {}, .name = {}, .call_id = {}};
+  Item item{.kind = from.kind, .id = {}, .text = {}, .name = {}, .call_id = {}, .logprobs = {}};
   if (from.kind == Kind::kCallBegin) {
     item.id = core_.new_id("fc_");
     item.name = from.text;
@@ -123,18 +129,19 @@ void ResponsesForm::close_item(bool cut, std::string* out) {
           fmt::format(R"({},"name":{},"arguments":{})", place(false), name, text));
   } else {
     const bool reasoning = item.kind == Kind::kReasoning;
-    event(
-        *out, reasoning ? "response.reasoning_text.done" : "response.output_text.done",
-        fmt::format(R"({},"text":{}{})", place(true), text, reasoning ? "" : R"(,"logprobs":[])"));
+    const std::string logprobs =
+        reasoning ? std::string() : fmt::format(R"(,"logprobs":[{}])", item.logprobs);
+    event(*out, reasoning ? "response.reasoning_text.done" : "response.output_text.done",
+          fmt::format(R"({},"text":{}{})", place(true), text, logprobs));
     event(*out, "response.content_part.done",
-          place(true) + R"(,"part":)" + text_part(part_type(item.kind), item.text));
+          place(true) + R"(,"part":)" + text_part(part_type(item.kind), item.text, item.logprobs));
   }
   event(*out, "response.output_item.done",
         fmt::format(R"(,"output_index":{},"item":{})", items_.size() - 1, item_json(item, cut)));
 }
 
 // out: nullptr where nothing is streamed.
-void ResponsesForm::take(const OutputEvent& from, std::string* out) {
+void ResponsesForm::take(const OutputEvent& from, std::string* out, std::string_view logprobs) {
   const bool argument = from.kind == Kind::kCallArguments;
   const bool fits =
       !items_.empty() && !items_.back().done &&
@@ -145,6 +152,11 @@ void ResponsesForm::take(const OutputEvent& from, std::string* out) {
   }
   if (from.kind == Kind::kCallBegin) return;
   items_.back().text += from.text;
+  if (logprobs.size() > 2) {
+    std::string& all = items_.back().logprobs;
+    if (!all.empty()) all += ',';
+    all += logprobs.substr(1, logprobs.size() - 2);
+  }
   if (out == nullptr) return;
   std::string delta;
   append_json_string(delta, from.text);
@@ -154,7 +166,30 @@ void ResponsesForm::take(const OutputEvent& from, std::string* out) {
     event(*out, "response.reasoning_text.delta", place(true) + R"(,"delta":)" + delta);
   } else {
     event(*out, "response.output_text.delta",
-          fmt::format(R"({},"delta":{},"logprobs":[])", place(true), delta));
+          fmt::format(R"({},"delta":{},"logprobs":{})", place(true), delta, logprobs));
+  }
+}
+
+// Logprobs are of the text alone, and go with the last of its pieces.
+void ResponsesForm::take_part(Answer& answer, std::size_t prompt, std::size_t choice,
+                              std::string* out) {
+  ChoicePart part = answer.prompts[prompt].choices[choice].take_part();
+  if (!part.text.empty()) {
+    part.output.insert(part.output.begin(),
+                       {.kind = Kind::kContent, .text = std::move(part.text), .id = {}});
+  }
+  std::string logprobs = "[]";
+  if (const auto& top = answer.generation.logprobs) {
+    std::erase_if(part.scored, [](const ScoredToken& token) { return !token.content; });
+    logprobs.clear();
+    logprobs_.append_list(logprobs, part.scored, *top);
+  }
+  std::size_t last = part.output.size();
+  for (std::size_t i = 0; i < part.output.size(); ++i) {
+    if (part.output[i].kind == Kind::kContent) last = i;
+  }
+  for (std::size_t i = 0; i < part.output.size(); ++i) {
+    take(part.output[i], out, i == last ? std::string_view(logprobs) : "[]");
   }
 }
 
@@ -190,7 +225,7 @@ std::string ResponsesForm::response_json(const Answer& answer, std::string_view 
     out += item_json(items_[i], status != "completed" && i + 1 == items_.size());
   }
   out += R"(],"usage":)";
-  out += status == "in_progress" ? "null" : usage_json(answer.usage());
+  out += status == "in_progress" || status == "queued" ? "null" : usage_json(answer.usage());
   for (const auto& [name, value] : facts_.echo) {
     out += ',';
     append_json_string(out, name);
@@ -201,38 +236,63 @@ std::string ResponsesForm::response_json(const Answer& answer, std::string_view 
   return out;
 }
 
+void ResponsesForm::set_object(std::string object, bool final) {
+  if (facts_.run != nullptr) facts_.run->set_object(std::move(object), final);
+}
+
 void ResponsesForm::stream_begin(Answer& answer, std::string& out) {
   obfuscation_ = answer.generation.obfuscation;
-  const std::string response = R"(,"response":)" + response_json(answer, "in_progress", nullptr);
+  const std::string_view status = facts_.run == nullptr ? "in_progress" : "queued";
+  std::string object = response_json(answer, status, nullptr);
+  const std::string response = R"(,"response":)" + object;
   event(out, "response.created", response);
-  event(out, "response.in_progress", response);
+  event(out, facts_.run == nullptr ? "response.in_progress" : "response.queued", response);
+  set_object(std::move(object), false);
+}
+
+// In the background a response waits for its turn first.
+void ResponsesForm::tell_progress(const Answer& answer, std::string& out) {
+  if (facts_.run == nullptr || std::exchange(in_progress_, true)) return;
+  std::string object = response_json(answer, "in_progress", nullptr);
+  event(out, "response.in_progress", R"(,"response":)" + object);
+  set_object(std::move(object), false);
 }
 
 void ResponsesForm::stream_choice(Answer& answer, std::size_t prompt, std::size_t choice,
                                   std::string& out) {
-  ChoicePart part = answer.prompts[prompt].choices[choice].take_part();
-  if (!part.text.empty()) take({.kind = Kind::kContent, .text = part.text, .id = {}}, &out);
-  for (const OutputEvent& each : part.output) take(each, &out);
+  tell_progress(answer, out);
+  take_part(answer, prompt, choice, &out);
 }
 
 void ResponsesForm::stream_end(Answer& answer, std::string& out) {
   const std::string_view status = end_status(answer);
   close_item(status == "incomplete", &out);
-  const std::string object = response_json(answer, status, nullptr);
+  std::string object = response_json(answer, status, nullptr);
   store(object);
   event(out, status == "completed" ? "response.completed" : "response.incomplete",
         R"(,"response":)" + object);
+  set_object(std::move(object), true);
 }
 
 void ResponsesForm::stream_error(Answer& answer, const ApiError& error, std::string& out) {
   if (!items_.empty()) items_.back().done = true;  // and cut: nothing more comes
-  event(out, "response.failed", R"(,"response":)" + response_json(answer, "failed", &error));
+  std::string object = response_json(answer, "failed", &error);
+  if (facts_.run != nullptr) store(object);
+  event(out, "response.failed", R"(,"response":)" + object);
+  set_object(std::move(object), true);
+}
+
+// Cancelled, where it was begun in the background.
+void ResponsesForm::abandoned(Answer& answer) {
+  if (facts_.run == nullptr || sequence_ == 0) return;
+  if (!items_.empty()) items_.back().done = true;
+  std::string object = response_json(answer, "cancelled", nullptr);
+  store(object);
+  set_object(std::move(object), true);
 }
 
 std::string ResponsesForm::whole(Answer& answer) {
-  ChoicePart part = answer.prompts.front().choices.front().take_part();
-  if (!part.text.empty()) take({.kind = Kind::kContent, .text = part.text, .id = {}}, nullptr);
-  for (const OutputEvent& each : part.output) take(each, nullptr);
+  take_part(answer, 0, 0, nullptr);
   const std::string_view status = end_status(answer);
   close_item(status == "incomplete", nullptr);
   std::string object = response_json(answer, status, nullptr);
@@ -242,6 +302,7 @@ std::string ResponsesForm::whole(Answer& answer) {
 
 // A store that fails loses the response, not the answer: the log says so.
 void ResponsesForm::store(const std::string& object) {
+  if (facts_.run != nullptr && facts_.run->is_erased()) return;
   json::array output;
   for (const Item& item : items_) output.push_back(json::parse(item_json(item, false)));
   json::array history = facts_.history;

@@ -4,11 +4,14 @@
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "api/answer.h"
+#include "api/background.h"
+#include "api/logprobs.h"
 #include "api/response_store.h"
 #include "api/service_core.h"
 
@@ -22,6 +25,8 @@ struct ResponseFacts {
   std::string conversation_id;  // the items are added there
   std::string owner = {};       // of what is stored
   bool store = true;
+  std::string id = {};                           // of the response
+  std::shared_ptr<BackgroundRun> run = nullptr;  // where it goes on without its client
 };
 
 // One prompt with one choice. Stores the response before its end is told.
@@ -35,6 +40,8 @@ class ResponsesForm final : public AnswerForm {
   void stream_end(Answer& answer, std::string& out) override;
   void stream_error(Answer& answer, const ApiError& error, std::string& out) override;
   std::string whole(Answer& answer) override;
+  void abandoned(Answer& answer) override;
+  std::shared_ptr<BackgroundRun> background() const override { return facts_.run; }
 
  private:
   struct Item {
@@ -42,14 +49,19 @@ class ResponsesForm final : public AnswerForm {
     std::string id;
     std::string text;  // or arguments
     std::string name, call_id;
+    std::string logprobs;  // of its text, elements of a list
     bool done = false;
   };
-  void take(const OutputEvent& event, std::string* out);
+  // A piece of output, and the logprobs of its tokens as a list.
+  void take(const OutputEvent& event, std::string* out, std::string_view logprobs = "[]");
+  void take_part(Answer& answer, std::size_t prompt, std::size_t choice, std::string* out);
+  void tell_progress(const Answer& answer, std::string& out);
   void open_item(const OutputEvent& event, std::string* out);
   void close_item(bool cut, std::string* out);
   void event(std::string& out, std::string_view type, std::string_view members);
   std::string place(bool with_content) const;
   static std::string item_json(const Item& item, bool cut);
+  void set_object(std::string object, bool final);
   std::string response_json(const Answer& answer, std::string_view status,
                             const ApiError* error) const;
   std::string_view end_status(const Answer& answer) const;
@@ -59,6 +71,8 @@ class ResponsesForm final : public AnswerForm {
   ResponseFacts facts_;
   std::string id_;
   std::vector<Item> items_;  // the last may be open
+  LogprobsJson logprobs_;
+  bool in_progress_ = false;  // it is told so, in the background
   std::int64_t sequence_ = 0;
   bool obfuscation_ = false;
 };

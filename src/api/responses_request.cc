@@ -1,9 +1,9 @@
 #include "api/responses_request.h"
 
 #include <algorithm>
-#include <limits>
 #include <utility>
 
+#include "api/field_table.h"
 #include "api/json.h"
 #include "api/limits.h"
 #include "api/reader.h"
@@ -13,8 +13,6 @@ namespace vsurge::api {
 namespace {
 
 namespace json = boost::json;
-
-constexpr std::int64_t kIntMax = std::numeric_limits<int>::max();
 
 // As it came, or another value where it did not.
 json::value given(const ObjectReader& body, std::string_view name, json::value otherwise) {
@@ -29,16 +27,38 @@ ApiResult<const json::object*> object_of(const ObjectReader& body, std::string_v
   return &value->get_object();
 }
 
-// The fields of sampling have chat's names; so have those that are put under them here.
+// The fields that chat has, too, and in which it means the same.
 json::object chat_fields(const json::object& body) {
+  constexpr std::uint8_t kBoth = kInChat | kInResponses;
   json::object out;
-  for (const std::string_view name :
-       {"model", "temperature", "top_p", "stream", "user", "safety_identifier", "prompt_cache_key",
-        "metadata", "top_k", "min_p", "seed", "stop", "frequency_penalty", "presence_penalty",
-        "repetition_penalty", "priority", "cache_salt", "timeout"}) {
-    if (const json::value* value = body.if_contains(name)) out.emplace(name, *value);
+  for (const Field& field : field_table()) {
+    if ((field.endpoints & kBoth) != kBoth || !field.works()) continue;
+    if (const json::value* value = body.if_contains(field.name)) out.emplace(field.name, *value);
   }
   return out;
+}
+
+// What is told beyond the output itself. Logprobs where either field asks for them.
+ApiResult<void> read_include(const ObjectReader& body, json::object& chat) {
+  const json::value* include = body.find("include");
+  bool logprobs = VSURGE_TRY(read_integer(body, "top_logprobs")).value_or(0) > 0;
+  if (include != nullptr && !include->is_array()) {
+    return wrong_type("include", "an array", type_name(*include));
+  }
+  for (std::size_t i = 0; include != nullptr && i < include->get_array().size(); ++i) {
+    const json::value& each = include->get_array()[i];
+    const std::string path = fmt::format("include[{}]", i);
+    if (!each.is_string()) return wrong_type(path, "a string", type_name(each));
+    if (each.get_string() == "message.output_text.logprobs") {
+      logprobs = true;
+    } else if (each.get_string() != "reasoning.encrypted_content") {  // it is told as it is
+      return unsupported(path, fmt::format("'{}' {} is not supported; "
+                                           "'message.output_text.logprobs' is.",
+                                           path, in_quotes(each.get_string())));
+    }
+  }
+  if (logprobs) chat["logprobs"] = true;
+  return {};
 }
 
 // {"format": {"type", "name", "schema", "strict"}}: chat's response_format in one level.
@@ -96,7 +116,7 @@ ApiResult<void> read_reasoning(const ObjectReader& body, ResponsesRequest& out) 
 }
 
 ApiResult<void> read_past(const ObjectReader& body, ResponsesRequest& out) {
-  out.previous_id = VSURGE_TRY(body.name("previous_response_id", kIdBytesMax)).value_or("");
+  out.previous_id = VSURGE_TRY(read_name(body, "previous_response_id")).value_or("");
   const json::value* conversation = body.find("conversation");
   if (conversation != nullptr) {
     if (conversation->is_object()) {
@@ -112,7 +132,11 @@ ApiResult<void> read_past(const ObjectReader& body, ResponsesRequest& out) {
                        "'conversation' and 'previous_response_id' exclude each other.");
     }
   }
-  out.store = VSURGE_TRY(body.boolean("store", true));
+  out.store = VSURGE_TRY(read_flag(body, "store"));
+  out.background = VSURGE_TRY(read_flag(body, "background"));
+  if (out.background && !out.store) {
+    return bad_value("background", "'background' needs 'store': true.");
+  }
   return {};
 }
 
@@ -127,7 +151,7 @@ ApiResult<void> read_streaming(const ObjectReader& body, GenerationFields& out) 
   for (const auto& [key, value] : *options) {
     if (key != "include_obfuscation") return unknown_field(reader.path_of(printable_name(key)));
   }
-  out.obfuscation = VSURGE_TRY(reader.boolean("include_obfuscation", false));
+  out.obfuscation = VSURGE_TRY(read_flag(reader, "stream_options.include_obfuscation"));
   return {};
 }
 
@@ -138,6 +162,7 @@ json::array told_tools(const ObjectReader& body) {
   if (tools == nullptr) return out;
   for (const json::value& each : tools->get_array()) {
     json::object tool = each.get_object();
+    if (tool.at("type") != "function") continue;  // left out
     tool.emplace("parameters", nullptr);
     tool.emplace("strict", false);
     out.push_back(std::move(tool));
@@ -162,11 +187,11 @@ void echo_fields(const ObjectReader& body, ResponsesRequest& out) {
   echo["temperature"] = sampling.temperature;
   echo["tool_choice"] = given(body, "tool_choice", "auto");
   echo["tools"] = told_tools(body);
-  echo["top_logprobs"] = 0;
+  echo["top_logprobs"] = given(body, "top_logprobs", 0);
   echo["top_p"] = sampling.top_p;
   echo["truncation"] = "disabled";
   echo["user"] = given(body, "user", nullptr);
-  echo["background"] = false;
+  echo["background"] = out.background;
   if (!out.conversation_id.empty()) {
     echo["conversation"] = json::object{{"id", out.conversation_id}};
   }
@@ -184,11 +209,12 @@ ApiResult<ResponsesRequest> read_responses_request(const json::value& body,
   const ObjectReader reader(object, "");
   VSURGE_TRY(check_fields(object, Endpoint::kResponses, {.ignored = context.ignored}));
   ResponsesRequest out;
-  const json::object fields = chat_fields(object);
+  json::object fields = chat_fields(object);
+  VSURGE_TRY(read_include(reader, fields));
   out.chat.generation = VSURGE_TRY(read_generation_fields(fields, Endpoint::kChat, context));
   GenerationFields& generation = out.chat.generation;
   VSURGE_TRY(read_streaming(reader, generation));
-  const auto most = VSURGE_TRY(reader.integer("max_output_tokens", 1, kIntMax));
+  const auto most = VSURGE_TRY(read_integer(reader, "max_output_tokens"));
   if (most) generation.sampling.max_tokens = static_cast<int>(*most);
   generation.max_tokens_field = "max_output_tokens";
   const auto instructions = VSURGE_TRY(reader.text("instructions"));
@@ -201,7 +227,7 @@ ApiResult<ResponsesRequest> read_responses_request(const json::value& body,
   if (out.input.empty() && out.previous_id.empty() && out.conversation_id.empty()) {
     return input == nullptr ? missing("input") : bad_value("input", "'input' must not be empty.");
   }
-  out.chat.tools = VSURGE_TRY(read_tools(reader, ToolStyle::kFlat));
+  out.chat.tools = VSURGE_TRY(read_tools(reader, ToolStyle::kFlat, context.ignored));
   VSURGE_TRY(read_text_format(reader, context, out));
   VSURGE_TRY(read_reasoning(reader, out));
   echo_fields(reader, out);

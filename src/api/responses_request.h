@@ -17,6 +17,7 @@ struct ResponsesRequest {
   std::string previous_id;      // of a response that this one goes on from
   std::string conversation_id;  // which it belongs to
   bool store = true;
+  bool background = false;
   boost::json::object echo;  // what the response tells of the request
 };
 

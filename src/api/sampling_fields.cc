@@ -6,33 +6,30 @@
 #include <cmath>
 #include <limits>
 
+#include "api/field_table.h"
 #include "api/json.h"
-#include "api/limits.h"
 
 namespace vsurge::api {
 namespace {
 
 namespace json = boost::json;
 
-constexpr std::int64_t kIntMax = std::numeric_limits<int>::max();
 constexpr base::EngineLimits kLimits;
 
-using Range = ObjectReader::Range;
-
 // Writes the field to `target` if it is there.
-ApiResult<void> read_float(const ObjectReader& body, std::string_view name, const Range& range,
+ApiResult<void> read_float(const ObjectReader& body, table::Row<FieldKind::kNumber> row,
                            float& target) {
-  const auto value = VSURGE_TRY(body.number(name, range));
+  const auto value = VSURGE_TRY(read_number(body, row));
   if (!value) return {};
   target = static_cast<float>(*value);
   // A double above 0 may be 0 as a float.
-  if (range.low_open) target = std::max(target, std::numeric_limits<float>::min());
+  if (row.field.shape.low_open) target = std::max(target, std::numeric_limits<float>::min());
   return {};
 }
 
-ApiResult<void> read_int(const ObjectReader& body, std::string_view name, std::int64_t low,
-                         std::int64_t high, int& target) {
-  const auto value = VSURGE_TRY(body.integer(name, low, high));
+ApiResult<void> read_int(const ObjectReader& body, table::Row<FieldKind::kInteger> row,
+                         int& target) {
+  const auto value = VSURGE_TRY(read_integer(body, row));
   if (value) target = static_cast<int>(*value);
   return {};
 }
@@ -54,49 +51,47 @@ ApiResult<void> read_seed(const ObjectReader& body, engine::SamplingParams& out)
 }
 
 ApiResult<void> read_truncation(const ObjectReader& body, engine::SamplingParams& out) {
-  VSURGE_TRY(read_float(body, "temperature", {0, 2}, out.temperature));
+  VSURGE_TRY(read_float(body, "temperature", out.temperature));
   if (out.temperature < kTemperatureMin) out.temperature = 0;
-  VSURGE_TRY(read_float(body, "top_p", {.low = 0, .high = 1, .low_open = true}, out.top_p));
-  VSURGE_TRY(read_float(body, "min_p", {0, 1}, out.min_p));
-  VSURGE_TRY(read_int(body, "top_k", -1, kIntMax, out.top_k));  // -1 is vLLM's "off"
+  VSURGE_TRY(read_float(body, "top_p", out.top_p));
+  VSURGE_TRY(read_float(body, "min_p", out.min_p));
+  VSURGE_TRY(read_int(body, {"top_k", kInChat}, out.top_k));  // -1 is vLLM's "off"
   out.top_k = std::max(out.top_k, 0);
-  VSURGE_TRY(read_float(body, "typical_p", {.low = 0, .high = 1, .low_open = true}, out.typical_p));
-  VSURGE_TRY(read_float(body, "top_n_sigma", {-1, 1000}, out.top_n_sigma));
+  VSURGE_TRY(read_float(body, "typical_p", out.typical_p));
+  VSURGE_TRY(read_float(body, "top_n_sigma", out.top_n_sigma));
   out.top_n_sigma = std::max(out.top_n_sigma, 0.0F);  // -1 is llama.cpp's "off"
-  VSURGE_TRY(read_float(body, "xtc_probability", {0, 1}, out.xtc.probability));
-  return read_float(body, "xtc_threshold", {0, 0.5}, out.xtc.threshold);
+  VSURGE_TRY(read_float(body, "xtc_probability", out.xtc.probability));
+  return read_float(body, "xtc_threshold", out.xtc.threshold);
 }
 
 // Both names at once must agree.
 ApiResult<void> read_repetition_penalty(const ObjectReader& body, engine::SamplingParams& out) {
-  constexpr Range kRange{.low = 0, .high = 10, .low_open = true};
-  const auto vllm = VSURGE_TRY(body.number("repetition_penalty", kRange));
-  const auto llama = VSURGE_TRY(body.number("repeat_penalty", kRange));
+  const auto vllm = VSURGE_TRY(read_number(body, "repetition_penalty"));
+  const auto llama = VSURGE_TRY(read_number(body, "repeat_penalty"));
   if (vllm && llama && *vllm != *llama) {
     return bad_value("repeat_penalty",
                      fmt::format("'repetition_penalty' ({}) and 'repeat_penalty' ({}) mean the "
                                  "same and differ; send one of them.",
                                  *vllm, *llama));
   }
-  VSURGE_TRY(read_float(body, "repetition_penalty", kRange, out.repetition_penalty));
-  return read_float(body, "repeat_penalty", kRange, out.repetition_penalty);
+  VSURGE_TRY(read_float(body, "repetition_penalty", out.repetition_penalty));
+  return read_float(body, "repeat_penalty", out.repetition_penalty);
 }
 
 ApiResult<void> read_penalties(const ObjectReader& body, GenerationFields& out) {
   engine::SamplingParams& sampling = out.sampling;
   VSURGE_TRY(read_repetition_penalty(body, sampling));
-  VSURGE_TRY(read_float(body, "presence_penalty", {-2, 2}, sampling.presence_penalty));
-  VSURGE_TRY(read_float(body, "frequency_penalty", {-2, 2}, sampling.frequency_penalty));
-  VSURGE_TRY(read_float(body, "dry_multiplier", {0, 100}, sampling.dry.multiplier));
-  VSURGE_TRY(read_float(body, "dry_base", {1, 10}, sampling.dry.base));
-  VSURGE_TRY(read_int(body, "dry_allowed_length", 1, kIntMax, sampling.dry.allowed_length));
+  VSURGE_TRY(read_float(body, "presence_penalty", sampling.presence_penalty));
+  VSURGE_TRY(read_float(body, "frequency_penalty", sampling.frequency_penalty));
+  VSURGE_TRY(read_float(body, "dry_multiplier", sampling.dry.multiplier));
+  VSURGE_TRY(read_float(body, "dry_base", sampling.dry.base));
+  VSURGE_TRY(read_int(body, "dry_allowed_length", sampling.dry.allowed_length));
   // llama.cpp's numbers: -1 is all, 0 is none.
   int last = -1;
-  VSURGE_TRY(read_int(body, "dry_penalty_last_n", -1, kIntMax, last));
+  VSURGE_TRY(read_int(body, "dry_penalty_last_n", last));
   sampling.dry.range = std::max(last, 0);
   if (last == 0) sampling.dry.multiplier = 0;
-  auto breakers = VSURGE_TRY(body.texts("dry_sequence_breakers",
-                                        {.count = kDryBreakersMax, .bytes = kDryBreakerBytesMax}));
+  auto breakers = VSURGE_TRY(read_texts(body, "dry_sequence_breakers"));
   if (breakers) out.texts.dry_breakers = std::move(*breakers);
   return {};
 }
@@ -135,29 +130,26 @@ ApiResult<void> read_logit_bias(const ObjectReader& body, int vocabulary,
 ApiResult<void> read_bans(const ObjectReader& body, int vocabulary, GenerationFields& out) {
   engine::SamplingParams& sampling = out.sampling;
   VSURGE_TRY(read_logit_bias(body, vocabulary, sampling));
-  auto words = VSURGE_TRY(
-      body.texts("bad_words", {.count = kLimits.bad_words_max, .bytes = kBadWordBytesMax}));
+  auto words = VSURGE_TRY(read_texts(body, "bad_words"));
   if (words) out.texts.bad_words = std::move(*words);
-  const auto most = static_cast<std::size_t>(vocabulary);
-  auto allowed = VSURGE_TRY(body.token_ids("allowed_token_ids", vocabulary, most));
+  auto allowed = VSURGE_TRY(read_ids(body, "allowed_token_ids", vocabulary));
   if (allowed && allowed->empty()) {
     return bad_value("allowed_token_ids", "'allowed_token_ids' must not be empty.");
   }
   if (allowed) sampling.allowed_token_ids = std::move(*allowed);
-  auto suppressed = VSURGE_TRY(body.token_ids("suppress_tokens", vocabulary, most));
+  auto suppressed = VSURGE_TRY(read_ids(body, "suppress_tokens", vocabulary));
   if (suppressed) sampling.suppress_tokens = std::move(*suppressed);
-  auto stops = VSURGE_TRY(body.token_ids("stop_token_ids", vocabulary, kLimits.stop_token_ids_max));
+  auto stops = VSURGE_TRY(read_ids(body, "stop_token_ids", vocabulary));
   if (stops) sampling.stop_token_ids = std::move(*stops);
-  sampling.ignore_eos = VSURGE_TRY(body.boolean("ignore_eos", false));
-  VSURGE_TRY(read_int(body, "min_tokens", 0, kIntMax, sampling.min_tokens));
-  const auto thinking = VSURGE_TRY(body.integer("thinking_token_budget", 0, kIntMax));
+  sampling.ignore_eos = VSURGE_TRY(read_flag(body, "ignore_eos"));
+  VSURGE_TRY(read_int(body, "min_tokens", sampling.min_tokens));
+  const auto thinking = VSURGE_TRY(read_integer(body, "thinking_token_budget"));
   if (thinking) out.texts.thinking_tokens = static_cast<int>(*thinking);
   return {};
 }
 
 ApiResult<void> read_guesses(const ObjectReader& body, int most, engine::SamplingParams& out) {
-  const auto wanted =
-      VSURGE_TRY(body.integer("speculative_tokens", 0, kLimits.speculative_tokens_max));
+  const auto wanted = VSURGE_TRY(read_integer(body, "speculative_tokens"));
   out.speculative_tokens = most;
   if (!wanted) return {};
   if (*wanted > most) {

@@ -182,8 +182,27 @@ void Service::State::tell_metrics(const Call& call) {
 }
 
 void Service::State::answer_stored(const Call& call, const RouteMatch& match) {
-  const auto result =
-      answer_of_store(match.route->target, {*core, match.id, call.record->key.get()});
+  const StoredCall stored{*core, match.id, call.record->key.get()};
+  if (match.route->target == Target::kResponse) {
+    const auto events = events_of_store(stored, call.request.query);
+    if (!events) return refuse(call, events.error());
+    if (events->run != nullptr) {
+      const auto keep_alive = static_cast<int>(core->options.sse_keep_alive / 1'000'000);
+      return events->run->subscribe(call.responder, events->first, keep_alive);
+    }
+  }
+  if (match.route->target == Target::kResponseCancel) {
+    const auto run = run_to_cancel(stored);
+    if (!run) return refuse(call, run.error());
+    if (*run != nullptr) {
+      return (*run)->cancel([core = core, responder = call.responder, run = *run] {
+        responder->post([responder, body = run->response().object] {
+          responder->send(200, {{"Content-Type", "application/json"}}, body);
+        });
+      });
+    }
+  }
+  const auto result = answer_of_store(match.route->target, stored);
   if (result) return send(call, 200, *result);
   refuse(call, result.error());
 }
@@ -241,7 +260,10 @@ Service::Service(ServiceOptions options, const text::TextAssets& assets, engine:
   CHECK(!state_->core->options.model_names.empty());
 }
 
-Service::~Service() = default;
+// What is made in the background is given up here: its thread uses the engine.
+Service::~Service() {
+  state_->core->background.queue()->stop();
+}
 
 void Service::handle(HttpRequest request, std::shared_ptr<Responder> responder) {
   const std::shared_ptr<ServiceCore>& core = state_->core;

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "api/api_error.h"
+#include "api/background.h"
 #include "api/grammar_cache.h"
 #include "api/request_metrics.h"
 #include "api/response_store.h"
@@ -36,6 +37,7 @@ struct ServiceCore {
   const std::int64_t created = base::unix_seconds();
 
   RequestMetrics metrics;
+  BackgroundResponses background;
   std::atomic<bool> loading{false};
   std::atomic<bool> shutting_down{false};
   std::atomic<bool> draining{false};             // as an admin wants it

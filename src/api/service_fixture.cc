@@ -139,6 +139,7 @@ text::TextAssets byte_assets(const char* more) {
                           .bos = kBos,
                           .eos = kEos,
                           .padding = std::nullopt};
+  assets.infill = text::find_infill_tokens(assets.tokenizer);
   return assets;
 }
 

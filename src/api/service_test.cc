@@ -310,7 +310,7 @@ TEST(Service, DescribesItself) {
                                    .at("properties")
                                    .get_object();
   EXPECT_TRUE(fields.contains("messages") && fields.contains("tools"));
-  EXPECT_FALSE(fields.contains("prediction"));
+  EXPECT_FALSE(fields.contains("robot"));
   EXPECT_NE(fixture.get("/docs")->body().find("/v1/chat/completions"), std::string::npos);
   EXPECT_TRUE(
       json::parse(fixture.get("/v1/tools")->body()).at("models").get_object().contains("tiny"));

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <random>
+#include <string_view>
 
 namespace vsurge::api {
 namespace {
@@ -123,6 +124,99 @@ TEST(StopScanner, EqualsTheDefinitionHoweverTheTextIsCut) {
     hits += found ? 1 : 0;
   }
   EXPECT_GT(hits, 5'000);
+}
+
+text::StopRegex regex(const Strings& patterns) {
+  auto made = text::StopRegex::compile(patterns);
+  EXPECT_TRUE(made.has_value()) << made.error().message;
+  return *made;
+}
+
+struct Cut {
+  std::string text;
+  std::string stop;
+  friend bool operator==(const Cut&, const Cut&) = default;
+};
+
+// Pushed in pieces of this many bytes; at any moment what came out must begin the whole.
+Cut cut_by(const Strings& strings, const Strings& patterns, std::string_view text,
+           std::size_t piece, bool include = false) {
+  StopScanner scanner(strings, include, regex(patterns));
+  std::string out;
+  for (std::size_t at = 0; at < text.size(); at += piece) {
+    scanner.push(text.substr(at, piece), out);
+  }
+  scanner.flush(out);
+  return {out, scanner.stop_string()};
+}
+
+TEST(StopScanner, Regexes) {
+  struct Case {
+    Strings strings, patterns;
+    const char* text;
+    Cut expected;
+  } cases[] = {
+      {{}, {"[0-9]+"}, "ab12", {"ab", "[0-9]+"}},  // ends as soon as it can
+      {{}, {"a+b"}, "xaaab", {"x", "a+b"}},        // of those that end together the longest
+      {{}, {"a+b"}, "xaaac", {"xaaac", ""}},
+      {{}, {"\\n\\s*Q:"}, "A\n \n Q: x", {"A", "\\n\\s*Q:"}},
+      {{}, {"(?m)^end"}, "bend\nend", {"bend\n", "(?m)^end"}},
+      {{}, {"^a"}, "ba", {"ba", ""}},
+      {{}, {"x", "[a-c]{3}"}, "bbxabc", {"bb", "x"}},
+      {{"bc"}, {"abc"}, "zabc", {"z", "abc"}},
+      {{"abc"}, {"bc"}, "zabc", {"z", "abc"}},
+      {{"ab"}, {"abc"}, "zabc", {"z", "ab"}},
+      {{"abcd"}, {"bc"}, "zabcd", {"za", "bc"}},
+      {{}, {"é.ü"}, "aéxü", {"a", "é.ü"}},
+      {{}, {"."}, "é", {"", "."}},
+  };
+  for (const Case& each : cases) {
+    for (std::size_t piece = 1; piece <= 6; ++piece) {
+      EXPECT_EQ(cut_by(each.strings, each.patterns, each.text, piece), each.expected)
+          << each.text << " in pieces of " << piece;
+    }
+  }
+  EXPECT_EQ(cut_by({}, {"[0-9]"}, "ab1c", 2, true).text, "ab1");
+}
+
+TEST(StopScanner, ARegexHoldsBackOnlyWhatMayMatch) {
+  StopScanner scanner({}, false, regex({"<[a-z]+>"}));
+  std::string out;
+  scanner.push("a<b", out);
+  EXPECT_EQ(out, "a");
+  scanner.push("c<d 1", out);
+  EXPECT_EQ(out, "a<bc<d 1");
+  scanner.push("<e>", out, false);  // does not count
+  scanner.push("<e", out);
+  EXPECT_EQ(out, "a<bc<d 1<e>");
+  scanner.flush(out);
+  EXPECT_EQ(out, "a<bc<d 1<e><e");
+  scanner.push(">", out);  // the match would have begun before the cut
+  EXPECT_EQ(out, "a<bc<d 1<e><e>");
+  scanner.push("<e>", out);
+  EXPECT_TRUE(scanner.found());
+  EXPECT_EQ(out, "a<bc<d 1<e><e>");
+}
+
+TEST(StopScanner, RegexesThatCannotBeKept) {
+  for (const char* pattern : {"a$", "\\bx", "x\\b", "", "a*", "(", "(?=a)", "(a)\\1",
+                              "[a-z]{1000}[^x]{900}", "(?-u:\\xff)"}) {
+    const auto made = text::StopRegex::compile(Strings{pattern});
+    ASSERT_FALSE(made.has_value()) << pattern;
+    EXPECT_EQ(made.error().code, base::ErrorCode::kInvalidRequest) << pattern;
+    EXPECT_FALSE(made.error().message.empty());
+  }
+}
+
+// Many runs at once end in few states.
+TEST(StopScanner, ALongTextOfBeginnings) {
+  StopScanner scanner({}, false, regex({"a{1,300}b"}));
+  std::string out;
+  const std::string text(20'000, 'a');
+  scanner.push(text, out);
+  EXPECT_EQ(out.size(), text.size() - 300);
+  scanner.flush(out);
+  EXPECT_EQ(out, text);
 }
 
 }  // namespace

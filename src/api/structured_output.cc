@@ -31,10 +31,20 @@ struct Found {
                                    field, name));
     }
     field = name;
-    output = StructuredOutput{{kind, std::move(text), ""}, std::move(param)};
+    output = StructuredOutput{{kind, std::move(text), ""}, std::move(param), nullptr};
     return {};
   }
 };
+
+// The kind says that the answer is no JSON as a whole.
+ApiResult<void> take_tag(std::string_view name, std::string path, const json::value& value,
+                         const RequestContext& context, Found& found) {
+  auto tag =
+      std::make_shared<const StructuralTag>(VSURGE_TRY(read_structural_tag(value, path, context)));
+  VSURGE_TRY(found.take(name, std::move(path), Kind::kLark, ""));
+  found.output->tag = std::move(tag);
+  return {};
+}
 
 std::string compact(const json::value& value) {
   std::string text;
@@ -176,9 +186,12 @@ ApiResult<void> read_response_format(const ObjectReader& body, const RequestCont
   if (!value->is_object()) return wrong_type("response_format", "an object", type_name(*value));
   const json::object& object = value->get_object();
   const ObjectReader format(object, "response_format");
-  VSURGE_TRY(only_members(object, "response_format", {"type", "schema", "json_schema"}));
   const auto type = VSURGE_TRY(format.text("type"));
   if (!type) return missing("response_format.type");
+  if (*type == "structural_tag") {
+    return take_tag("response_format", "response_format", *value, context, found);
+  }
+  VSURGE_TRY(only_members(object, "response_format", {"type", "schema", "json_schema"}));
   const auto misplaced = [&](std::string_view name) -> ApiResult<void> {
     if (format.find(name) == nullptr) return {};
     return bad_value(format.path_of(name), fmt::format("'{}' does not go with the type '{}'.",
@@ -187,8 +200,8 @@ ApiResult<void> read_response_format(const ObjectReader& body, const RequestCont
   if (*type == "json_schema") return read_json_schema_format(format, context, found);
   if (*type != "text" && *type != "json_object") {
     return unsupported("response_format.type",
-                       fmt::format("'response_format.type' must be 'text', 'json_object' or "
-                                   "'json_schema'; found {}.",
+                       fmt::format("'response_format.type' must be 'text', 'json_object', "
+                                   "'json_schema' or 'structural_tag'; found {}.",
                                    in_quotes(*type)));
   }
   VSURGE_TRY(misplaced("json_schema"));
@@ -247,10 +260,9 @@ ApiResult<void> read_vllm(const ObjectReader& body, const RequestContext& contex
       object, kField,
       {"json", "regex", "choice", "grammar", "json_object", "structural_tag", "whitespace_pattern",
        "disable_any_whitespace", "disable_fallback", "disable_additional_properties"}));
-  if (reader.find("structural_tag") != nullptr) {
-    return unsupported("structured_outputs.structural_tag",
-                       "'structured_outputs.structural_tag' is not supported; use 'tools', 'json' "
-                       "or 'grammar'.");
+  if (const json::value* tag = reader.find("structural_tag")) {
+    const std::string path = reader.path_of("structural_tag");
+    VSURGE_TRY(take_tag(path, path, *tag, context, found));
   }
   if (VSURGE_TRY(reader.boolean("disable_additional_properties", false))) {
     return unsupported("structured_outputs.disable_additional_properties",
@@ -269,8 +281,8 @@ ApiResult<void> read_vllm(const ObjectReader& body, const RequestContext& contex
   }
   if (!found.output || !found.field.starts_with(kField)) {
     return bad_value(std::string(kField),
-                     "'structured_outputs' must have one of 'json', 'regex', 'choice', 'grammar' "
-                     "and 'json_object'.");
+                     "'structured_outputs' must have one of 'json', 'regex', 'choice', 'grammar', "
+                     "'json_object' and 'structural_tag'.");
   }
   return {};
 }
@@ -308,6 +320,9 @@ ApiResult<std::optional<StructuredOutput>> read_structured_output(const ObjectRe
   VSURGE_TRY(read_sources(body, {"guided_json", "guided_regex", "guided_choice", "guided_grammar"},
                           context, found));
   VSURGE_TRY(read_sources(body, {"json_schema", "regex", "", "grammar"}, context, found));
+  if (const json::value* tag = body.find("structural_tag")) {
+    VSURGE_TRY(take_tag("structural_tag", "structural_tag", *tag, context, found));
+  }
   VSURGE_TRY(read_sources(body, {"", "", "", "ebnf"}, context, found));
   if (!found.output) return std::nullopt;
   VSURGE_TRY(refuse_beside(body, found));

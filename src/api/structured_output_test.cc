@@ -124,7 +124,7 @@ TEST(StructuredOutput, RefusesWithTheFieldsName) {
       {R"("structured_outputs":{})", "structured_outputs", "invalid_value"},
       {R"("structured_outputs":{"odd":1})", "structured_outputs.odd", "unknown_parameter"},
       {R"("structured_outputs":{"structural_tag":"x"})", "structured_outputs.structural_tag",
-       "unsupported_value"},
+       "invalid_json"},
       {R"("structured_outputs":{"json":{},"disable_additional_properties":true})",
        "structured_outputs.disable_additional_properties", "unsupported_value"},
       {R"("structured_outputs":{"regex":"x","json":{}})", "structured_outputs.regex",

@@ -19,7 +19,7 @@ std::size_t count_characters(std::string_view text) {
 TextStream::TextStream(const text::Tokenizer& tokenizer, TextOptions options)
     : tokenizer_(tokenizer),
       detokenizer_(tokenizer, options.skip_special),
-      scanner_(std::move(options.stops), options.include_stop),
+      scanner_(std::move(options.stops), options.include_stop, std::move(options.stop_regex)),
       min_tokens_(options.min_tokens) {}
 
 void TextStream::add(std::string_view piece, std::string& out, bool armed) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <deque>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,7 @@ namespace vsurge::api {
 
 struct TextOptions {
   std::vector<std::string> stops = {};
+  std::optional<text::StopRegex> stop_regex = {};
   bool include_stop = false;  // the stop string is part of the text
   bool skip_special = true;   // special tokens are no part of the text
   int min_tokens = 0;         // stop strings that end within so many tokens do not count

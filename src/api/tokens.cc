@@ -22,18 +22,18 @@ constexpr std::size_t kTokensMax = 1U << 20U;  // of one answer
 
 // The chat ones are read as the chat endpoint reads them.
 constexpr auto kTokenizeFields = std::to_array<PlainField>({
-    {"model"},
-    {"prompt"},
-    {"content"},
+    {"model", {}, shape::name(kIdBytesMax)},
+    {"prompt", {}, shape::text()},
+    {"content", {}, shape::text()},
     {"messages"},
-    {"add_special_tokens"},
-    {"add_special"},
+    {"add_special_tokens", {}, shape::flag("")},
+    {"add_special", {}, shape::flag("")},
     {"parse_special", "[true]"},
-    {"return_token_strs"},
-    {"with_pieces"},
-    {"add_generation_prompt"},
-    {"continue_final_message"},
-    {"chat_template"},
+    {"return_token_strs", {}, shape::flag()},
+    {"with_pieces", {}, shape::flag()},
+    {"add_generation_prompt", {}, shape::flag("true")},
+    {"continue_final_message", {}, shape::flag()},
+    {"chat_template", {}, shape::text()},
     {"chat_template_kwargs"},
     {"tools"},
     {"mm_processor_kwargs", "[{}]"},
@@ -41,7 +41,8 @@ constexpr auto kTokenizeFields = std::to_array<PlainField>({
 constexpr auto kChatFields =
     std::to_array<std::string_view>({"model", "messages", "continue_final_message", "chat_template",
                                      "chat_template_kwargs", "tools"});
-constexpr auto kDetokenizeFields = std::to_array<PlainField>({{"model"}, {"tokens"}});
+constexpr auto kDetokenizeFields = std::to_array<PlainField>(
+    {{"model", {}, shape::name(kIdBytesMax)}, {"tokens", {}, shape::token_ids(kTokensMax)}});
 
 // The prompt that the template makes of a chat request.
 ApiResult<std::string> render(const ServiceCore& core, json::object chat) {

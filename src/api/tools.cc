@@ -113,7 +113,15 @@ ApiResult<const json::array*> read_list(const ObjectReader& body, std::string_vi
   return &list->get_array();
 }
 
-ApiResult<Offered> read_offered(const ObjectReader& body, bool legacy, ToolStyle style) {
+// "web_search" of {"type":"web_search"}; empty: it is a function, or nothing that could be one.
+std::string_view hosted_type(const json::object& tool) {
+  const json::value* type = tool.if_contains("type");
+  if (type == nullptr || !type->is_string() || type->get_string() == "function") return {};
+  return type->get_string();
+}
+
+ApiResult<Offered> read_offered(const ObjectReader& body, bool legacy, ToolStyle style,
+                                std::vector<std::string>* ignored) {
   Offered out;
   const std::string_view name = legacy ? "functions" : "tools";
   const json::array* list = VSURGE_TRY(read_list(body, name));
@@ -123,6 +131,10 @@ ApiResult<Offered> read_offered(const ObjectReader& body, bool legacy, ToolStyle
     const json::value& each = (*list)[i];
     if (!each.is_object()) return wrong_type(path, "an object", type_name(each));
     const json::object& object = each.get_object();
+    if (style == ToolStyle::kFlat && ignored != nullptr && !hosted_type(object).empty()) {
+      ignored->push_back(fmt::format("{} ({})", path, printable_name(hosted_type(object))));
+      continue;
+    }
     ToolSpec spec;
     if (legacy) {
       spec = VSURGE_TRY(read_function(ObjectReader(object, path), ToolStyle::kNested));
@@ -268,7 +280,8 @@ bool ToolFields::constrained() const {
   return choice == ToolChoice::kRequired || std::ranges::any_of(*specs, &ToolSpec::strict);
 }
 
-ApiResult<ToolFields> read_tools(const ObjectReader& body, ToolStyle style) {
+ApiResult<ToolFields> read_tools(const ObjectReader& body, ToolStyle style,
+                                 std::vector<std::string>* ignored) {
   ToolFields out;
   const bool modern = body.find("tools") != nullptr || body.find("tool_choice") != nullptr;
   out.legacy = style == ToolStyle::kNested &&
@@ -281,7 +294,7 @@ ApiResult<ToolFields> read_tools(const ObjectReader& body, ToolStyle style) {
     out.choice_field = "function_call";
     out.parallel = false;
   }
-  Offered offered = VSURGE_TRY(read_offered(body, out.legacy, style));
+  Offered offered = VSURGE_TRY(read_offered(body, out.legacy, style, ignored));
   const bool parallel = VSURGE_TRY(body.boolean("parallel_tool_calls", true));
   if (!parallel) out.parallel = false;
   out.json = list_of(offered.json);

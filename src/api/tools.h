@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "api/formats/tool_spec.h"
 #include "api/reader.h"
@@ -40,7 +41,10 @@ enum class ToolStyle : std::uint8_t {
   kFlat,    // {"type":"function","name",...}: responses
 };
 
-// tools, tool_choice, parallel_tool_calls; nested also functions, function_call.
-ApiResult<ToolFields> read_tools(const ObjectReader& body, ToolStyle style = ToolStyle::kNested);
+// tools, tool_choice, parallel_tool_calls; nested also functions, function_call. ignored: where
+// flat tools that OpenAI's servers run themselves (web_search, ...) are noted and left out;
+// nullptr: they are refused.
+ApiResult<ToolFields> read_tools(const ObjectReader& body, ToolStyle style = ToolStyle::kNested,
+                                 std::vector<std::string>* ignored = nullptr);
 
 }  // namespace vsurge::api

@@ -235,6 +235,7 @@ api::ServiceOptions service_options(const vSurge::State& surge, const ApiServerO
   if (info.top_k) result.sampling.top_k = *info.top_k;
   if (info.min_p) result.sampling.min_p = *info.min_p;
   if (info.repetition_penalty) result.sampling.repetition_penalty = *info.repetition_penalty;
+  result.sampling.max_tokens = info.max_new_tokens;
   result.speculative_tokens_max = surge.options.speculative_tokens;
   result.http.body_bytes_max = options.max_request_size;
   result.http.drain_timeout_ms = options.drain_timeout_s * 1000;

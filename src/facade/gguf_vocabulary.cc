@@ -35,6 +35,28 @@ base::Status read_lists(const GgufFile& file, text::GgufVocabulary& vocabulary) 
   return {};
 }
 
+// Older files have the names without "fim_".
+base::Status read_infill(const GgufFile& file, text::GgufVocabulary& vocabulary) {
+  const auto read = [&](const char* key, const char* old_key, std::optional<text::TokenId>& out) {
+    base::Status status = read_token(file, key, out);
+    if (status && !out && old_key != nullptr) status = read_token(file, old_key, out);
+    return status;
+  };
+  VSURGE_TRY(read("tokenizer.ggml.fim_pre_token_id", "tokenizer.ggml.prefix_token_id",
+                  vocabulary.fim_prefix));
+  VSURGE_TRY(read("tokenizer.ggml.fim_suf_token_id", "tokenizer.ggml.suffix_token_id",
+                  vocabulary.fim_suffix));
+  VSURGE_TRY(read("tokenizer.ggml.fim_mid_token_id", "tokenizer.ggml.middle_token_id",
+                  vocabulary.fim_middle));
+  for (const char* key : {"tokenizer.ggml.fim_pad_token_id", "tokenizer.ggml.fim_rep_token_id",
+                          "tokenizer.ggml.fim_sep_token_id"}) {
+    std::optional<text::TokenId> id;
+    VSURGE_TRY(read(key, nullptr, id));
+    if (id) vocabulary.fim_ends.push_back(*id);
+  }
+  return {};
+}
+
 }  // namespace
 
 base::Result<text::GgufVocabulary> read_gguf_vocabulary(const std::filesystem::path& path) {
@@ -53,6 +75,7 @@ base::Result<text::GgufVocabulary> read_gguf_vocabulary(const std::filesystem::p
   VSURGE_TRY(read_token(file, "tokenizer.ggml.eos_token_id", vocabulary.eos));
   VSURGE_TRY(read_token(file, "tokenizer.ggml.unknown_token_id", vocabulary.unknown));
   VSURGE_TRY(read_token(file, "tokenizer.ggml.padding_token_id", vocabulary.padding));
+  VSURGE_TRY(read_infill(file, vocabulary));
   vocabulary.add_bos = VSURGE_TRY(file.boolean("tokenizer.ggml.add_bos_token"));
   vocabulary.add_eos = VSURGE_TRY(file.boolean("tokenizer.ggml.add_eos_token"));
   vocabulary.add_space_prefix = VSURGE_TRY(file.boolean("tokenizer.ggml.add_space_prefix"));

@@ -41,6 +41,7 @@ ModelInfo describe(const DecoderSpec& spec, const DecoderWeights& weights) {
           .top_k = spec.generation.top_k,
           .min_p = spec.generation.min_p,
           .repetition_penalty = spec.generation.repetition_penalty,
+          .max_new_tokens = spec.generation.max_new_tokens,
           .pooling = spec.pooling,
           .score = weights.score,
           .generates = spec.pooling.needs_head()};

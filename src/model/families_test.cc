@@ -203,21 +203,25 @@ TEST(Families, WrongRopeIsRefused) {
 TEST(Families, GenerationDefaults) {
   const DecoderSpec both = good("{}", R"({"eos_token_id": [9, 3], "temperature": 0.6,
                                           "top_p": 0.95, "top_k": 20, "min_p": 0.05,
-                                          "repetition_penalty": 1.1, "do_sample": true})");
+                                          "repetition_penalty": 1.1, "do_sample": true,
+                                          "max_new_tokens": 2048})");
   EXPECT_EQ(both.generation.eos_tokens, (std::vector<std::int32_t>{2, 3, 9}));
   EXPECT_EQ(both.generation.temperature, 0.6f);
   EXPECT_EQ(both.generation.top_p, 0.95f);
   EXPECT_EQ(both.generation.top_k, 20);
   EXPECT_EQ(both.generation.min_p, 0.05f);
   EXPECT_EQ(both.generation.repetition_penalty, 1.1f);
+  EXPECT_EQ(both.generation.max_new_tokens, 2048);
   EXPECT_EQ(both.generation.bos_token, 1);
   const DecoderSpec ignored = good("{}", R"({"temperature": -1, "top_p": 0, "top_k": 1e12,
-                                             "min_p": 2, "repetition_penalty": 0})");
+                                             "min_p": 2, "repetition_penalty": 0,
+                                             "max_new_tokens": 0})");
   EXPECT_EQ(ignored.generation.temperature, std::nullopt);
   EXPECT_EQ(ignored.generation.top_p, std::nullopt);
   EXPECT_EQ(ignored.generation.top_k, std::nullopt);
   EXPECT_EQ(ignored.generation.min_p, std::nullopt);
   EXPECT_EQ(ignored.generation.repetition_penalty, std::nullopt);
+  EXPECT_EQ(ignored.generation.max_new_tokens, std::nullopt);
   EXPECT_TRUE(
       good(R"({"eos_token_id": null, "bos_token_id": null})").generation.eos_tokens.empty());
 }

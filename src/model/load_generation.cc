@@ -56,6 +56,8 @@ base::Result<GenerationDefaults> read_generation(const ConfigObject& config,
     const auto top_k = or_ignore(root.integer("top_k", {.min = 0, .max = 1 << 30}));
     const auto min_p = or_ignore(root.number("min_p", {.min = 0, .max = 1}));
     const auto repetition = or_ignore(root.number("repetition_penalty", {.min = 1e-30, .max = 10}));
+    const auto most = or_ignore(root.integer("max_new_tokens", {.min = 1, .max = 1 << 30}));
+    if (most) defaults.max_new_tokens = static_cast<int>(*most);
     if (min_p) defaults.min_p = static_cast<float>(*min_p);
     if (repetition) defaults.repetition_penalty = static_cast<float>(*repetition);
     if (temperature) defaults.temperature = static_cast<float>(*temperature);

@@ -41,6 +41,7 @@ struct ModelInfo {
   std::optional<int> top_k;
   std::optional<float> min_p;
   std::optional<float> repetition_penalty;
+  std::optional<int> max_new_tokens;
   PoolingSpec pooling;
   std::vector<float> score;  // of a classifier: [labels, hidden]
   bool generates = true;     // it has a head that makes logits

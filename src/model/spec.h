@@ -48,6 +48,7 @@ struct GenerationDefaults {
   std::optional<int> top_k;                 // at least 0
   std::optional<float> min_p;               // 0 to 1
   std::optional<float> repetition_penalty;  // above 0, up to 10
+  std::optional<int> max_new_tokens;        // at least 1
 };
 
 // Sizes are positive, validated and small enough that their products fit 62 bits.

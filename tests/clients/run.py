@@ -25,6 +25,7 @@ CLIENTS = {
     "sampling": ("test_sampling.py", "venv", "openai"),
     "embeddings": ("test_embeddings.py", "venv", "openai"),
     "responses": ("test_responses.py", "venv", "openai"),
+    "openapi": ("test_openapi.py", "venv", "openapi_spec_validator"),
     "anthropic": ("test_anthropic.py", "venv", "anthropic"),
     "retries": ("test_retries.py", "venv", "anthropic"),
     "shapes": ("test_shapes.py", "venv", "jsonschema"),

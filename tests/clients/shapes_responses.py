@@ -97,7 +97,7 @@ def events():
         "function_call_arguments.delta": ({**item, "delta": TEXT}, padding),
         "function_call_arguments.done": ({**item, "name": NAME, "arguments": TEXT}, {}),
     }
-    for state in ("created", "in_progress", "completed", "incomplete", "failed"):
+    for state in ("created", "queued", "in_progress", "completed", "incomplete", "failed"):
         members[state] = ({"response": RESPONSE}, {})
     return {f"response.{name}": shape({"type": one_of(f"response.{name}"), "sequence_number": COUNT,
                                        **required}, optional)

@@ -4,6 +4,7 @@ test_responses.py BASE_URL"""
 
 import json
 import sys
+import time
 
 import openai
 import pydantic
@@ -137,11 +138,60 @@ def check_conversation(client, model):
     raises(openai.NotFoundError, lambda: client.conversations.retrieve(conversation.id))
 
 
+def check_background(client, model):
+    begun = client.responses.create(model=model, input="Say hi.", background=True,
+                                    max_output_tokens=20, temperature=0)
+    assert begun.status == "queued" and begun.background, begun
+    for _ in range(600):
+        found = client.responses.retrieve(begun.id)
+        if found.status not in ("queued", "in_progress"):
+            break
+        time.sleep(0.05)
+    plain = client.responses.create(model=model, input="Say hi.", max_output_tokens=20,
+                                    temperature=0)
+    assert (found.status, found.output_text) == (plain.status, plain.output_text), found
+    # A stream that is left, and heard again from there.
+    stream = client.responses.create(model=model, input="Count to ten.", background=True,
+                                     stream=True, max_output_tokens=30, temperature=0)
+    heard = []
+    for event in stream:
+        heard.append(event)
+        if len(heard) == 5:
+            break
+    stream.close()
+    id = heard[0].response.id
+    rest = list(client.responses.retrieve(id, stream=True,
+                                          starting_after=heard[-1].sequence_number))
+    numbers = [event.sequence_number for event in heard + rest]
+    assert numbers == list(range(len(numbers))), numbers
+    assert rest[-1].type in ("response.completed", "response.incomplete"), rest[-1]
+    assert client.responses.retrieve(id).output_text == rest[-1].response.output_text
+    # One that is cancelled.
+    begun = client.responses.create(model=model, input="Tell a long story.", background=True,
+                                    max_output_tokens=1000, temperature=0)
+    assert client.responses.cancel(begun.id).status == "cancelled"
+    assert client.responses.retrieve(begun.id).status == "cancelled"
+    error = raises(openai.BadRequestError, lambda: client.responses.cancel(plain.id))
+    assert error.param == "response_id", error.body
+
+
+def check_logprobs(client, model):
+    found = client.responses.create(model=model, input="Say hi.", max_output_tokens=5,
+                                    temperature=0, top_logprobs=3,
+                                    include=["message.output_text.logprobs"])
+    text = found.output[0].content[0]
+    assert "".join(each.token for each in text.logprobs) == text.text, text
+    assert all(len(each.top_logprobs) == 3 for each in text.logprobs), text
+    error = raises(openai.BadRequestError, lambda: client.responses.create(
+        model=model, input="x", include=["file_search_call.results"]))
+    assert error.param == "include[0]", error.body
+
+
 def main():
     client = openai.OpenAI(base_url=sys.argv[1], api_key="none", max_retries=0)
     model = client.models.list().data[0].id
     for check in (check_tool_calls, check_old_functions, check_structured, check_responses,
-                  check_response_tools, check_conversation):
+                  check_response_tools, check_conversation, check_background, check_logprobs):
         check(client, model)
         print(f"{check.__name__}: ok")
 

@@ -112,7 +112,7 @@ REFUSED = [
     (400, "/completions", {}),
     (400, "/completions", {"prompt": "a", "best_of": 1, "n": 2}),
     (400, "/responses", {}),
-    (400, "/responses", {"input": "a", "background": True}),
+    (400, "/responses", {"input": "a", "background": True, "store": False}),
     (404, "/responses", {"input": "a", "previous_response_id": "resp_none"}),
     (404, "/chat/completions", {"messages": QUESTION, "model": "none"}),
     (404, "/no-such-path", {}),

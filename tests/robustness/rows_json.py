@@ -91,7 +91,7 @@ def type_rows():
               refused("unknown_parameter", "stream_options.z"))
     yield row("J17", "a field that others have", chat(logit_processors=[]),
               refused("unknown_parameter", "logit_processors"))
-    for field in ("prediction", "web_search_options", "audio"):
+    for field in ("moderation", "web_search_options", "audio"):
         yield row("J17", f"{field}, known and refused", chat(**{field: {"x": 1}}),
                   refused("unsupported_value", field))
 

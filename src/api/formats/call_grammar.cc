@@ -9,25 +9,12 @@
 
 #include "api/formats/harmony.h"
 #include "api/json.h"
+#include "api/lark_text.h"
 
 namespace vsurge::api {
 namespace {
 
 namespace json = boost::json;
-
-// A literal of a regex in Lark.
-std::string regex_literal(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    if (c == '\n') {
-      out += "\\n";
-      continue;
-    }
-    if (std::string_view(R"(\/.+*?()[]{}|^$&~-)").contains(c)) out += '\\';
-    out += c;
-  }
-  return out;
-}
 
 class Writer {
  public:
@@ -85,7 +72,7 @@ class Writer {
       // Text in which the mark of a call does not stand.
       const std::string_view mark = begin.substr(0, begin.find('\n'));
       out_ += fmt::format("start: TEXT? calls? \nTEXT: /(?s:.+)/ & ~/(?s:.*){}(?s:.*)/\n",
-                          regex_literal(mark));
+                          lark_regex_literal(mark));
     }
     return {};
   }
@@ -192,7 +179,7 @@ class Writer {
                             end);
       } else {
         out_ += fmt::format("par{0}: {1} {2} raw{0}\nraw{0}[lazy]: /(?s:.*){3}/\n", id, head,
-                            before, regex_literal(stop));
+                            before, lark_regex_literal(stop));
       }
       return {};
     }

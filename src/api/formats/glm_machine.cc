@@ -12,6 +12,7 @@ constexpr std::string_view kEnd = "</tool_call>";
 }  // namespace
 
 CallMachine::Status GlmMachine::element(std::string_view text, std::size_t& used, CallSink& sink) {
+  if (text_) return text_value(text, used, sink);
   return function_.empty() ? name(text, used, sink) : pair(text, used, sink);
 }
 
@@ -48,17 +49,33 @@ CallMachine::Status GlmMachine::pair(std::string_view text, std::size_t& used, C
   if (key_end == std::string_view::npos) return Status::kMore;
   const std::size_t value = rest.find(kValue, key_end);
   if (value == std::string_view::npos) return Status::kMore;
-  const std::size_t value_end = rest.find(kValueEnd, value);
-  if (value_end == std::string_view::npos) return Status::kMore;
   const std::string_view key = trim(rest.substr(kKey.size(), key_end - kKey.size()));
   const std::size_t value_begin = value + kValue.size();
   std::string out(any_ ? ", " : "{");
   out += json_string(key);
   out += ": ";
+  if (is_string_alone(tools_, function_, key)) {
+    sink.arguments(out + '"');
+    any_ = true;
+    text_.emplace(std::vector{kValueEnd}, false);
+    used = space + value_begin;
+    return Status::kMore;
+  }
+  const std::size_t value_end = rest.find(kValueEnd, value);
+  if (value_end == std::string_view::npos) return Status::kMore;
   out += typed_value(rest.substr(value_begin, value_end - value_begin), tools_, function_, key);
   sink.arguments(out);
   any_ = true;
   used = space + value_end + kValueEnd.size();
+  return Status::kMore;
+}
+
+CallMachine::Status GlmMachine::text_value(std::string_view text, std::size_t& used,
+                                           CallSink& sink) {
+  if (!text_->push(text, used, sink)) return Status::kMore;
+  sink.arguments("\"");
+  text_.reset();
+  used += kValueEnd.size();
   return Status::kMore;
 }
 

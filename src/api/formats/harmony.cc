@@ -58,14 +58,16 @@ void HarmonyReader::push(std::string_view text, CallSink& sink, std::vector<Outp
 }
 
 void HarmonyReader::finish(CallSink& sink, std::vector<OutputEvent>& out) {
-  scanner_.flush({[&](std::string_view piece) { on_text(piece, sink, out); },
-                  [&](std::string_view marker) { on_marker(marker, sink); }});
+  // Behind a mark, two bytes of one are a mark that was cut off.
+  const std::string held = scanner_.take_held();
+  if (plain_ || held.size() < 2) on_text(held, sink, out);
   if (plain_ && !header_.empty()) {
     append_output(out, {.kind = Kind::kContent, .text = std::exchange(header_, {}), .id = {}});
   }
 }
 
 void HarmonyReader::on_text(std::string_view text, CallSink& sink, std::vector<OutputEvent>& out) {
+  if (text.empty()) return;
   switch (body_) {
     case Body::kHeader:
       if (plain_) return on_plain(text, out);

@@ -25,6 +25,7 @@ class HarmonyReader {
   void push(std::string_view text, CallSink& sink, std::vector<OutputEvent>& out);
   void finish(CallSink& sink, std::vector<OutputEvent>& out);
   bool in_reasoning() const { return body_ == Body::kReasoning; }
+  bool in_content() const { return body_ == Body::kContent; }
 
  private:
   enum class Body : std::uint8_t { kHeader, kReasoning, kContent, kCall };

@@ -4,6 +4,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace vsurge::api {
@@ -27,6 +28,8 @@ class MarkerScanner {
   void put_back(std::string_view text) { back_ += text; }
   // Tells what was held back.
   void flush(const Sink& sink);
+  // The same, for who tells it himself: the beginning of a marker, or nothing.
+  std::string take_held() { return std::exchange(held_, {}); }
 
  private:
   void scan(bool last, const Sink& sink);

@@ -81,6 +81,10 @@ bool OutputReader::in_reasoning() const {
   return harmony_ != nullptr ? harmony_->in_reasoning() : state_ == State::kReasoning;
 }
 
+bool OutputReader::in_content() const {
+  return harmony_ != nullptr ? harmony_->in_content() : state_ == State::kContent;
+}
+
 // Where events go from now on; what stands before all of them goes first.
 void OutputReader::set_out(std::vector<OutputEvent>& out) {
   out_ = &out;

@@ -51,6 +51,7 @@ class OutputReader {
   void finish(std::vector<OutputEvent>& out);
 
   bool in_reasoning() const;
+  bool in_content() const;
   int calls() const { return sink_.calls(); }  // begun so far
 
  private:

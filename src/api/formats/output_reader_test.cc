@@ -341,6 +341,77 @@ TEST(ToolFormats, CutShort) {
   expect_reads({.tools = "gemma4"}, "<|tool_call>call:now{a:1}", R"([now#call_00000001]{"a": 1})");
 }
 
+// Text that comes to its end is told before that: all but what may be the end's mark.
+TEST(ToolFormats, TextParametersCome) {
+  struct Case {
+    std::string_view format, text, told;
+  } cases[] = {
+      {"qwen3_coder", "<tool_call><function=get_weather><parameter=city>\na \"b\"\n</param",
+       R"([get_weather#call_00000001]{"city": "a \"b\")"},
+      {"qwen3_coder", "<function=get_weather><parameter=city>Ber",
+       R"([get_weather#call_00000001]{"city": "Ber)"},
+      {"qwen3_coder", "<function=get_weather><parameter=days>1", "[get_weather#call_00000001]"},
+      {"deepseek_v32",
+       "<｜DSML｜function_calls>\n<｜DSML｜invoke name=\"get_weather\">\n"
+       "<｜DSML｜parameter name=\"x\" string=\"true\">one\ntwo\n",
+       R"([get_weather#call_00000001]{"x": "one\ntwo)"},
+      {"glm45", "<tool_call>get_weather\n<arg_key>city</arg_key>\n<arg_value>Bern </arg",
+       R"([get_weather#call_00000001]{"city": "Bern )"},
+  };
+  for (const Case& each : cases) {
+    ReaderOptions options;
+    options.tools = find_tool_format(each.format);
+    options.schemas = weather_tools();
+    options.new_id = [] { return std::string("call_00000001"); };
+    OutputReader reader(markless_tokenizer(), options);
+    std::vector<OutputEvent> events;
+    reader.push_text(each.text, events);
+    EXPECT_EQ(told(events), each.told) << each.format;
+  }
+  // An end tag that is missing: what may only stand behind it ends the text.
+  expect_reads({.tools = "qwen3_coder"},
+               "<tool_call>\n<function=get_weather>\n<parameter=city>\nBern\n<parameter=days>\n3\n"
+               "</parameter>\n</function>\n</tool_call>",
+               R"([get_weather#call_00000001]{"city": "Bern", "days": 3})");
+  expect_reads({.tools = "qwen3_coder"},
+               "<tool_call><function=get_weather><parameter=city>a<b</function></tool_call>",
+               R"([get_weather#call_00000001]{"city": "a<b"})");
+  expect_reads({.tools = "qwen3_coder"},
+               "<tool_call><function=get_weather><parameter=city></parameter></function>"
+               "</tool_call>",
+               R"([get_weather#call_00000001]{"city": ""})");
+  expect_reads({.tools = "qwen3_coder"},
+               "<function=get_weather><parameter=city>\n\nx\n\n</parameter></function>",
+               R"([get_weather#call_00000001]{"city": "\nx\n"})");
+  expect_reads({.tools = "glm45"},
+               "<tool_call>get_weather<arg_key>city</arg_key><arg_value>\n</arg_value></tool_call>",
+               R"([get_weather#call_00000001]{"city": "\n"})");
+}
+
+TEST(ToolFormats, LlamasOwnTools) {
+  const std::string_view call = R"([get_weather#call_00000001]{"city": "Bern"})";
+  expect_reads({.tools = "llama3_json"}, "<|python_tag|>get_weather.call(city=\"Bern\")", call);
+  expect_reads({.tools = "llama3_json"}, "So: <|python_tag|> get_weather.call(city='Bern')\n",
+               fmt::format("C'So:'{}", call));
+  for (const std::string_view program :
+       {"<|python_tag|>print(1)", "<|python_tag|>other.call(x=1)", "<|python_tag|>import os\nx = 1",
+        "<|python_tag|>get_weather(city=\"Bern\")", "<|python_tag|>get_weather.call(1)"}) {
+    expect_reads({.tools = "llama3_json"}, program, fmt::format("C'{}'", program));
+  }
+}
+
+// Where marks are text, two bytes of one that is cut off are no text of the answer.
+TEST(ToolFormats, HarmonyCutShort) {
+  const Setting both{.tools = "harmony", .reasoning = "gptoss"};
+  expect_reads(both, "<|channel|>final<|message|>It is.<|retu", "C'It is.'");
+  expect_reads(both, "<|channel|>final<|message|>a <", "C'a <'");
+  expect_reads(both, "<|channel|>analysis<|message|>hm<|e", "R'hm'");
+  expect_reads(both,
+               "<|channel|>commentary to=functions.now <|constrain|>json<|message|>{\"a\": 1}<|ca",
+               R"([now#call_00000001]{"a": 1})");
+  expect_reads(both, "no marks <|", "C'no marks <|'");
+}
+
 TEST(ToolFormats, BrokenCallsAreContent) {
   for (const std::string_view text :
        {"<tool_call>hello</tool_call> world", "<tool_call>{\"nam\": 1}</tool_call>",

@@ -1,27 +1,10 @@
 // functools[{...}]: Phi-4-mini.
-#include "api/formats/json_machine.h"
+#include "api/formats/shared_formats.h"
 #include "api/formats/tool_formats.h"
 
 namespace vsurge::api {
-namespace {
 
-std::unique_ptr<CallMachine> make(std::string_view /*open*/, const ToolSpecs& /*tools*/) {
-  return std::make_unique<JsonMachine>(JsonMachineOptions{});
-}
-
-}  // namespace
-
-constinit const ToolFormat kPhi4MiniJsonFormat = {
-    .name = "phi4_mini_json",
-    .aliases = {"phi4_mini"},
-    .opens = {"functools"},
-    .make = make,
-    .shape = {.group_begin = "functools[",
-              .begin = "{\"name\": \"",
-              .middle = "\", \"arguments\": ",
-              .end = "}",
-              .separator = ", ",
-              .group_end = "]"},
-};
+constinit const ToolFormat kPhi4MiniJsonFormat =
+    functools("phi4_mini_json", {"phi4_mini"}, "functools[");
 
 }  // namespace vsurge::api

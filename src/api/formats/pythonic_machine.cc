@@ -88,7 +88,8 @@ CallMachine::Status PythonicMachine::element(std::string_view text, std::size_t&
     used = space + 1;
     return Status::kMore;
   }
-  if (!options_.list && (rest.starts_with(options_.end) || may_become(rest, options_.end))) {
+  if (!options_.list && !options_.end.empty() &&
+      (rest.starts_with(options_.end) || may_become(rest, options_.end))) {
     ended_ = true;
     return stop(text, used);
   }
@@ -103,8 +104,10 @@ CallMachine::Status PythonicMachine::call(std::string_view text, std::size_t& us
   const auto name_end =
       static_cast<std::size_t>(std::ranges::find_if_not(text, is_name_character) - text.begin());
   if (name_end == text.size()) return name_end > 256 ? Status::kBroken : Status::kMore;
-  const std::string_view name = text.substr(0, name_end);
-  if (name.empty() || text[name_end] != '(') return Status::kBroken;
+  std::string_view name = text.substr(0, name_end);
+  if (text[name_end] != '(' || !name.ends_with(options_.suffix)) return Status::kBroken;
+  name.remove_suffix(options_.suffix.size());
+  if (name.empty()) return Status::kBroken;
   if (options_.offered != nullptr &&
       std::ranges::find(*options_.offered, name, &ToolSpec::name) == options_.offered->end()) {
     return Status::kBroken;

@@ -13,6 +13,7 @@ struct PythonicOptions {
   bool bracketed = false;              // the bracket was the opening character, and comes, too
   std::string_view end = {};           // behind the calls; may be missing
   const ToolSpecs* offered = nullptr;  // only of these, where nothing else marks a call
+  std::string_view suffix = {};        // behind each name, no part of it: Llama's ".call"
 };
 
 class PythonicMachine final : public ElementMachine {

@@ -278,6 +278,13 @@ std::string python_value(std::string_view text, std::size_t& used) {
   return out;
 }
 
+bool is_string_alone(const ToolSpecs& tools, std::string_view function,
+                     std::string_view parameter) {
+  const Types types = types_of(tools, function, parameter);
+  return types.string && !types.integer && !types.number && !types.boolean && !types.null &&
+         !types.object && !types.array;
+}
+
 std::string typed_value(std::string_view text, const ToolSpecs& tools, std::string_view function,
                         std::string_view parameter) {
   const Types types = types_of(tools, function, parameter);

@@ -15,6 +15,10 @@ namespace vsurge::api {
 std::string typed_value(std::string_view text, const ToolSpecs& tools, std::string_view function,
                         std::string_view parameter);
 
+// The schema allows that parameter to be a string and nothing else: whatever its text is, it is
+// one.
+bool is_string_alone(const ToolSpecs& tools, std::string_view function, std::string_view parameter);
+
 // "..."
 std::string json_string(std::string_view text);
 

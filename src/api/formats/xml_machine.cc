@@ -37,6 +37,8 @@ CallMachine::Status XmlMachine::element(std::string_view text, std::size_t& used
       return function_name(text, used, sink);
     case State::kFunction:
       return in_function(text, used, sink);
+    case State::kText:
+      return text_value(text, used, sink);
   }
   return Status::kBroken;
 }
@@ -124,6 +126,21 @@ CallMachine::Status XmlMachine::parameter(std::string_view text, std::size_t& us
   if (name_end == std::string_view::npos) return Status::kMore;
   std::string_view name = text.substr(name_begin, name_end - name_begin);
   const std::size_t value_begin = name_end + options_.parameter_name_end.size();
+  const bool is_json = options_.typed_parameters && name.contains("string=\"false\"");
+  const bool is_text = options_.typed_parameters && name.contains("string=\"true\"");
+  if (options_.typed_parameters) {
+    const std::size_t quote = name.find('"', 1);  // of "NAME" string="true"
+    name = name.substr(0, quote == std::string_view::npos ? quote : quote + 1);
+  }
+  const std::string_view key = bare_name(name);
+  if (is_text || (!is_json && is_string_alone(tools_, function_, key))) {
+    tell(key, "\"", sink);
+    text_.emplace(
+        std::vector{options_.parameter_end, options_.parameter_begin, options_.function_end}, true);
+    state_ = State::kText;
+    used = value_begin;
+    return Status::kMore;
+  }
   const std::size_t end = text.find(options_.parameter_end, value_begin);
   if (end == std::string_view::npos) return Status::kMore;
   // Of several beginnings before one end the first lacks its own.
@@ -134,18 +151,26 @@ CallMachine::Status XmlMachine::parameter(std::string_view text, std::size_t& us
   const std::string_view value = without_frame(text.substr(value_begin, value_end - value_begin));
   used = value_end == end ? end + options_.parameter_end.size() : value_end;
   std::string json;
-  if (options_.typed_parameters) {
-    const std::size_t quote = name.find('"', 1);  // of "NAME" string="true"
-    const bool is_json = name.contains("string=\"false\"");
-    const bool is_text = name.contains("string=\"true\"");
-    name = name.substr(0, quote == std::string_view::npos ? quote : quote + 1);
-    if (is_text) json = json_string(value);
-    if (is_json) json = trim(value);
-  }
-  const std::string_view key = bare_name(name);
+  if (is_json) json = trim(value);
   if (json.empty()) json = typed_value(value, tools_, function_, key);
   tell(key, json, sink);
   return Status::kMore;
+}
+
+// As it comes. Where its end tag is missing, what may only stand behind it ends it.
+CallMachine::Status XmlMachine::text_value(std::string_view text, std::size_t& used,
+                                           CallSink& sink) {
+  if (!text_->push(text, used, sink)) return Status::kMore;
+  sink.arguments("\"");
+  state_ = State::kFunction;
+  if (text.substr(used).starts_with(options_.parameter_end)) {
+    used += options_.parameter_end.size();
+    return Status::kMore;
+  }
+  std::size_t more = 0;
+  const Status status = in_function(text.substr(used), more, sink);
+  used += more;
+  return status;
 }
 
 void XmlMachine::tell(std::string_view name, std::string_view json, CallSink& sink) {

@@ -1,11 +1,13 @@
 // XmlMachine: calls as tags, one for the function and one for each parameter.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "api/formats/call_machine.h"
+#include "api/formats/text_value.h"
 
 namespace vsurge::api {
 
@@ -37,16 +39,18 @@ class XmlMachine final : public ElementMachine {
   Status between(std::string_view text, std::size_t& used);
   Status in_function(std::string_view text, std::size_t& used, CallSink& sink);
   Status parameter(std::string_view text, std::size_t& used, CallSink& sink);
+  Status text_value(std::string_view text, std::size_t& used, CallSink& sink);
   void tell(std::string_view name, std::string_view json, CallSink& sink);
   void close(CallSink& sink);
 
-  enum class State : std::uint8_t { kBetween, kName, kFunction };
+  enum class State : std::uint8_t { kBetween, kName, kFunction, kText };
   XmlMachineOptions options_;
   const ToolSpecs& tools_;
   State state_;
   std::string function_;
-  bool any_ = false;   // a parameter of this call
-  bool told_ = false;  // a call
+  std::optional<TextValue> text_;  // the parameter that comes
+  bool any_ = false;               // a parameter of this call
+  bool told_ = false;              // a call
 };
 
 }  // namespace vsurge::api
