@@ -142,7 +142,7 @@ kernels::Activations CpuBackend::prepare(const Tensor& x, const Weight& w, const
   args.kind = w.format.kind;
   args.rotated = w.format.rotated;
   args.to.rows = x.rows;
-  args.to.planes = spec.precise && integer && !w.coarse ? 2 : 1;
+  args.to.planes = spec.precise && integer && !w.one_plane ? 2 : 1;
   args.to.cols = w.cols;
   args.to.group = w.format.group;
   args.to.stride = kernels::activation_stride(args.kind, w.cols);

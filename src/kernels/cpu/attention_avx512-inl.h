@@ -46,19 +46,16 @@ VSURGE_INLINE inline void score_dots(const DotTile& t, int64_t row, int64_t r, i
   });
 }
 
+// Scores of R rows and `blocks` blocks from `block` on.
 template <bool kInteger, int R>
-void score_rows(const DotTile& t, int64_t row, int64_t r, Ahead& ahead) {
+VSURGE_INLINE inline void score_rows(const DotTile& t, int64_t row, int64_t r, int64_t block,
+                                     int64_t blocks) {
   constexpr int kBlocks = R <= 4 ? 4 : 2;
-  const int64_t blocks = t.base.last_block - t.base.first_block;
   int64_t b = 0;
   for (; b + kBlocks <= blocks; b += kBlocks) {
-    fetch(ahead, ahead.lines * kBlocks);
-    score_dots<kInteger, R, kBlocks>(t, row, r, b);
+    score_dots<kInteger, R, kBlocks>(t, row, r, block + b);
   }
-  for (; b < blocks; ++b) {
-    fetch(ahead, ahead.lines);
-    score_dots<kInteger, R, 1>(t, row, r, b);
-  }
+  for (; b < blocks; ++b) score_dots<kInteger, R, 1>(t, row, r, block + b);
 }
 
 // Accumulators of R rows and V vectors of dimensions from d on.
@@ -102,13 +99,6 @@ VSURGE_INLINE inline void value_dots(const DotTile& t, int64_t r, int64_t d, Ahe
   if constexpr (kInteger) store_value_sums(t, r, R, d, V * 16);
 }
 
-template <bool kInteger, int R>
-void value_rows(const DotTile& t, int64_t r, Ahead& ahead) {
-  int64_t d = 0;
-  for (; d + 32 <= t.base.padded; d += 32) value_dots<kInteger, R, 2>(t, r, d, ahead);
-  if (d < t.base.padded) value_dots<kInteger, R, 1>(t, r, d, ahead);
-}
-
 // f(r, Count<rows>) over pieces of up to eight rows; integer ones hold whole lines.
 template <bool kInteger, class F>
 inline void pieces_of_rows(int64_t rows, F&& f) {
@@ -135,17 +125,32 @@ struct Avx512Dot {
   }
 
  private:
+  // All rows meet some keys, or some dimensions of the values, before the next: those stay in the
+  // first cache.
   template <bool kInteger>
   static void all_scores(const DotTile& t, int64_t row, int64_t rows, Ahead& ahead) {
-    pieces_of_rows<kInteger>(rows, [&](int64_t r, auto count) {
-      score_rows<kInteger, decltype(count)::value>(t, row, r, ahead);
-    });
+    constexpr int64_t kBlocks = 4;
+    const int64_t blocks = t.base.last_block - t.base.first_block;
+    for (int64_t b = 0; b < blocks; b += kBlocks) {
+      const int64_t n = blocks - b < kBlocks ? blocks - b : kBlocks;
+      pieces_of_rows<kInteger>(rows, [&](int64_t r, auto count) {
+        fetch(ahead, ahead.lines * n);
+        score_rows<kInteger, decltype(count)::value>(t, row, r, b, n);
+      });
+    }
   }
   template <bool kInteger>
   static void all_values(const DotTile& t, int64_t rows, Ahead& ahead) {
-    pieces_of_rows<kInteger>(rows, [&](int64_t r, auto count) {
-      value_rows<kInteger, decltype(count)::value>(t, r, ahead);
-    });
+    for (int64_t d = 0; d < t.base.padded; d += 32) {
+      pieces_of_rows<kInteger>(rows, [&](int64_t r, auto count) {
+        constexpr int R = decltype(count)::value;
+        if (d + 32 <= t.base.padded) {
+          value_dots<kInteger, R, 2>(t, r, d, ahead);
+        } else {
+          value_dots<kInteger, R, 1>(t, r, d, ahead);
+        }
+      });
+    }
   }
 };
 
