@@ -53,11 +53,7 @@ WeightFormat chosen_format(const tensor::RowSource& source, const LoadOptions& o
     return integer ? native : rounded(WeightKind::kI8, 256);
   }
   if (narrow) return native;
-  // Four bits lose more than activations of eight do: no rotation, so that weights which lie on a
-  // grid of four bits stay where they are.
-  const int group = widest_group(source.cols(), 32);
-  if (group == 0) return kBFloat;
-  return {choice == WeightChoice::kNF4 ? WeightKind::kNF4 : WeightKind::kI4Min, group};
+  return rounded(choice == WeightChoice::kNF4 ? WeightKind::kNF4 : WeightKind::kI4, 64);
 }
 
 // "*" in front stands for any text.
