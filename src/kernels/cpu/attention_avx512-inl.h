@@ -65,17 +65,17 @@ VSURGE_INLINE inline void value_dots(const DotTile& t, int64_t r, int64_t d, Ahe
   each<R>([&](auto i) VSURGE_INLINE {
     each<V>([&](auto v) VSURGE_INLINE { sums[i][v] = _mm512_setzero_si512(); });
   });
-  const int64_t words = t.key_step / (kInteger ? 4 : 2);
-  const uint8_t* p = t.p + r * t.p_stride + t.step_begin * words * 4;
-  for (int64_t step = 0; step < t.step_end - t.step_begin; ++step, p += words * 4) {
+  const uint8_t* p = t.p + r * t.p_stride + t.step_begin * t.key_step * (kInteger ? 1 : 2);
+  for (int64_t step = 0; step < t.steps; ++step) {
+    const int64_t words = t.words[step];
     const uint8_t* from = t.values[step] + d * 4;
     fetch(ahead, t.key_step * V / (kInteger ? 4 : 2));
-    for (int64_t k = 0; k < words; ++k) {
+    for (int64_t k = 0; k < words; ++k, p += 4) {
       __m512i w[V];
       each<V>([&](auto v)
                   VSURGE_INLINE { w[v] = _mm512_loadu_si512(from + k * t.base.dim * 4 + v * 64); });
       each<R>([&](auto i) VSURGE_INLINE {
-        const __m512i x = broadcast4(p + i * t.p_stride + k * 4);
+        const __m512i x = broadcast4(p + i * t.p_stride);
         each<V>([&](auto v) VSURGE_INLINE {
           if constexpr (kInteger) {
             dot(sums[i][v], x, w[v]);
@@ -114,6 +114,7 @@ inline void pieces_of_rows(int64_t rows, F&& f) {
 }
 
 struct Avx512Dot {
+  static constexpr bool kWholeSteps = false;
   explicit Avx512Dot(const DotTile&) {}
   static void scores(const DotTile& t, int64_t row, int64_t rows, Ahead& ahead) {
     if (t.integer) return all_scores<true>(t, row, rows, ahead);
