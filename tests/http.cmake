@@ -22,7 +22,8 @@ endforeach()
 find_package(CLI11 REQUIRED)
 set(load ${PROJECT_SOURCE_DIR}/tools/load)
 add_executable(vsurge_load ${load}/load.cc ${load}/options.cc ${load}/run.cc ${load}/answer.cc
-                           ${load}/connection.cc ${load}/yardstick.cc)
+                           ${load}/connection.cc ${load}/schedule.cc
+                           ${load}/yardstick.cc)
 target_link_libraries(vsurge_load PRIVATE OpenSSL::SSL OpenSSL::Crypto CLI11::CLI11 vsurge_warnings)
 set(mock ${PROJECT_SOURCE_DIR}/tools/mock)
 add_executable(vsurge_mock ${mock}/mock_server.cc ${mock}/mock_runner.cc ${mock}/send_times.cc)

@@ -29,6 +29,12 @@ Options parse_options(int argc, char** argv) {
   app.add_option("--key", o.key);
   app.add_option("--members", o.members, "more JSON members of every request");
   app.add_option("--model", o.model);
+  std::string schedule;
+  app.add_option(
+      "--schedule", schedule,
+      "a file with a line for each request: second that it begins, words, answer tokens. "
+      "None waits for another: there have to be clients enough");
+  app.add_option("--records", o.records, "write a line of each request there (CSV)");
   app.add_option("--json", o.json, "write the figures there");
   app.add_flag("--floor", o.floor, "how soon bare sends to the clients follow each other");
   app.add_flag("--yardstick", o.yardstick, "against canned answers: the limit of this program");
@@ -36,6 +42,10 @@ Options parse_options(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     std::exit(app.exit(error));
+  }
+  if (!schedule.empty()) {
+    o.schedule = read_schedule(schedule);
+    o.requests = static_cast<long>(o.schedule.size());
   }
   if (o.requests == 0 && o.seconds == 0) o.requests = o.clients;
   return o;
