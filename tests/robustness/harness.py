@@ -54,7 +54,7 @@ class Server(served.Served):
         self.slowest_row = ""
         self.golden = self.sentinel()
         self.baseline = self._resources()
-        self.memory_before = self._memory_bytes()
+        self.memory_before = self.memory_bytes()
 
     def connect(self, **options):
         return wire.Wire(self.port, **{"tls": self.tls, **options})
@@ -85,7 +85,7 @@ class Server(served.Served):
         process = pathlib.Path("/proc") / str(self.process.pid)
         return len(os.listdir(process / "fd")), len(os.listdir(process / "task"))
 
-    def _memory_bytes(self):
+    def memory_bytes(self):
         pages = (pathlib.Path("/proc") / str(self.process.pid) / "statm").read_text().split()[1]
         return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
@@ -122,7 +122,7 @@ class Server(served.Served):
 
     def check_end(self):
         """After the last row."""
-        self.grown_mib = (self._memory_bytes() - self.memory_before) / (1 << 20)
+        self.grown_mib = (self.memory_bytes() - self.memory_before) / (1 << 20)
         # Sanitizers keep what was freed.
         assert self.sanitized() or self.grown_mib < GROWN_MIB_MAX, f"{self.grown_mib:.0f} MiB more"
         assert self.stop() == 0, "SIGTERM must end the server with status 0"

@@ -9,6 +9,7 @@ import time
 import traceback
 
 import harness
+import rows_crash
 import rows_crowd
 import rows_fields
 import rows_http
@@ -20,7 +21,8 @@ import rows_tls
 import tiny_model
 
 GROUPS = {"json": rows_json, "fields": rows_fields, "text": rows_text, "template": rows_template,
-          "http": rows_http, "crowd": rows_crowd, "tls": rows_tls, "process": rows_process}
+          "http": rows_http, "crowd": rows_crowd, "tls": rows_tls,
+          "process": rows_process, "crash": rows_crash}
 
 
 def run_row(server, row):
