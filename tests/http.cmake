@@ -25,6 +25,9 @@ add_executable(vsurge_load ${load}/load.cc ${load}/options.cc ${load}/run.cc ${l
                            ${load}/connection.cc ${load}/schedule.cc
                            ${load}/yardstick.cc)
 target_link_libraries(vsurge_load PRIVATE OpenSSL::SSL OpenSSL::Crypto CLI11::CLI11 vsurge_warnings)
+add_test(NAME load.schedule
+         COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_LIST_DIR}/load/run.py
+                 $<TARGET_FILE:vsurge_load>)
 set(mock ${PROJECT_SOURCE_DIR}/tools/mock)
 add_executable(vsurge_mock ${mock}/mock_server.cc ${mock}/mock_runner.cc ${mock}/send_times.cc)
 target_include_directories(vsurge_mock PRIVATE ${PROJECT_SOURCE_DIR}/src)

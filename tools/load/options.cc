@@ -20,6 +20,8 @@ Options parse_options(int argc, char** argv) {
   app.add_option("--prompt-words", o.prompt_words)->check(CLI::Range(0, 1'000'000));
   app.add_option("--answer-tokens", o.answer_tokens)->check(CLI::Range(1, 1'000'000));
   app.add_flag("--stream,!--whole", o.stream, "answers as they come, or at once");
+  app.add_flag("--fresh", o.fresh,
+               "a connection for each request: some servers give a thread to each that is open");
   app.add_flag("--tls", o.tls);
   app.add_option("--turn-ms", o.turn_ms, "read once in so long, as if from another machine")
       ->check(CLI::Range(0.0, 1000.0));

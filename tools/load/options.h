@@ -17,6 +17,7 @@ struct Options {
   int prompt_words = 64;
   int answer_tokens = 64;
   bool stream = true;
+  bool fresh = false;    // a connection for each request, none before it
   bool tls = false;      // any certificate is taken
   double turn_ms = 0;    // reads once in so long: the server's sends wake nobody on this machine
   int retries = 0;       // of a request that is refused, as the SDKs do it

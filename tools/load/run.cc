@@ -38,6 +38,7 @@ double cpu_seconds() {
 
 std::string http_request(const Options& options, std::string_view body) {
   std::string out = "POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\n";
+  if (options.fresh) out += "Connection: close\r\n";
   if (!options.key.empty()) out += "Authorization: Bearer " + options.key + "\r\n";
   out += "Content-Type: application/json\r\nContent-Length: " + std::to_string(body.size());
   out += "\r\n\r\n";
@@ -109,7 +110,9 @@ class Run {
     if (options_.model.empty()) options_.model = served_model(options_, tls_);
     clients_.resize(static_cast<std::size_t>(options.clients));
     for (std::size_t i = 0; i < clients_.size(); ++i) idle_.push_back(clients_.size() - 1 - i);
-    for (Client& client : clients_) connect(client);
+    if (!options.fresh) {
+      for (Client& client : clients_) connect(client);
+    }
     room_.resize(1 << 18);
   }
   ~Run() { SSL_CTX_free(tls_); }
@@ -199,6 +202,7 @@ class Run {
     ++busy_;
     client.sent = client.last = Clock::now();
     if (client.leaves && !options_.stream) leaving_.push({client.sent + kStay, index_of(client)});
+    if (options_.fresh) connect(client);
     if (client.connection->send(http_request(options_, body))) return;
     connect(client);  // it was idle for too long
     if (!client.connection->send(http_request(options_, body))) give_up("cannot send");
@@ -220,7 +224,7 @@ class Run {
   }
 
   void read(Client& client) {
-    for (;;) {
+    while (client.connection != nullptr) {
       const long count = client.connection->receive(room_.data(), room_.size());
       if (count == 0) return;
       if (count < 0) return closed(client);
@@ -236,20 +240,21 @@ class Run {
   void leave(Client& client) {
     ++figures_.cancelled;
     rest(client);
-    connect(client);
+    if (!options_.fresh) connect(client);
   }
 
   // A server may close a connection that was idle just when a request is sent: then again.
   void closed(Client& client) {
     connect(client);
     if (!client.busy) return;
-    --busy_;
-    if (client.answer.untouched()) return send(client);
+    if (client.answer.untouched()) {
+      --busy_;
+      return send(client);
+    }
     std::fprintf(stderr, "vsurge_load: the server closed amid an answer\n");
     ++figures_.failed;
     record(client);
-    client.busy = false;
-    idle_.push_back(index_of(client));
+    rest(client);
   }
 
   bool take(Client& client, std::string_view bytes) {
@@ -311,6 +316,7 @@ class Run {
   }
 
   void rest(Client& client) {
+    if (options_.fresh) client.connection.reset();
     client.busy = false;
     --busy_;
     idle_.push_back(index_of(client));
