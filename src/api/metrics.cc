@@ -187,6 +187,8 @@ void append_engine(Scrape& s) {
   s.out.sample(s.with("part", "plan"), m.plan_seconds);
   s.out.sample(s.with("part", "run"), m.run_seconds);
   s.out.sample(s.with("part", "commit"), m.commit_seconds);
+  s.counter("vsurge:requests_admitted_total", "Requests that the engine took.",
+            m.requests_admitted);
   s.counter("vsurge:requests_refused_total", "Requests that the engine did not take.",
             m.requests_refused);
   s.out.metric("vsurge:kv_pages", kGauge, "KV pages, by state.");

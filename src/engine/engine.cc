@@ -105,6 +105,7 @@ struct Engine::State {
   std::size_t waiting_requests = 0;  // in the scheduler
   std::size_t waiting_tokens = 0;
   std::size_t inbox_tokens = 0;
+  std::uint64_t admitted = 0;
   std::uint64_t refused = 0;
   double tokens_per_second = 0;  // read and answered, of late
   EngineMetrics last;
@@ -150,6 +151,7 @@ base::Status Engine::State::enqueue(Ticket ticket, Request request) {
   inbox_tokens += request.prompt.size();
   inbox.push_back({ticket, std::move(request)});
   ++accepted;
+  ++admitted;
   return {};
 }
 
@@ -556,6 +558,7 @@ EngineMetrics Engine::metrics() const {
   metrics.pages_total = state_->options.pages;
   metrics.requests_waiting = static_cast<int>(state_->waiting_requests + state_->inbox.size()) +
                              metrics.requests_suspended;
+  metrics.requests_admitted = state_->admitted;
   metrics.requests_refused = state_->refused;
   const base::Nanoseconds age = began < 0 ? 0 : state_->clock.now() - began;
   metrics.step_age_seconds = seconds(age);
