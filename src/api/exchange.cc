@@ -150,9 +150,14 @@ base::Result<engine::Request> Exchange::engine_request(const PreparedPrompt& pro
 base::Status Exchange::submit_prompt(PreparedPrompt prompt, const ChoiceOptions& options) {
   engine::Request request = VSURGE_TRY(engine_request(prompt));
   const engine::Ticket ticket = core_->engine.new_ticket();
-  core_->router.add(ticket, &call_.responder->queue(),
-                    [self = shared_from_this(), i = answer_.prompts.size()](
-                        const std::vector<engine::Event>& events) { self->on_events(i, events); });
+  // A stop string ends the answer where it is found, so each token is looked at when it comes.
+  const GenerationFields& generation = answer_.generation;
+  const bool each = generation.stream || !generation.stop.empty();
+  core_->router.add(
+      ticket, &call_.responder->queue(),
+      [self = shared_from_this(), i = answer_.prompts.size()](
+          const std::vector<engine::Event>& events) { self->on_events(i, events); },
+      each ? Pace::kEachStep : Pace::kAtEnd);
   if (auto status = core_->engine.submit(ticket, std::move(request)); !status) {
     core_->router.remove(ticket);
     return status;

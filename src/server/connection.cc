@@ -499,7 +499,9 @@ std::string Connection::collect() {
 }
 
 void Connection::write_soon() {
-  if (!std::exchange(will_write_, true)) worker_->write_soon(shared_from_this());
+  if (will_write_) return;
+  worker_->write_soon(shared_from_this());
+  will_write_ = true;
 }
 
 // As much as the socket takes at once; the rest, the end and TLS are the coroutine's. To wake it
@@ -508,7 +510,11 @@ void Connection::write_now() {
   will_write_ = false;
   if (phase_ != Phase::kAnswering || writing_ || gone_) return;
   if (stream_->is_tls()) return wake();
-  frame();
+  try {
+    frame();
+  } catch (const std::exception&) {  // no memory: the coroutine tries again, and ends with that
+    return wake();
+  }
   IoError error;
   const std::size_t count = stream_->socket().write_some(asio::buffer(answer_.out), error);
   answer_.out.erase(0, count);

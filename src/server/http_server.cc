@@ -69,8 +69,8 @@ void Worker::sweep() {
 }
 
 void Worker::write_soon(std::shared_ptr<Connection> connection) {
+  if (to_write_.empty()) run([this] { write_all(); });  // without memory nobody is entered
   to_write_.push_back(std::move(connection));
-  if (to_write_.size() == 1) run([this] { write_all(); });
 }
 
 void Worker::write_all() {

@@ -2,6 +2,7 @@
 
 #include <sys/epoll.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -115,7 +116,11 @@ class Run {
     }
     room_.resize(1 << 18);
   }
-  ~Run() { SSL_CTX_free(tls_); }
+  ~Run() {
+    clients_.clear();
+    SSL_CTX_free(tls_);
+    ::close(poll_);
+  }
   Run(const Run&) = delete;
   Run& operator=(const Run&) = delete;
 
