@@ -296,6 +296,7 @@ Task<void> Connection::linger() {
 
 void Connection::check_deadline(Clock::time_point now) {
   if (phase_ == Phase::kClosed) return;
+  if (!watching_) look_for_end();
   if (phase_ == Phase::kAnswering && now - answer_.wrote > answer_.quiet_time) {
     answer_.wrote = now;
     worker_->run([self = shared_from_this(), id = answer_.id] {
@@ -339,10 +340,17 @@ void Connection::watch() {
       Socket::wait_read, [self = shared_from_this(), id = ++watch_id_](IoError error) {
         if (error || id != self->watch_id_ || self->phase_ != Phase::kAnswering) return;
         self->watching_ = false;
-        if (!self->answer_.ended) self->watch();  // bytes of the next request, or the end
+        // The end, or bytes of the next request. These stay where they are, so a further wait would
+        // return at once, again and again: from here on check_deadline() looks.
+        self->look_for_end();
       });
-  // The end may have come before the wait: then no event follows.
-  if (peer_closed()) client_gone("it closed the connection");
+  look_for_end();  // it may have come before the wait
+}
+
+void Connection::look_for_end() {
+  if (phase_ == Phase::kAnswering && !answer_.ended && peer_closed()) {
+    client_gone("it closed the connection");
+  }
 }
 
 // A wait that is left in the reactor's queue would keep the next read from looking at the socket.

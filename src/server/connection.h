@@ -104,6 +104,8 @@ class Worker final : public api::TaskQueue {
   asio::io_context& io() { return *io_; }
   bool on_this_thread() const { return thread_id_.load() == std::this_thread::get_id(); }
   void start();
+  // In place of start(), for tests: runs what can run on the caller's thread, and counts it.
+  std::size_t poll();
   // Waits for the thread, which ends when its last connection has; then finish().
   void join();
   void finish();
@@ -237,6 +239,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Worker& worker() { return *worker_; }
   void run();
   void check_deadline(Clock::time_point now);
+  void look_for_end();  // of the client, while it is answered
   void drain();
   void stop();
 

@@ -33,6 +33,11 @@ void Worker::start() {
   });
 }
 
+std::size_t Worker::poll() {
+  thread_id_ = std::this_thread::get_id();
+  return io_->poll();
+}
+
 void Worker::join() {
   work_.reset();
   if (thread_.joinable()) thread_.join();
