@@ -4,10 +4,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
+#include <future>
 #include <thread>
 
 #include "tests/http_support.h"
@@ -188,13 +188,12 @@ TEST(HttpListeners, BeatsStopWhenAThreadHangs) {
   Client client(server.port());
   client.send(get_request("/hold"));
   const auto held = server.handler.take();
-  std::atomic<bool> hang = true;
-  held.responder->post([&] { hang.wait(true); });
+  std::promise<void> go_on;
+  held.responder->post([&] { go_on.get_future().wait(); });
   EXPECT_TRUE(eventually([&] { return !server.http->beats(); }));
   std::this_thread::sleep_for(20ms);
   EXPECT_FALSE(server.http->beats());
-  hang = false;
-  hang.notify_all();
+  go_on.set_value();
   EXPECT_TRUE(eventually([&] { return server.http->beats(); }));
 }
 
