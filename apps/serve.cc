@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <memory>
 #include <string>
-#include <string_view>
 
 #include "base/log.h"
 #include "commands.h"
@@ -26,8 +25,15 @@ void add_server_options(OptionSet& set, ServeOptions& options) {
   options.fire.exit_on_fault = true;
   // With the original's 1 a burst of short prompts would be read one a step.
   options.model.surge.max_concurrent_prefill = 8;
-  set.add("--host", options.fire.host, "address to listen on")->capture_default_str();
+  set.add("--host", options.fire.host, "address to listen on; none = only where --listen says")
+      ->capture_default_str();
   set.add("--port", options.fire.port, "0 = any free one")->capture_default_str();
+  set.add(
+      "--listen", options.fire.listen,
+      "listen there, too: tcp:HOST:PORT or unix:PATH; several: once for each. Behind it ,tls or "
+      ",plain and of unix ,mode=0660");
+  set.add("--admin-listen", options.fire.admin_listen,
+          "the same, for admin routes: they are there alone then, without a key");
   set.add("--ssl-keyfile", options.fire.ssl_keyfile, "PEM key, for HTTPS");
   set.add("--ssl-certfile", options.fire.ssl_certfile, "PEM certificate chain, for HTTPS");
   set.add("--ssl-ca-certs", options.fire.ssl_ca_certs,
@@ -112,8 +118,31 @@ void add_access_options(OptionSet& set, ServeOptions& options) {
           "pages of browsers that may read answers: https://HOST or *; several: once for each");
 }
 
-void tell(const ServiceManager& manager, std::string_view state) {
-  if (const auto told = manager.tell(state); !told) base::log_warning("{}", told.error().message);
+void warn(const base::Status& told) {
+  if (!told) base::log_warning("{}", told.error().message);
+}
+
+void connect(const ServiceManager& manager, FireOptions& fire) {
+  fire.on_ready = [&manager](const std::string& url) {
+    warn(manager.tell("READY=1\nSTATUS=serving at " + url));
+  };
+  fire.on_reloading = [&manager] { warn(manager.tell_reloading()); };
+  fire.on_reloaded = [&manager] { warn(manager.tell("READY=1")); };
+  fire.on_draining = [&manager] { warn(manager.tell("STOPPING=1\nSTATUS=draining")); };
+  if (const auto watchdog = manager.watchdog_s()) {
+    fire.on_progress = [&manager, told = true]() mutable {
+      const auto now = manager.tell("WATCHDOG=1");
+      if (told) warn(now);
+      told = now.has_value();  // once until it is there again
+    };
+    fire.progress_every_s = std::clamp(*watchdog / 4, 0.01, 60.0);
+  }
+  const auto sockets = manager.sockets();
+  if (!sockets) usage(sockets.error().message);
+  if (!sockets->listen.empty()) fire.host = "none";  // they take its place
+  fire.listen.insert(fire.listen.end(), sockets->listen.begin(), sockets->listen.end());
+  fire.admin_listen.insert(fire.admin_listen.end(), sockets->admin_listen.begin(),
+                           sockets->admin_listen.end());
 }
 
 int run_serve(ServeOptions& options, const Environment& environment) {
@@ -121,8 +150,7 @@ int run_serve(ServeOptions& options, const Environment& environment) {
   options.model.log_target = base::LogTarget::kStdout;
   options.fire.ssl_client_cert_optional = options.client_certificates == "optional";
   const ServiceManager manager(environment);
-  options.fire.on_ready = [&](const std::string&) { tell(manager, "READY=1"); };
-  options.fire.on_draining = [&] { tell(manager, "STOPPING=1"); };
+  connect(manager, options.fire);
   options.api.warn_unknown_fields = options.unknown_fields == "warn";
   vSurgeApiServer::check_options(options.api, options.fire);  // before a long load
   vSurge surge = load_surge(options.model, environment);

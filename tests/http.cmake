@@ -1,6 +1,6 @@
 # The HTTP server over loopback, with a fake handler and raw sockets.
-vsurge_test(http SOURCES http_test.cc http_disconnect_test.cc http_limits_test.cc http_tls_test.cc
-                         http_support.cc
+vsurge_test(http SOURCES http_test.cc http_disconnect_test.cc http_limits_test.cc http_listeners_test.cc
+                         http_tls_test.cc http_support.cc
             LIBS vsurge_server OpenSSL::SSL OpenSSL::Crypto)
 
 # The real program with the default model and unpatched clients; each is skipped aloud when the model

@@ -56,8 +56,8 @@ struct ApiServerOptions {
 };
 
 struct FireOptions {
-  std::string host = "0.0.0.0";
-  std::uint16_t port = 11556;  // 0 = any free one
+  std::string host = "0.0.0.0";  // "none": only where `listen` says
+  std::uint16_t port = 11556;    // 0 = any free one
   // Of the process from here on: trace, debug, info, warning, error, critical or off.
   std::string log_level = "info";
   std::string ssl_keyfile = {};  // both or neither
@@ -68,12 +68,28 @@ struct FireOptions {
   // or may.
   std::string ssl_ca_certs = {};
   bool ssl_client_cert_optional = false;
+  // Further listeners: "tcp:HOST:PORT", "unix:PATH", or "fd:NUMBER", a socket that listens already
+  // and stays the caller's. Behind it ",tls" or ",plain": without either TCP has TLS when there are
+  // files for it and Unix sockets have not. ",mode=0660" (the default): who may connect to a Unix
+  // socket; its file is removed at the end, and a left-over one at the start.
+  std::vector<std::string> listen = {};
+  // The same, for those who rule the server: with one, the routes of admins are there alone. No key
+  // is asked for there, and nothing is generated.
+  std::vector<std::string> admin_listen = {};
   std::string root_path = {};  // "/llm": clients may write it before every path
   std::size_t max_connections = 4096;
   std::size_t max_connections_per_address = 1024;  // but for this machine's own
   // Called once when requests are answered, with the base URL.
   std::function<void(const std::string& url)> on_ready = {};
   std::function<void()> on_draining = {};  // called once when new work is refused
+  // Called around each reading of the TLS files anew, however it went.
+  std::function<void()> on_reloading = {};
+  std::function<void()> on_reloaded = {};
+  // From then on called about so often while all goes on: every thread of the server has run a task
+  // since the last time, and the engine has neither failed nor is in a step longer than its
+  // watchdog's time. Its silence tells a supervisor to start the process anew.
+  std::function<void()> on_progress = {};
+  double progress_every_s = 1;
   // When the engine has failed, or hangs for ten times its watchdog's time, all open answers end
   // with an error and fire() throws; a hanging engine cannot be stopped, and ends the process
   // (status 4).

@@ -15,7 +15,7 @@
 namespace vsurge::api {
 
 // Lets a request in or says why not (401, 403, 429). Writes whose it is into the record; what it
-// counted there ends with it. A server without keys lets all in.
+// counted there ends with it. A server without keys lets all in, and so does the door for admins.
 ApiResult<void> admit(ServiceCore& core, const HttpRequest& request, const Route& route,
                       RequestRecord& record);
 

@@ -311,6 +311,37 @@ TEST(Guard, WithoutKeysThereAreNoAdmins) {
   }
 }
 
+TEST_F(GuardTest, TheDoorForAdmins) {
+  const std::string admin = add({.id = "", .name = "root", .role = access::Role::kAdmin});
+  ServiceFixture& fixture = server({.admin_door = true});
+  for (const Route& route : route_table()) {
+    HttpRequest request;
+    request.method = route.method;
+    request.path = example(route.path);
+    request.door = Door::kAdmin;
+    const auto answer = fixture.handle(request);
+    fixture.finish(*answer);
+    if (route.access == Access::kUse) {
+      EXPECT_EQ(answer->status(), 404) << route.path;
+    } else {
+      EXPECT_NE(answer->status(), 401) << route.path << ": no key is asked for";
+      EXPECT_NE(answer->status(), 403) << route.path;
+      EXPECT_NE(answer->status(), 404) << route.path;
+    }
+    if (route.access != Access::kAdmin) continue;
+    for (const char* method : {"GET", "POST", "OPTIONS"}) {
+      EXPECT_EQ(ask(method, request.path, admin)->status(), 404)
+          << "there alone: " << method << " " << route.path;
+    }
+  }
+  HttpRequest resume;
+  resume.method = "POST";
+  resume.path = "/v1/engine/resume";
+  resume.door = Door::kAdmin;
+  EXPECT_EQ(fixture.handle(resume)->status(), 200);
+  EXPECT_EQ(chat(admin)->status(), 200);
+}
+
 TEST_F(GuardTest, Cors) {
   const std::string key = add({.id = "", .name = "alice"});
   server({.cors_origins = {"https://a.example"}});

@@ -55,6 +55,11 @@ bool is_json_type(std::string_view header) {
          equal_ignoring_case(parameter, "charset=\"utf-8\"");
 }
 
+RouteSet routes_for(const ServiceOptions& options, const HttpRequest& request) {
+  if (request.door == Door::kAdmin) return RouteSet::kAdmin;
+  return options.admin_door ? RouteSet::kPublic : RouteSet::kAll;
+}
+
 bool speaks_anthropic(Target target) {
   return target == Target::kMessages || target == Target::kMessagesCount;
 }
@@ -247,7 +252,7 @@ void Service::handle(HttpRequest request, std::shared_ptr<Responder> responder) 
   const std::shared_ptr<ServiceCore>& core = state_->core;
   const std::string method = request.method;
   const std::string path = request.path;
-  const RouteMatch match = match_route(method, path);
+  const RouteMatch match = match_route(method, path, routes_for(core->options, request));
   const auto record = std::make_shared<RequestRecord>(record_of(request));
   record->arrived = core->clock.now();
   if (record->id.empty()) record->id = core->new_id("req_");

@@ -46,6 +46,8 @@ struct ServiceOptions {
   base::Nanoseconds sse_keep_alive = 0;  // without events, until a comment; 0 = never
   // Who may use the server; nullptr: everybody.
   std::shared_ptr<access::Gatekeeper> gatekeeper;
+  // Admin routes are there for requests that come by Door::kAdmin alone, and want no key of them.
+  bool admin_door = false;
   bool metrics_without_key = false;
   bool share_prefix_cache = false;        // between keys
   std::vector<std::string> cors_origins;  // whose pages may read answers; "*" = all

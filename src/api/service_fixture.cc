@@ -119,6 +119,7 @@ ServiceOptions service_options(const FixtureOptions& options) {
   out.request_timeout = options.request_timeout;
   out.sse_keep_alive = options.sse_keep_alive;
   out.gatekeeper = options.gatekeeper;
+  out.admin_door = options.admin_door;
   out.metrics_without_key = options.metrics_without_key;
   out.share_prefix_cache = options.share_prefix_cache;
   out.cors_origins = options.cors_origins;

@@ -144,6 +144,7 @@ struct FixtureOptions {
   std::vector<std::shared_ptr<RequestObserver>> observers{};
   bool log_requests = false;
   std::shared_ptr<access::Gatekeeper> gatekeeper{};
+  bool admin_door = false;
   bool metrics_without_key = false;
   bool share_prefix_cache = false;
   std::vector<std::string> cors_origins{};

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <thread>
@@ -22,6 +23,8 @@
 #include "facade/auto_model_state.h"
 #include "facade/auto_tokenizer_state.h"
 #include "facade/errors.h"
+#include "facade/heartbeat.h"
+#include "facade/listeners.h"
 #include "facade/logging.h"
 #include "facade/surge_state.h"
 #include "server/http_server.h"
@@ -35,14 +38,14 @@ using base::ErrorCode;
 using base::fail;
 
 constexpr int kLookEveryMs = 1000;
-constexpr int kLooksPerStats = 10;
+constexpr auto kStatsEvery = std::chrono::seconds(10);
 constexpr double kHangFactor = 10;  // a step of so many times the watchdog's time never ends
 constexpr int kFarewellMs = 2000;   // for the errors of answers that the drain time cut off
 
-server::ServerOptions server_options(const FireOptions& fire, const base::HttpLimits& limits) {
+base::Result<server::ServerOptions> server_options(const FireOptions& fire,
+                                                   const base::HttpLimits& limits) {
   server::ServerOptions result;
-  result.host = fire.host;
-  result.port = fire.port;
+  VSURGE_TRY(facade::set_listeners(fire, result));
   result.tls = {.key = fire.ssl_keyfile,
                 .certificate = fire.ssl_certfile,
                 .client_authorities = fire.ssl_ca_certs,
@@ -119,15 +122,11 @@ class SignalHandlers {
   struct sigaction old_hup_{};
 };
 
-// At most that long; -1: for ever.
-void wait_for(const Signal& first, const Signal& second, int timeout_ms = -1) {
+// At most that long.
+void wait_for(const Signal& first, const Signal& second, int timeout_ms) {
   pollfd fds[2] = {{first.fd(), POLLIN, 0}, {second.fd(), POLLIN, 0}};
   while (::poll(fds, 2, timeout_ms) < 0 && errno == EINTR) {
   }
-}
-
-bool is_loopback(const std::string& host) {
-  return host == "localhost" || host == "::1" || host == "[::1]" || host.starts_with("127.");
 }
 
 // FNV-1a, 64 bits (http://www.isthe.com/chongo/tech/comp/fnv).
@@ -371,15 +370,22 @@ base::Status check(const FireOptions& fire) {
     return fail(ErrorCode::kUsage,
                 "max_connections and max_connections_per_address: expected at least 1");
   }
+  if (fire.progress_every_s == 0) {
+    return fail(ErrorCode::kUsage, "progress_every: expected more than 0 seconds");
+  }
+  VSURGE_TRY(check_seconds("progress_every", fire.progress_every_s));
+  VSURGE_TRY(server_options(fire, {}));
   return {};
 }
 
-void reload_tls(server::HttpServer& server) {
+void reload_tls(const FireOptions& fire, server::HttpServer& server) {
+  if (fire.on_reloading) fire.on_reloading();
   if (const auto status = server.reload_tls(); status) {
     base::log_info("TLS files read anew; new connections use them");
   } else {
     base::log_error("TLS files are not in order, the old ones stay: {}", status.error().message);
   }
+  if (fire.on_reloaded) fire.on_reloaded();
 }
 
 }  // namespace
@@ -391,7 +397,7 @@ struct vSurgeApiServer::State {
 
   base::Status fire(const FireOptions& fire);
   base::Status check_engine(api::Service& service, server::HttpServer& server);
-  void drain(api::Service& service, server::HttpServer& server);
+  void drain(api::Service& service, server::HttpServer& server, facade::Heartbeat& heartbeat);
 };
 
 vSurgeApiServer::vSurgeApiServer(vSurge& surge, const ApiServerOptions& options)
@@ -423,6 +429,7 @@ base::Status vSurgeApiServer::State::fire(const FireOptions& fire) {
   const text::TextAssets& assets = state.processor.state().assets;
   choose_formats(assets, options, service_options_value);
   service_options_value.gatekeeper = VSURGE_TRY(open_gatekeeper(options));
+  service_options_value.admin_door = !fire.admin_listen.empty();
   std::unique_ptr<api::ResponseStore> store;
   if (!options.response_store.empty()) {
     store = VSURGE_TRY(api::open_file_store(options.response_store, {}));
@@ -430,8 +437,8 @@ base::Status vSurgeApiServer::State::fire(const FireOptions& fire) {
   api::Service service(service_options_value, assets, *state.engine, state.router,
                        std::move(store));
   // A port that is taken is told before the model warms up.
-  const auto server = VSURGE_TRY(
-      server::HttpServer::listen(server_options(fire, service_options_value.http), service));
+  const auto server = VSURGE_TRY(server::HttpServer::listen(
+      VSURGE_TRY(server_options(fire, service_options_value.http)), service));
   const Signal reload;
   std::unique_ptr<SignalHandlers> handlers;
   if (fire.handle_signals) {
@@ -441,26 +448,28 @@ base::Status vSurgeApiServer::State::fire(const FireOptions& fire) {
   server->start();
   VSURGE_TRY(state.start());
   service.set_loading(false);
-  if (!is_loopback(fire.host) && service_options_value.gatekeeper == nullptr) {
-    base::log_warning(
-        "listening on {} without an API key: everyone who can reach this port can use the model",
-        fire.host);
-  }
-  const std::string host = fire.host == "0.0.0.0" ? "127.0.0.1" : fire.host;
-  const std::string url = fmt::format(
-      "{}://{}:{}", fire.ssl_keyfile.empty() ? "http" : "https",
-      host.find(':') == std::string::npos || host.front() == '[' ? host : "[" + host + "]",
-      server->port());
-  base::log_info("ready: {}/v1 serves {}", url, service_options_value.model_names.front());
+  const std::string url =
+      facade::tell_listeners(fire, *server, service_options_value.gatekeeper != nullptr);
+  base::log_info("ready: {}{} serves {}", url, url.starts_with("unix:") ? "" : "/v1",
+                 service_options_value.model_names.front());
   if (fire.on_ready) fire.on_ready(url);
-  for (int looks = 1; !stop.take(); ++looks) {
-    wait_for(stop, reload, kLookEveryMs);
-    if (reload.take()) reload_tls(*server);
-    if (looks % kLooksPerStats == 0) service.log_stats();
+  facade::Heartbeat heartbeat(fire, *server, [&] {
+    const engine::EngineMetrics metrics = state.engine->metrics();
+    return !metrics.failed && !metrics.stuck;
+  });
+  auto stats_at = std::chrono::steady_clock::now() + kStatsEvery;
+  while (!stop.take()) {
+    wait_for(stop, reload, heartbeat.wait_ms(kLookEveryMs));
+    if (reload.take()) reload_tls(fire, *server);
+    if (const auto now = std::chrono::steady_clock::now(); now >= stats_at) {
+      stats_at = now + kStatsEvery;
+      service.log_stats();
+    }
     if (fire.exit_on_fault) VSURGE_TRY(check_engine(service, *server));
+    heartbeat.look();
   }
   if (fire.on_draining) fire.on_draining();
-  drain(service, *server);
+  drain(service, *server, heartbeat);
   return {};
 }
 
@@ -485,7 +494,8 @@ base::Status vSurgeApiServer::State::check_engine(api::Service& service,
 
 // Refuses new work, gives running answers their time, then ends them with an error that says so. A
 // second signal ends it all at once.
-void vSurgeApiServer::State::drain(api::Service& service, server::HttpServer& server) {
+void vSurgeApiServer::State::drain(api::Service& service, server::HttpServer& server,
+                                   facade::Heartbeat& heartbeat) {
   base::log_info("draining: running answers get {} s; a second signal stops at once",
                  options.drain_timeout_s);
   service.begin_shutdown();
@@ -499,8 +509,9 @@ void vSurgeApiServer::State::drain(api::Service& service, server::HttpServer& se
     drained.raise();
   });
   while (!drained.take()) {
-    wait_for(drained, stop);
+    wait_for(drained, stop, heartbeat.wait_ms(kLookEveryMs));
     if (stop.take()) server.stop();
+    heartbeat.look();
   }
   drainer.join();
   server.stop();

@@ -44,10 +44,11 @@ def text(**fields):
 
 
 class Server(served.Served):
-    """The tiny model, served; `check` after every row."""
+    """The tiny model, served; `check` after every row. `headers`: of each of its requests."""
 
-    def __init__(self, program, folder, options=(), tls=None, size=SIZE, **more):
+    def __init__(self, program, folder, options=(), tls=None, size=SIZE, headers=(), **more):
         self.tls = tls
+        self.headers = list(headers)
         super().__init__(program, folder, options, size=size, **more)
         self.program = program
         self.slowest_sentinel_s = 0
@@ -59,8 +60,11 @@ class Server(served.Served):
     def connect(self, **options):
         return wire.Wire(self.port, **{"tls": self.tls, **options})
 
+    def request(self, path, *arguments, headers=(), **more):
+        return wire.request(path, *arguments, headers=[*self.headers, *headers], **more)
+
     def get(self, path):
-        return self.send(wire.request(path, method="GET")).json()
+        return self.send(self.request(path, method="GET")).json()
 
     def send(self, data):
         """The answer to some bytes on a connection of their own."""
@@ -69,7 +73,7 @@ class Server(served.Served):
             return connection.answer()
 
     def post(self, path, body, headers=()):
-        return self.send(wire.request(path, body, headers=headers))
+        return self.send(self.request(path, body, headers=headers))
 
     def ask(self, body):
         """The answer to a body made by chat() or text()."""

@@ -9,11 +9,14 @@ import time
 import traceback
 
 import harness
+import rows_audit
 import rows_crash
 import rows_crowd
 import rows_fields
 import rows_http
 import rows_json
+import rows_listen
+import rows_manager
 import rows_process
 import rows_template
 import rows_text
@@ -21,8 +24,9 @@ import rows_tls
 import tiny_model
 
 GROUPS = {"json": rows_json, "fields": rows_fields, "text": rows_text, "template": rows_template,
-          "http": rows_http, "crowd": rows_crowd, "tls": rows_tls,
-          "process": rows_process, "crash": rows_crash}
+          "http": rows_http, "crowd": rows_crowd, "tls": rows_tls, "process": rows_process,
+          "listen": rows_listen, "manager": rows_manager, "audit": rows_audit,
+          "crash": rows_crash}
 
 
 def run_row(server, row):
@@ -38,6 +42,9 @@ def run_row(server, row):
 
 def run(program, group, wanted):
     module = GROUPS[group]
+    if why := getattr(module, "unfit", lambda: None)():
+        print(f"skipped: {why}")
+        return harness.served.SKIP
     options = getattr(module, "OPTIONS", ())
     begin = time.monotonic()
     count, faults = 0, 0
@@ -63,8 +70,8 @@ def run(program, group, wanted):
     print(f"{group}: {count} rows, {faults} faults, {time.monotonic() - begin:.1f} s; slowest "
           f"sentinel {server.slowest_sentinel_s * 1000:.0f} ms after {server.slowest_row}; "
           f"{server.grown_mib:+.0f} MiB")
-    return faults == 0 and count > 0
+    return 0 if faults == 0 and count > 0 else 1
 
 
 if __name__ == "__main__":
-    sys.exit(0 if run(*sys.argv[1:3], sys.argv[3] if len(sys.argv) > 3 else "") else 1)
+    sys.exit(run(*sys.argv[1:3], sys.argv[3] if len(sys.argv) > 3 else ""))
