@@ -248,10 +248,7 @@ TEST_F(GuardTest, TheCacheIsNotShared) {
 }
 
 TEST_F(GuardTest, CacheNamesCannotBeMixedUp) {
-  ServiceFixture fixture;
-  ServiceOptions options;
-  ServiceCore core(std::move(options), fixture.assets, fixture.engine, fixture.router,
-                   make_memory_store({}));
+  const ServiceHub hub{ServiceOptions()};
   const access::ApiKey a{.id = "a", .name = "a"};
   std::set<std::string> names;
   const auto salted = [](std::string_view salt, std::string_view key) {
@@ -260,7 +257,7 @@ TEST_F(GuardTest, CacheNamesCannotBeMixedUp) {
   for (const access::ApiKey* key : {static_cast<const access::ApiKey*>(nullptr), &a}) {
     for (const std::string& salt :
          {std::string(), salted("a", ""), salted("", "a"), salted("a", "a"), salted("aa", "")}) {
-      EXPECT_TRUE(names.insert(cache_namespace(core, key, salt)).second);
+      EXPECT_TRUE(names.insert(cache_namespace(hub, key, salt)).second);
     }
   }
   EXPECT_TRUE(names.contains(""));

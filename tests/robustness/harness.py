@@ -46,6 +46,8 @@ def text(**fields):
 class Server(served.Served):
     """The tiny model, served; `check` after every row."""
 
+    headers = ()  # of every request of get() and post()
+
     def __init__(self, program, folder, options=(), tls=None, size=SIZE, **more):
         self.tls = tls
         super().__init__(program, folder, options, size=size, **more)
@@ -60,7 +62,7 @@ class Server(served.Served):
         return wire.Wire(self.port, **{"tls": self.tls, **options})
 
     def get(self, path):
-        return self.send(wire.request(path, method="GET")).json()
+        return self.send(wire.request(path, method="GET", headers=self.headers)).json()
 
     def send(self, data):
         """The answer to some bytes on a connection of their own."""
@@ -69,7 +71,7 @@ class Server(served.Served):
             return connection.answer()
 
     def post(self, path, body, headers=()):
-        return self.send(wire.request(path, body, headers=headers))
+        return self.send(wire.request(path, body, headers=(*self.headers, *headers)))
 
     def ask(self, body):
         """The answer to a body made by chat() or text()."""
@@ -91,8 +93,8 @@ class Server(served.Served):
 
     def _at_rest(self):
         health = self.get("/health")
-        model = next(iter(health["models"].values()))
-        work = {key: model[key] for key in ("running", "waiting", "pages_used")}
+        work = {key: sum(model[key] for model in health["models"].values())
+                for key in ("running", "waiting", "pages_used")}
         work["active"] = health["active_requests"]
         busy = {key: value for key, value in work.items() if value}
         if busy:

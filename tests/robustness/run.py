@@ -13,6 +13,7 @@ import rows_crowd
 import rows_fields
 import rows_http
 import rows_json
+import rows_models
 import rows_process
 import rows_template
 import rows_text
@@ -20,7 +21,8 @@ import rows_tls
 import tiny_model
 
 GROUPS = {"json": rows_json, "fields": rows_fields, "text": rows_text, "template": rows_template,
-          "http": rows_http, "crowd": rows_crowd, "tls": rows_tls, "process": rows_process}
+          "http": rows_http, "crowd": rows_crowd, "tls": rows_tls, "process": rows_process,
+          "models": rows_models}
 
 
 def run_row(server, row):
@@ -45,6 +47,8 @@ def run(program, group, wanted):
         if hasattr(module, "prepare"):
             options, tls = module.prepare(folder)
         size = getattr(module, "SIZE", harness.SIZE)
+        model = getattr(module, "name_model", str)(model)
+        harness.Server.headers = getattr(module, "HEADERS", ())
         with harness.Server(program, model, options, tls=tls, size=size) as server:
             for row in module.rows(server):
                 if not row.id.startswith(wanted):
