@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "commands.h"
+#include "model_list.h"
 #include "model_options.h"
 #include "service_manager.h"
 
@@ -14,6 +15,7 @@ namespace {
 
 struct ServeOptions {
   ModelOptions model;
+  ModelListOptions list;
   ApiServerOptions api;
   FireOptions fire;
   std::string unknown_fields = "refuse";
@@ -152,7 +154,15 @@ int run_serve(ServeOptions& options, const Environment& environment) {
   const ServiceManager manager(environment);
   connect(manager, options.fire);
   options.api.warn_unknown_fields = options.unknown_fields == "warn";
+  options.api.runtime_models.folder = options.list.folder;
   vSurgeApiServer::check_options(options.api, options.fire);  // before a long load
+  const std::vector<ListedModel> models = list_models(options.list);
+  if (!is_single(options.list, models)) {
+    auto vsurge_map = load_models(options.list, models, options.model, environment, options.api);
+    vSurgeApiServer(std::move(vsurge_map), options.api).fire(options.fire);
+    return 0;
+  }
+  options.model.model = models.front().path;
   vSurge surge = load_surge(options.model, environment);
   vSurgeApiServer(surge, options.api).fire(options.fire);
   return 0;
@@ -167,7 +177,8 @@ Run add_serve(CLI::App& program) {
   add_server_options(*set, *options);
   add_api_options(*set, *options);
   add_access_options(*set, *options);
-  add_model_options(*set, *command, options->model);
+  add_model_list_options(*set, options->list);
+  add_engine_options(*set, *command, options->model);
   return [options, set](const Environment& environment) {
     fill_options(*set, options->model, environment);
     return run_serve(*options, environment);

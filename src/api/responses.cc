@@ -28,7 +28,7 @@ std::unexpected<ApiError> not_stored(std::string_view what, std::string_view id,
 }
 
 ApiResult<StoredResponse> find_response(const StoredCall& call, std::string param = {}) {
-  auto found = VSURGE_TRY(as_api(call.core.store.response(call.id)));
+  auto found = VSURGE_TRY(as_api(call.hub.store.response(call.id)));
   if (!found || !may_see(call.key, found->owner)) {
     return not_stored("response", call.id, std::move(param));
   }
@@ -36,7 +36,7 @@ ApiResult<StoredResponse> find_response(const StoredCall& call, std::string para
 }
 
 ApiResult<StoredConversation> find_conversation(const StoredCall& call, std::string param = {}) {
-  auto found = VSURGE_TRY(as_api(call.core.store.conversation(call.id)));
+  auto found = VSURGE_TRY(as_api(call.hub.store.conversation(call.id)));
   if (!found || !may_see(call.key, found->owner)) {
     return not_stored("conversation", call.id, std::move(param));
   }
@@ -52,19 +52,19 @@ ApiResult<json::array> past_items(const PrepareCall& call, const ResponsesReques
   json::array out;
   if (!request.previous_id.empty()) {
     const StoredResponse previous = VSURGE_TRY(
-        find_response({call.core, request.previous_id, call.key}, "previous_response_id"));
+        find_response({call.core.hub, request.previous_id, call.key}, "previous_response_id"));
     append_all(out, json::parse(previous.history));
     append_all(out, json::parse(previous.output));
   } else if (!request.conversation_id.empty()) {
     const StoredConversation conversation = VSURGE_TRY(
-        find_conversation({call.core, request.conversation_id, call.key}, "conversation"));
+        find_conversation({call.core.hub, request.conversation_id, call.key}, "conversation"));
     append_all(out, json::parse(conversation.items));
   }
   return out;
 }
 
 ApiResult<PreparedRequest> prepare(const PrepareCall& call) {
-  const json::value body = VSURGE_TRY(parse_json(call.body, call.core.options.json));
+  const json::value body = VSURGE_TRY(parse_json(call.body, call.core.hub.options.json));
   std::vector<std::string> ignored;
   ResponsesRequest request =
       VSURGE_TRY(read_responses_request(body, request_context(call.core, ignored)));
@@ -99,12 +99,12 @@ std::string list_json(const json::array& items) {
 }
 
 // Items of input have no ids of their own until they are told.
-json::array with_ids(ServiceCore& core, json::array items) {
+json::array with_ids(ServiceHub& hub, json::array items) {
   for (json::value& each : items) {
     json::object& item = each.get_object();
     if (item.contains("id")) continue;
     const bool message = item.at("type") == "message";
-    item["id"] = core.new_id(message ? "msg_" : "item_");
+    item["id"] = hub.new_id(message ? "msg_" : "item_");
     if (!item.contains("status")) item["status"] = "completed";
   }
   return items;
@@ -123,7 +123,7 @@ std::string deleted_json(std::string_view id, std::string_view object) {
 
 ApiResult<std::string> erase_response(const StoredCall& call) {
   VSURGE_TRY(find_response(call));
-  if (!VSURGE_TRY(as_api(call.core.store.erase_response(call.id)))) {
+  if (!VSURGE_TRY(as_api(call.hub.store.erase_response(call.id)))) {
     return not_stored("response", call.id);
   }
   return deleted_json(call.id, "response");
@@ -138,12 +138,12 @@ ApiResult<std::string> cancel_response(const StoredCall& call) {
 
 ApiResult<std::string> response_input_items(const StoredCall& call) {
   const StoredResponse response = VSURGE_TRY(find_response(call));
-  return list_json(with_ids(call.core, json::parse(response.input).get_array()));
+  return list_json(with_ids(call.hub, json::parse(response.input).get_array()));
 }
 
 ApiResult<std::string> erase_conversation(const StoredCall& call) {
   VSURGE_TRY(find_conversation(call));
-  if (!VSURGE_TRY(as_api(call.core.store.erase_conversation(call.id)))) {
+  if (!VSURGE_TRY(as_api(call.hub.store.erase_conversation(call.id)))) {
     return not_stored("conversation", call.id);
   }
   return deleted_json(call.id, "conversation.deleted");
@@ -151,7 +151,7 @@ ApiResult<std::string> erase_conversation(const StoredCall& call) {
 
 ApiResult<std::string> conversation_items(const StoredCall& call) {
   const StoredConversation conversation = VSURGE_TRY(find_conversation(call));
-  return list_json(with_ids(call.core, json::parse(conversation.items).get_array()));
+  return list_json(with_ids(call.hub, json::parse(conversation.items).get_array()));
 }
 
 }  // namespace
@@ -164,16 +164,16 @@ ApiResult<std::string> count_response_tokens(const PrepareCall& call) {
                      prepared.prompts.front().ids.size());
 }
 
-ApiResult<std::string> create_conversation(const PrepareCall& call) {
-  ServiceCore& core = call.core;
+ApiResult<std::string> create_conversation(ServiceHub& hub, std::string_view body,
+                                           const access::ApiKey* key) {
   constexpr PlainField kFields[] = {{"items"}, {"metadata"}};
   json::value parsed = json::object();
-  if (!call.body.empty()) parsed = VSURGE_TRY(parse_object(core, call.body));
+  if (!body.empty()) parsed = VSURGE_TRY(parse_object(hub, body));
   const json::object& object = parsed.get_object();
   VSURGE_TRY(check_plain_fields(object, kFields));
   StoredConversation conversation;
-  conversation.id = core.new_id("conv_");
-  conversation.owner = owner_of(call.key);
+  conversation.id = hub.new_id("conv_");
+  conversation.owner = owner_of(key);
   conversation.created = base::unix_seconds();
   const json::value* metadata = object.if_contains("metadata");
   if (metadata != nullptr && !metadata->is_null() && !metadata->is_object()) {
@@ -184,11 +184,11 @@ ApiResult<std::string> create_conversation(const PrepareCall& call) {
   json::array items;
   if (const json::value* given = object.if_contains("items");
       given != nullptr && !given->is_null()) {
-    items = VSURGE_TRY(read_input_items(*given, core.options.json));
+    items = VSURGE_TRY(read_input_items(*given, hub.options.json));
   }
-  conversation.items = json::serialize(with_ids(core, std::move(items)));
+  conversation.items = json::serialize(with_ids(hub, std::move(items)));
   std::string out = conversation_json(conversation);
-  if (const auto status = core.store.put(std::move(conversation)); !status) {
+  if (const auto status = hub.store.put(std::move(conversation)); !status) {
     return std::unexpected(from_base(status.error()));
   }
   return out;

@@ -36,6 +36,11 @@ constexpr auto kRoutes = std::to_array<Route>({
     {"POST", "/v1/engine/drain", Target::kEngineDrain, Access::kAdmin},
     {"POST", "/v1/engine/resume", Target::kEngineResume, Access::kAdmin},
     {"POST", "/v1/cache/reset", Target::kCacheReset, Access::kAdmin},
+    // llama-server's paths, too.
+    {"POST", "/v1/models/load", Target::kModelLoad, Access::kAdmin},
+    {"POST", "/models/load", Target::kModelLoad, Access::kAdmin},
+    {"POST", "/v1/models/unload", Target::kModelUnload, Access::kAdmin},
+    {"POST", "/models/unload", Target::kModelUnload, Access::kAdmin},
     {"POST", "/tokenize", Target::kTokenize, Access::kUse},
     {"POST", "/v1/tokenize", Target::kTokenize, Access::kUse},
     {"POST", "/detokenize", Target::kDetokenize, Access::kUse},

@@ -41,6 +41,8 @@ enum class Target : std::uint8_t {
   kTokenize,
   kDetokenize,
   kApplyTemplate,
+  kModelLoad,
+  kModelUnload,
   kEmbeddings,
   kRerank,
   kScore,

@@ -40,6 +40,8 @@ inline std::vector<float> pooled_state(engine::TokenId token, int position) {
   return {static_cast<float>(token) / 64, static_cast<float>(position) - 2.5F, 0.75F};
 }
 
+// What every test's model is.
+ModelOptions tiny_model(std::vector<std::string> names);
 // `more` is one special token more, with the next id.
 text::TextAssets byte_assets(const char* more = nullptr);
 std::vector<engine::TokenId> bytes_of(std::string_view text);
@@ -152,6 +154,7 @@ struct FixtureOptions {
   base::Nanoseconds request_timeout = 0;
   base::Nanoseconds sse_keep_alive = 0;
   base::Nanoseconds watchdog = 30'000'000'000;
+  ModelLoader* loader = nullptr;
 };
 
 class ServiceFixture {

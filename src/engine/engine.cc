@@ -11,6 +11,7 @@
 #include <thread>
 #include <utility>
 
+#include "base/escape.h"
 #include "base/log.h"
 #include "engine/scheduler.h"
 #include "engine/watchdog.h"
@@ -81,8 +82,12 @@ struct Engine::State {
   std::mutex control;  // start and stop, one at a time; taken before `mutex`
   std::thread thread;  // guarded by control
   std::atomic<Ticket> last_ticket{0};
-  std::atomic<base::Nanoseconds> step_began{-1};           // -1: no step in hand
-  Watchdog watchdog{step_began, clock, options.watchdog};  // guarded by control, but its count
+  std::atomic<base::Nanoseconds> step_began{-1};  // -1: no step in hand
+  const std::string whose =                       // before lines of the log
+      options.name.empty()
+          ? ""
+          : fmt::format("model {}: ", base::shorten(base::escape_for_line(options.name), 80));
+  Watchdog watchdog{step_began, clock, options.watchdog, whose};  // by control, but its count
 
   mutable std::mutex mutex;  // guards all below
   std::condition_variable wake;
@@ -381,7 +386,7 @@ void Engine::State::end_all(FinishReason reason, const base::Error& error) {
 }
 
 void Engine::State::fail(const char* what) {
-  base::log_error("the engine stops: {}", what);
+  base::log_error("{}the engine stops: {}", whose, what);
   step_began.store(-1, std::memory_order_relaxed);
   {
     const std::lock_guard lock(mutex);
@@ -391,9 +396,9 @@ void Engine::State::fail(const char* what) {
     end_all(FinishReason::kError,
             {ErrorCode::kEngineUnavailable, fmt::format("the engine failed: {}", what), {}});
   } catch (const std::exception& error) {
-    base::log_error("the engine could not tell its clients: {}", error.what());
+    base::log_error("{}the engine could not tell its clients: {}", whose, error.what());
   } catch (...) {
-    base::log_error("the engine could not tell its clients");
+    base::log_error("{}the engine could not tell its clients", whose);
   }
   const std::lock_guard lock(mutex);
   accepted = 0;

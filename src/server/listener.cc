@@ -24,7 +24,7 @@ using base::ErrorCode;
 
 base::Status cannot(const ListenAddress& address, std::string_view why) {
   return base::fail(ErrorCode::kEnvironment, "cannot listen on {}: {}",
-                    base::shorten(base::escape_for_line(text_of(address)), 300), why);
+                    base::shorten(base::escape_for_line(text_of(address)), 400), why);
 }
 
 base::Status cannot(const ListenAddress& address, int error) {

@@ -46,9 +46,11 @@ def text(**fields):
 class Server(served.Served):
     """The tiny model, served; `check` after every row. `headers`: of each of its requests."""
 
+    headers = ()  # of every request: what a group of rows wants, and the server's own
+
     def __init__(self, program, folder, options=(), tls=None, size=SIZE, headers=(), **more):
         self.tls = tls
-        self.headers = list(headers)
+        self.headers = [*type(self).headers, *headers]
         super().__init__(program, folder, options, size=size, **more)
         self.program = program
         self.slowest_sentinel_s = 0
@@ -95,8 +97,8 @@ class Server(served.Served):
 
     def _at_rest(self):
         health = self.get("/health")
-        model = next(iter(health["models"].values()))
-        work = {key: model[key] for key in ("running", "waiting", "pages_used")}
+        work = {key: sum(model[key] for model in health["models"].values())
+                for key in ("running", "waiting", "pages_used")}
         work["active"] = health["active_requests"]
         busy = {key: value for key, value in work.items() if value}
         if busy:

@@ -17,6 +17,7 @@ import rows_http
 import rows_json
 import rows_listen
 import rows_manager
+import rows_models
 import rows_process
 import rows_template
 import rows_text
@@ -25,8 +26,8 @@ import tiny_model
 
 GROUPS = {"json": rows_json, "fields": rows_fields, "text": rows_text, "template": rows_template,
           "http": rows_http, "crowd": rows_crowd, "tls": rows_tls, "process": rows_process,
-          "listen": rows_listen, "manager": rows_manager, "audit": rows_audit,
-          "crash": rows_crash}
+          "listen": rows_listen, "manager": rows_manager, "models": rows_models,
+          "audit": rows_audit, "crash": rows_crash}
 
 
 def run_row(server, row):
@@ -54,6 +55,8 @@ def run(program, group, wanted):
         if hasattr(module, "prepare"):
             options, tls = module.prepare(folder)
         size = getattr(module, "SIZE", harness.SIZE)
+        model = getattr(module, "name_model", str)(model)
+        harness.Server.headers = getattr(module, "HEADERS", ())
         with harness.Server(program, model, options, tls=tls, size=size) as server:
             for row in module.rows(server):
                 if not row.id.startswith(wanted):
