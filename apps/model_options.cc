@@ -65,13 +65,6 @@ std::array<int, 5> axis_dims_of(const std::string& text) {
   return dims;
 }
 
-// What people call a model: its folder's name, or its file's without the ending.
-std::string name_of(const std::string& path) {
-  std::filesystem::path place = std::filesystem::absolute(path).lexically_normal();
-  if (!place.has_filename()) place = place.parent_path();
-  return place.extension() == ".gguf" ? place.stem().string() : place.filename().string();
-}
-
 }  // namespace
 
 void usage(const std::string& message) {
@@ -83,8 +76,11 @@ void require(const base::Status& status) {
 }
 
 void add_model_options(OptionSet& set, CLI::App& command, ModelOptions& options) {
-  set.add("model", options.model,
-          "Hugging Face folder, .gguf file or packed folder; nothing = the default model");
+  set.add("model", options.model, kModelHelp);
+  add_engine_options(set, command, options);
+}
+
+void add_engine_options(OptionSet& set, CLI::App& command, ModelOptions& options) {
   command.add_option("--config", options.config, "TOML file with any of these options");
   set.add("--max-length,--max-model-len", options.max_length,
           "longest context, prompt plus answer; default: what the model has");
@@ -213,7 +209,14 @@ std::string model_path(const std::string& given, const Environment& environment)
   return path.string();
 }
 
-vSurge load_surge(const ModelOptions& options, const Environment& environment) {
+std::string model_name(const std::string& given) {
+  if (given.empty()) return "smollm2-135m-instruct";
+  std::filesystem::path place = std::filesystem::absolute(given).lexically_normal();
+  if (!place.has_filename()) place = place.parent_path();
+  return place.extension() == ".gguf" ? place.stem().string() : place.filename().string();
+}
+
+void start_logging(const ModelOptions& options) {
   if (options.log_format != "text" && options.log_format != "json") {
     usage(fmt::format("--log-format: expected text or json, found '{}'", options.log_format));
   }
@@ -221,12 +224,14 @@ vSurge load_surge(const ModelOptions& options, const Environment& environment) {
       options.log_level,
       options.log_format == "json" ? base::LogFormat::kJson : base::LogFormat::kText,
       options.log_target));
+}
+
+vSurge load_surge(const ModelOptions& options, const Environment& environment) {
+  start_logging(options);
   const PretrainedOptions pretrained = pretrained_options(options);  // words before files
   const std::string path = model_path(options.model, environment);
   SurgeOptions surge = surge_options(options);
-  if (surge.vsurge_name.empty()) {
-    surge.vsurge_name = options.model.empty() ? "smollm2-135m-instruct" : name_of(path);
-  }
+  if (surge.vsurge_name.empty()) surge.vsurge_name = model_name(options.model);
   const auto processor = AutoTokenizer::from_pretrained(path);
   const auto model = AutoModelForCausalLM::from_pretrained(path, pretrained);
   return vSurge::from_model(model, processor, surge);

@@ -40,8 +40,14 @@ inline constexpr const char* kHeadHelp =
     "of the matrix that makes logits: none, 8bit, int4 or nf4; default: 8bit where the layers are "
     "quantised";
 
+// Help of a model on the command line.
+inline constexpr const char* kModelHelp =
+    "Hugging Face folder, .gguf file or packed folder; nothing = the default model";
+
 // Adds the options; `options` must outlive the command line.
 void add_model_options(OptionSet& set, CLI::App& command, ModelOptions& options);
+// All but the model itself.
+void add_engine_options(OptionSet& set, CLI::App& command, ModelOptions& options);
 
 // Once the command line is parsed: fills the rest from the environment and the TOML file.
 void fill_options(OptionSet& set, ModelOptions& options, const Environment& environment);
@@ -50,9 +56,14 @@ void fill_options(OptionSet& set, ModelOptions& options, const Environment& envi
 PretrainedOptions pretrained_options(const ModelOptions& options);
 SurgeOptions surge_options(const ModelOptions& options);
 
+// What people call a model: its folder's name, or its file's without the ending; that of the
+// default model for an empty path.
+std::string model_name(const std::string& given);
 // The path to serve: what was given, else the default model where ./dev setup puts it.
 std::string model_path(const std::string& given, const Environment& environment);
 
+// Throws vsurge::Error (kUsage) for a format that there is not.
+void start_logging(const ModelOptions& options);
 // Everything up to an engine that is ready to start. Prints the progress of loading to stderr.
 vSurge load_surge(const ModelOptions& options, const Environment& environment);
 

@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <memory>
 #include <string>
-#include <string_view>
 
 #include "base/log.h"
 #include "commands.h"
+#include "model_list.h"
 #include "model_options.h"
 #include "service_manager.h"
 
@@ -15,6 +15,7 @@ namespace {
 
 struct ServeOptions {
   ModelOptions model;
+  ModelListOptions list;
   ApiServerOptions api;
   FireOptions fire;
   std::string unknown_fields = "refuse";
@@ -26,8 +27,15 @@ void add_server_options(OptionSet& set, ServeOptions& options) {
   options.fire.exit_on_fault = true;
   // With the original's 1 a burst of short prompts would be read one a step.
   options.model.surge.max_concurrent_prefill = 8;
-  set.add("--host", options.fire.host, "address to listen on")->capture_default_str();
+  set.add("--host", options.fire.host, "address to listen on; none = only where --listen says")
+      ->capture_default_str();
   set.add("--port", options.fire.port, "0 = any free one")->capture_default_str();
+  set.add(
+      "--listen", options.fire.listen,
+      "listen there, too: tcp:HOST:PORT or unix:PATH; several: once for each. Behind it ,tls or "
+      ",plain and of unix ,mode=0660");
+  set.add("--admin-listen", options.fire.admin_listen,
+          "the same, for admin routes: they are there alone then, without a key");
   set.add("--ssl-keyfile", options.fire.ssl_keyfile, "PEM key, for HTTPS");
   set.add("--ssl-certfile", options.fire.ssl_certfile, "PEM certificate chain, for HTTPS");
   set.add("--ssl-ca-certs", options.fire.ssl_ca_certs,
@@ -112,8 +120,31 @@ void add_access_options(OptionSet& set, ServeOptions& options) {
           "pages of browsers that may read answers: https://HOST or *; several: once for each");
 }
 
-void tell(const ServiceManager& manager, std::string_view state) {
-  if (const auto told = manager.tell(state); !told) base::log_warning("{}", told.error().message);
+void warn(const base::Status& told) {
+  if (!told) base::log_warning("{}", told.error().message);
+}
+
+void connect(const ServiceManager& manager, FireOptions& fire) {
+  fire.on_ready = [&manager](const std::string& url) {
+    warn(manager.tell("READY=1\nSTATUS=serving at " + url));
+  };
+  fire.on_reloading = [&manager] { warn(manager.tell_reloading()); };
+  fire.on_reloaded = [&manager] { warn(manager.tell("READY=1")); };
+  fire.on_draining = [&manager] { warn(manager.tell("STOPPING=1\nSTATUS=draining")); };
+  if (const auto watchdog = manager.watchdog_s()) {
+    fire.on_progress = [&manager, told = true]() mutable {
+      const auto now = manager.tell("WATCHDOG=1");
+      if (told) warn(now);
+      told = now.has_value();  // once until it is there again
+    };
+    fire.progress_every_s = std::clamp(*watchdog / 4, 0.01, 60.0);
+  }
+  const auto sockets = manager.sockets();
+  if (!sockets) usage(sockets.error().message);
+  if (!sockets->listen.empty()) fire.host = "none";  // they take its place
+  fire.listen.insert(fire.listen.end(), sockets->listen.begin(), sockets->listen.end());
+  fire.admin_listen.insert(fire.admin_listen.end(), sockets->admin_listen.begin(),
+                           sockets->admin_listen.end());
 }
 
 int run_serve(ServeOptions& options, const Environment& environment) {
@@ -121,10 +152,17 @@ int run_serve(ServeOptions& options, const Environment& environment) {
   options.model.log_target = base::LogTarget::kStdout;
   options.fire.ssl_client_cert_optional = options.client_certificates == "optional";
   const ServiceManager manager(environment);
-  options.fire.on_ready = [&](const std::string&) { tell(manager, "READY=1"); };
-  options.fire.on_draining = [&] { tell(manager, "STOPPING=1"); };
+  connect(manager, options.fire);
   options.api.warn_unknown_fields = options.unknown_fields == "warn";
+  options.api.runtime_models.folder = options.list.folder;
   vSurgeApiServer::check_options(options.api, options.fire);  // before a long load
+  const std::vector<ListedModel> models = list_models(options.list);
+  if (!is_single(options.list, models)) {
+    auto vsurge_map = load_models(options.list, models, options.model, environment, options.api);
+    vSurgeApiServer(std::move(vsurge_map), options.api).fire(options.fire);
+    return 0;
+  }
+  options.model.model = models.front().path;
   vSurge surge = load_surge(options.model, environment);
   vSurgeApiServer(surge, options.api).fire(options.fire);
   return 0;
@@ -139,7 +177,8 @@ Run add_serve(CLI::App& program) {
   add_server_options(*set, *options);
   add_api_options(*set, *options);
   add_access_options(*set, *options);
-  add_model_options(*set, *command, options->model);
+  add_model_list_options(*set, options->list);
+  add_engine_options(*set, *command, options->model);
   return [options, set](const Environment& environment) {
     fill_options(*set, options->model, environment);
     return run_serve(*options, environment);

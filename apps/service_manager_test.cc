@@ -7,6 +7,7 @@
 
 #include <cstdio>
 #include <cstring>
+#include <map>
 #include <string>
 
 namespace vsurge::apps {
@@ -25,7 +26,7 @@ class Listener {
   }
   ~Listener() { close(fd_); }
   std::string take() const {
-    char room[64];
+    char room[256];
     const auto count = recv(fd_, room, sizeof room, 0);
     return count < 0 ? "nothing" : std::string(room, static_cast<std::size_t>(count));
   }
@@ -56,6 +57,56 @@ TEST(ServiceManager, IsNotThere) {
     const auto told = manager.tell("READY=1");
     ASSERT_FALSE(told);
     EXPECT_EQ(told.error().code, base::ErrorCode::kEnvironment);
+  }
+}
+
+// A manager that finds these variables.
+ServiceManager with(std::map<std::string, std::string, std::less<>> variables) {
+  return ServiceManager([&](const char* name) {
+    const auto found = variables.find(std::string_view(name));
+    return found == variables.end() ? nullptr : found->second.c_str();
+  });
+}
+
+TEST(ServiceManager, Reloading) {
+  const Listener listener;
+  EXPECT_TRUE(with({{"NOTIFY_SOCKET", listener.name()}}).tell_reloading());
+  const std::string told = listener.take();
+  ASSERT_TRUE(told.starts_with("RELOADING=1\nMONOTONIC_USEC=")) << told;
+  EXPECT_GT(std::stoll(told.substr(told.rfind('=') + 1)), 0);
+}
+
+TEST(ServiceManager, Watchdog) {
+  const std::string own = std::to_string(getpid());
+  EXPECT_EQ(with({}).watchdog_s(), std::nullopt);
+  EXPECT_EQ(with({{"WATCHDOG_USEC", "1500000"}}).watchdog_s(), 1.5);
+  EXPECT_EQ(with({{"WATCHDOG_USEC", "1500000"}, {"WATCHDOG_PID", own}}).watchdog_s(), 1.5);
+  EXPECT_EQ(with({{"WATCHDOG_USEC", "1500000"}, {"WATCHDOG_PID", "1"}}).watchdog_s(), std::nullopt);
+  for (const char* text : {"", "0", "-1", "x", "1s", "99999999999999999999"}) {
+    EXPECT_EQ(with({{"WATCHDOG_USEC", text}}).watchdog_s(), std::nullopt) << text;
+  }
+}
+
+TEST(ServiceManager, Sockets) {
+  const std::string own = std::to_string(getpid());
+  const auto none = with({{"LISTEN_PID", "1"}, {"LISTEN_FDS", "2"}}).sockets();
+  ASSERT_TRUE(none);
+  EXPECT_TRUE(none->listen.empty()) << "they are another process's";
+  EXPECT_TRUE(with({{"LISTEN_FDS", "2"}}).sockets()->listen.empty());
+  const auto plain = with({{"LISTEN_PID", own}, {"LISTEN_FDS", "2"}}).sockets();
+  ASSERT_TRUE(plain);
+  EXPECT_EQ(plain->listen, (std::vector<std::string>{"fd:3", "fd:4"}));
+  const auto named = with({{"LISTEN_PID", own},
+                           {"LISTEN_FDS", "4"},
+                           {"LISTEN_FDNAMES", "vsurge.socket:admin:administrator"}})
+                         .sockets();
+  ASSERT_TRUE(named);
+  EXPECT_EQ(named->listen, (std::vector<std::string>{"fd:3", "fd:5", "fd:6"}));
+  EXPECT_EQ(named->admin_listen, std::vector<std::string>{"fd:4"});
+  for (const char* count : {"x", "-1", "257", "1 "}) {
+    const auto wrong = with({{"LISTEN_PID", own}, {"LISTEN_FDS", count}}).sockets();
+    ASSERT_FALSE(wrong) << count;
+    EXPECT_EQ(wrong.error().code, base::ErrorCode::kUsage);
   }
 }
 

@@ -66,8 +66,8 @@ text::TextAssets make_assets() {
           .padding = {}};
 }
 
-ServiceOptions options_of(PooledKind kind) {
-  ServiceOptions out;
+ModelOptions options_of(PooledKind kind) {
+  ModelOptions out;
   out.model_names = {"m"};
   out.context_max = kContext;
   out.vocabulary = 257;

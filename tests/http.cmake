@@ -1,6 +1,6 @@
 # The HTTP server over loopback, with a fake handler and raw sockets.
-vsurge_test(http SOURCES http_test.cc http_disconnect_test.cc http_limits_test.cc http_tls_test.cc
-                         http_support.cc
+vsurge_test(http SOURCES http_test.cc http_disconnect_test.cc http_limits_test.cc http_listeners_test.cc
+                         http_tls_test.cc http_support.cc
             LIBS vsurge_server OpenSSL::SSL OpenSSL::Crypto)
 
 # The real program with the default model and unpatched clients; each is skipped aloud when the model
@@ -22,8 +22,12 @@ endforeach()
 find_package(CLI11 REQUIRED)
 set(load ${PROJECT_SOURCE_DIR}/tools/load)
 add_executable(vsurge_load ${load}/load.cc ${load}/options.cc ${load}/run.cc ${load}/answer.cc
-                           ${load}/connection.cc ${load}/yardstick.cc)
+                           ${load}/connection.cc ${load}/schedule.cc
+                           ${load}/yardstick.cc)
 target_link_libraries(vsurge_load PRIVATE OpenSSL::SSL OpenSSL::Crypto CLI11::CLI11 vsurge_warnings)
+add_test(NAME load.schedule
+         COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_LIST_DIR}/load/run.py
+                 $<TARGET_FILE:vsurge_load>)
 set(mock ${PROJECT_SOURCE_DIR}/tools/mock)
 add_executable(vsurge_mock ${mock}/mock_server.cc ${mock}/mock_runner.cc ${mock}/send_times.cc)
 target_include_directories(vsurge_mock PRIVATE ${PROJECT_SOURCE_DIR}/src)

@@ -6,11 +6,13 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cctype>
 #include <chrono>
+#include <cstring>
 #include <thread>
 
 namespace vsurge::test {
@@ -22,6 +24,10 @@ constexpr int kPatienceMs = 20'000;  // sanitizers on a busy machine are slow
 
 void SteeredHandler::handle(api::HttpRequest request, std::shared_ptr<api::Responder> responder) {
   if (request.path == "/drop") return;
+  if (request.path == "/origin") {
+    const bool admin = request.door == api::Door::kAdmin;
+    return responder->send(200, {}, request.peer + (admin ? " admin" : " public"));
+  }
   if (request.path == "/stream") {
     responder->begin_stream(200, {{"Content-Type", "text/event-stream"}});
     for (int i = 0; i < std::stoi(request.query); ++i) {
@@ -82,6 +88,14 @@ Client::Client(std::uint16_t port, int receive_buffer) {
   address.sin_family = AF_INET;
   address.sin_port = htons(port);
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  if (connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) close();
+}
+
+Client::Client(const std::string& unix_path) {
+  fd_ = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::memcpy(address.sun_path, unix_path.data(), unix_path.size());
   if (connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) close();
 }
 

@@ -17,8 +17,9 @@
 
 namespace vsurge::test {
 
-// /echo answers at once with what came. /hold keeps the Responder until the test takes it.
-// /drop forgets it. /stream?N writes N frames "data: i\n\n" and ends, all in one turn.
+// /echo answers at once with what came, /origin with who came by which door. /hold keeps the
+// Responder until the test takes it. /drop forgets it. /stream?N writes N frames "data: i\n\n" and
+// ends, all in one turn.
 class SteeredHandler final : public api::HttpHandler {
  public:
   struct Held {
@@ -52,6 +53,7 @@ struct Response {
 class Client {
  public:
   explicit Client(std::uint16_t port, int receive_buffer = 0);
+  explicit Client(const std::string& unix_path);
   ~Client();
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;

@@ -211,7 +211,7 @@ TEST(Linear, IsCloseToDoubleOnTheSameWeights) {
                          : c.format.group >= 128              ? 2e-4
                                                               : 1e-4;
     EXPECT_LE(nmse(got, want), bound) << name_of(c.format) << " n " << c.n << " k " << c.k;
-    if (!kernels::is_integer(c.format.kind) || weight.coarse) continue;
+    if (!kernels::is_integer(c.format.kind) || weight.one_plane) continue;
     backend.linear(view(x, c.k), weight, view(got, c.n), {.precise = true});
     EXPECT_LE(nmse(got, want), 5e-9) << name_of(c.format) << " n " << c.n << " k " << c.k;
   }

@@ -6,4 +6,10 @@ if(NOT CMAKE_CXX_FLAGS MATCHES "-fsanitize")
                    -DWORK=${CMAKE_CURRENT_BINARY_DIR}/package
                    -P ${CMAKE_CURRENT_SOURCE_DIR}/package/install_and_use.cmake)
   set_tests_properties(package.install_and_use PROPERTIES TIMEOUT 300 RESOURCE_LOCK build_tree)
+
+  find_package(Python3 COMPONENTS Interpreter REQUIRED)
+  add_test(NAME package.image_libraries
+           COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_LIST_DIR}/package/image_libraries.py
+                   $<TARGET_FILE:vsurge> ${PROJECT_SOURCE_DIR}/deploy/Containerfile)
+  set_tests_properties(package.image_libraries PROPERTIES SKIP_RETURN_CODE 77)
 endif()

@@ -15,5 +15,6 @@
 #include "vsurge/capacity_plan.h"
 #include "vsurge/doctor.h"
 #include "vsurge/error.h"
+#include "vsurge/model_map.h"
 #include "vsurge/sampling_params.h"
 #include "vsurge/surge.h"

@@ -1,4 +1,4 @@
-// What an admin does to the engine. Internal to api.
+// What an admin does to engines. Internal to api.
 #pragma once
 
 #include <string>
@@ -13,6 +13,13 @@ namespace vsurge::api {
 // takes effect when the step in hand has ended; what runs keeps its state, what comes waits. A
 // drain refuses what comes; what runs goes on. Resuming undoes both. After a reset of the cache
 // nothing computed so far is shared with requests that come later.
-std::string answer_admin(ServiceCore& core, Target target);
+//
+// Of the model that `?model=` or the body's member `model` names, else of all; where there are
+// several, "models" has the same of each.
+ApiResult<std::string> answer_admin(const ServiceHub& hub, Target target,
+                                    const HttpRequest& request);
+
+// `model` of the query or, where that has none, of the body; empty: neither names one.
+ApiResult<std::string> model_asked_for(const HttpRequest& request);
 
 }  // namespace vsurge::api

@@ -13,7 +13,7 @@ namespace vsurge::api {
 namespace {
 
 ApiResult<PreparedRequest> prepare(const PrepareCall& call, bool count_only) {
-  const boost::json::value body = VSURGE_TRY(parse_json(call.body, call.core.options.json));
+  const boost::json::value body = VSURGE_TRY(parse_json(call.body, call.core.hub.options.json));
   std::vector<std::string> ignored;
   ChatRequest request =
       VSURGE_TRY(read_anthropic_request(body, request_context(call.core, ignored), count_only));

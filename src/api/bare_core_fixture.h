@@ -11,9 +11,10 @@ namespace vsurge::api::testing {
 
 class BareCore {
  public:
-  BareCore(ServiceOptions options, const text::TextAssets& assets)
+  BareCore(ModelOptions options, const text::TextAssets& assets)
       : engine_(engine_options(options), runner_, router_, clock_),
-        core_(std::move(options), assets, engine_, router_, make_memory_store({})) {}
+        hub_(ServiceOptions()),
+        core_(hub_, {std::move(options), assets, engine_, router_}) {}
 
   ServiceCore& operator*() { return core_; }
   const ServiceCore& operator*() const { return core_; }
@@ -22,7 +23,7 @@ class BareCore {
   struct NoRunner final : engine::StepRunner {
     void run(const engine::StepPlan&, engine::StepResult&) override {}
   };
-  static engine::EngineOptions engine_options(const ServiceOptions& from) {
+  static engine::EngineOptions engine_options(const ModelOptions& from) {
     engine::EngineOptions out;
     out.context_max = from.context_max;
     out.pages = 16;
@@ -34,6 +35,7 @@ class BareCore {
   EventRouter router_;
   base::SteadyClock clock_;
   engine::Engine engine_;
+  ServiceHub hub_;
   ServiceCore core_;
 };
 

@@ -100,7 +100,7 @@ ApiResult<void> cut_behind(std::string_view last, std::string& prompt) {
 // How the answer is taken apart; nothing where it is not.
 std::optional<ReaderOptions> reader_options(const PrepareCall& call, const ChatRequest& request,
                                             std::string_view prompt) {
-  const ServiceOptions& options = call.core.options;
+  const ModelOptions& options = call.core.options;
   ReaderOptions out;
   if (request.tools.any()) {
     out.tools = options.tool_format;
@@ -199,7 +199,7 @@ ApiResult<void> encode_prediction(const ServiceCore& core, std::string_view text
 }
 
 ApiResult<PreparedRequest> prepare_chat(const PrepareCall& call) {
-  const boost::json::value body = VSURGE_TRY(parse_json(call.body, call.core.options.json));
+  const boost::json::value body = VSURGE_TRY(parse_json(call.body, call.core.hub.options.json));
   std::vector<std::string> ignored;
   ChatRequest request = VSURGE_TRY(read_chat_request(body, request_context(call.core, ignored)));
   PreparedRequest out = VSURGE_TRY(prepare_chat_request(call, std::move(request), "messages"));

@@ -49,7 +49,7 @@ void add_infill_ends(const ServiceCore& core, const text::InfillTokens& tokens,
 
 ApiResult<PreparedRequest> prepare_completion(const PrepareCall& call) {
   ServiceCore& core = call.core;
-  const boost::json::value body = VSURGE_TRY(parse_json(call.body, core.options.json));
+  const boost::json::value body = VSURGE_TRY(parse_json(call.body, core.hub.options.json));
   PreparedRequest out;
   CompletionRequest request =
       VSURGE_TRY(read_completion_request(body, request_context(core, out.ignored)));

@@ -15,7 +15,7 @@ base::Result<Echo> make_echo(const text::Tokenizer& tokenizer,
   std::size_t characters = 0;
   for (const text::TokenId token : prompt) {
     echo.offsets.push_back(characters);
-    const std::string piece = VSURGE_TRY(detokenizer.push(token));
+    const std::string_view piece = VSURGE_TRY(detokenizer.push(token));
     characters += count_characters(piece);
     echo.text += piece;
   }

@@ -235,7 +235,7 @@ void append_base64(std::string& out, std::span<const float> numbers) {
 
 ApiResult<PooledRequest> prepare_embeddings(const ServiceCore& core, std::string_view body,
                                             const std::atomic<bool>& gone) {
-  const json::value value = VSURGE_TRY(parse_object(core, body));
+  const json::value value = VSURGE_TRY(parse_object(core.hub, body));
   const json::object& object = value.get_object();
   if (ObjectReader(object, "").find("model") == nullptr) return missing("model");
   VSURGE_TRY(check_plain_fields(object, kFields));

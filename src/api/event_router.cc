@@ -10,6 +10,8 @@
 namespace vsurge::api {
 namespace {
 
+constexpr std::size_t kHeldMax = 32;  // events of one ticket
+
 // Events of one ticket, on their way.
 struct Delivery {
   std::shared_ptr<const EventRouter::Receiver> receiver;
@@ -35,7 +37,13 @@ struct EventRouter::State {
     std::shared_ptr<const Receiver> receiver;
     std::size_t batch = 0;     // with `delivery`, where the step's events go, if `step` is it
     std::size_t delivery = 0;  // of the batch
-    std::uint64_t step = 0;
+    std::uint64_t step = 0;    // of the last delivery; 0 = none yet
+    Pace pace = Pace::kEachStep;
+    std::vector<engine::Event> held;
+
+    bool holds(const engine::Event& event) const {
+      return pace == Pace::kAtEnd && step != 0 && !event.is_last && held.size() < kHeldMax;
+    }
   };
   struct Batch {
     TaskQueue* queue = nullptr;
@@ -63,11 +71,17 @@ void EventRouter::State::take(const engine::Event& event) {
   const auto found = entries.find(event.ticket);
   if (found == entries.end()) return;
   Entry& entry = found->second;
-  if (std::exchange(entry.step, step) != step) {
+  if (entry.step != step) {
+    if (entry.holds(event)) {
+      if (entry.held.empty()) entry.held.reserve(kHeldMax);
+      entry.held.push_back(event);
+      return;
+    }
+    entry.step = step;
     entry.batch = batch_of(entry.queue);
     std::vector<Delivery>& deliveries = batches[entry.batch].deliveries;
     entry.delivery = deliveries.size();
-    deliveries.push_back({entry.receiver, {}});
+    deliveries.push_back({entry.receiver, std::exchange(entry.held, {})});
   }
   batches[entry.batch].deliveries[entry.delivery].events.push_back(event);
   if (event.is_last) entries.erase(found);
@@ -76,12 +90,13 @@ void EventRouter::State::take(const engine::Event& event) {
 EventRouter::EventRouter() : state_(std::make_unique<State>()) {}
 EventRouter::~EventRouter() = default;
 
-void EventRouter::add(engine::Ticket ticket, TaskQueue* queue, Receiver receiver) {
+void EventRouter::add(engine::Ticket ticket, TaskQueue* queue, Receiver receiver, Pace pace) {
   auto shared = std::make_shared<const Receiver>(std::move(receiver));
   const std::lock_guard lock(state_->mutex);
   State::Entry& entry = state_->entries[ticket];
   entry.queue = queue;
   entry.receiver = std::move(shared);
+  entry.pace = pace;
 }
 
 void EventRouter::remove(engine::Ticket ticket) {

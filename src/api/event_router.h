@@ -1,6 +1,7 @@
 // EventRouter: brings each event of a step to the one who waits for its ticket.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <span>
@@ -10,6 +11,12 @@
 #include "engine/request.h"
 
 namespace vsurge::api {
+
+// When a receiver gets its events.
+enum class Pace : std::uint8_t {
+  kEachStep,
+  kAtEnd,  // those of the first step, then many at once: for answers that are told whole
+};
 
 // Any thread. A receiver gets its events of one step at once, in order, and is dropped after the
 // end event.
@@ -22,7 +29,7 @@ class EventRouter final : public engine::EventSink {
   // The receiver runs on `queue`, which lives as long as the receiver; all of a step and a queue
   // are one task, since waking a thread costs more than what it then does. nullptr: on the
   // engine's thread, where it must not block.
-  void add(engine::Ticket ticket, TaskQueue* queue, Receiver receiver);
+  void add(engine::Ticket ticket, TaskQueue* queue, Receiver receiver, Pace pace = Pace::kEachStep);
   // For a ticket whose submit failed.
   void remove(engine::Ticket ticket);
   void publish(std::span<const engine::Event> events) override;

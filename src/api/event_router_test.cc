@@ -70,6 +70,37 @@ TEST(EventRouter, AllOfAStepAndAQueueAreOneTask) {
   EXPECT_EQ(seen.back(), 20);
 }
 
+TEST(EventRouter, AnswersToldWholeHearOfTheFirstStepAndThenOfMany) {
+  EventRouter router;
+  Tasks queue;
+  std::vector<std::vector<engine::TokenId>> seen;
+  router.add(
+      1, &queue,
+      [&seen](const std::vector<Event>& events) {
+        seen.emplace_back();
+        for (const Event& event : events) seen.back().push_back(event.token);
+      },
+      Pace::kAtEnd);
+  router.publish(std::vector<Event>{token(1, 1), token(1, 2)});
+  ASSERT_EQ(queue.tasks.size(), 1u);
+  std::vector<engine::TokenId> all = {1, 2};
+  for (engine::TokenId each = 3; each < 80; ++each) {
+    router.publish(std::vector<Event>{token(1, each)});
+    all.push_back(each);
+  }
+  const std::size_t before = queue.tasks.size();
+  EXPECT_GE(before, 2u) << "what is held has a bound";
+  EXPECT_LE(before, 5u);
+  router.publish(std::vector<Event>{end(1)});
+  all.push_back(0);
+  EXPECT_EQ(queue.tasks.size(), before + 1);
+  std::vector<engine::TokenId> told;
+  for (const auto& task : queue.tasks) task();
+  for (const auto& turn : seen) told.insert(told.end(), turn.begin(), turn.end());
+  EXPECT_EQ(told, all);
+  EXPECT_EQ(seen.front().size(), 2u);
+}
+
 TEST(EventRouter, AbandonTellsAllAnEndAndForgetsThem) {
   EventRouter router;
   Tasks queue;

@@ -8,6 +8,7 @@
 
 #include "api/background.h"
 #include "api/guard.h"
+#include "api/model_choice.h"
 #include "api/recorded_responder.h"
 #include "base/log.h"
 
@@ -23,15 +24,16 @@ constexpr std::string_view kKeepAliveComment = ": keep-alive\n\n";
 
 }  // namespace
 
-Exchange::Exchange(std::shared_ptr<ServiceCore> core, Call call)
-    : core_(std::move(core)), call_(std::move(call)) {
+Exchange::Exchange(std::shared_ptr<ServiceHub> hub, Call call)
+    : hub_(std::move(hub)), call_(std::move(call)) {
   answer_.started = call_.record->arrived;
   answer_.created = base::unix_seconds();
-  core_->active_requests.fetch_add(1, std::memory_order_relaxed);
+  hub_->active_requests.fetch_add(1, std::memory_order_relaxed);
 }
 
 Exchange::~Exchange() {
-  core_->active_requests.fetch_sub(1, std::memory_order_relaxed);
+  hub_->active_requests.fetch_sub(1, std::memory_order_relaxed);
+  if (core_ != nullptr) core_->active_requests.fetch_sub(1, std::memory_order_relaxed);
 }
 
 // Weak: the responder must not keep alive who keeps it alive.
@@ -42,8 +44,8 @@ void Exchange::watch_client() {
 }
 
 void Exchange::watch_stream() {
-  if (core_->options.sse_keep_alive > 0) {
-    call_.responder->on_quiet(static_cast<int>(core_->options.sse_keep_alive / 1'000'000),
+  if (hub_->options.sse_keep_alive > 0) {
+    call_.responder->on_quiet(static_cast<int>(hub_->options.sse_keep_alive / 1'000'000),
                               [weak = weak_from_this()] {
                                 if (const auto self = weak.lock()) self->on_quiet();
                               });
@@ -56,13 +58,13 @@ void Exchange::watch_stream() {
 void Exchange::start(std::string body, base::WorkerPool& workers) {
   watch_client();
   const std::size_t size = body.size();
-  auto& waiting = core_->text_queue_bytes;
-  const bool fits = waiting.fetch_add(size) + size <= core_->options.text.text_queue_bytes_max;
+  auto& waiting = hub_->text_queue_bytes;
+  const bool fits = waiting.fetch_add(size) + size <= hub_->options.text.text_queue_bytes_max;
   const bool taken =
       fits && workers.post([self = shared_from_this(), text = std::move(body)]() mutable {
-        self->core_->text_queue_bytes.fetch_sub(text.size());
+        self->hub_->text_queue_bytes.fetch_sub(text.size());
         // Shared: a task must be copyable.
-        auto prepared = std::make_shared<ApiResult<PreparedRequest>>(
+        auto prepared = std::make_shared<ApiResult<Prepared>>(
             self->gone_.load(std::memory_order_relaxed) ? client_gone() : self->prepare(text));
         Responder& responder = *self->call_.responder;
         responder.post([self = std::move(self), prepared = std::move(prepared)]() mutable {
@@ -77,9 +79,13 @@ void Exchange::start(std::string body, base::WorkerPool& workers) {
 
 // What a library throws (out of memory, a store's file that others wrote into) ends this request
 // alone, and is told.
-ApiResult<PreparedRequest> Exchange::prepare(std::string_view body) {
+ApiResult<Exchange::Prepared> Exchange::prepare(std::string_view body) {
   try {
-    return call_.endpoint.prepare({*core_, body, call_.record->key.get(), gone_});
+    const access::ApiKey* key = call_.record->key.get();
+    auto core = VSURGE_TRY(choose_model(*hub_, body, key));
+    auto request = call_.endpoint.prepare({*core, body, key, gone_});
+    if (!request) return std::unexpected(std::move(request).error());
+    return Prepared{std::move(core), std::move(*request)};
   } catch (const std::exception& error) {
     return std::unexpected(
         from_base({ErrorCode::kInternal,
@@ -87,32 +93,42 @@ ApiResult<PreparedRequest> Exchange::prepare(std::string_view body) {
   }
 }
 
-void Exchange::on_prepared(ApiResult<PreparedRequest> prepared) {
+void Exchange::on_prepared(ApiResult<Prepared> prepared) {
   if (done_) return;
   if (!prepared) {
     fail(prepared.error());
-  } else if (core_->shutting_down.load(std::memory_order_relaxed)) {
+  } else if (hub_->shutting_down.load(std::memory_order_relaxed)) {
     fail(from_base({ErrorCode::kShuttingDown, "The server is shutting down.", ""}));
-  } else if (prepared->form->background() != nullptr) {
+  } else if (prepared->request.form->background() != nullptr) {
     hand_over(std::move(*prepared));
   } else {
-    submit(std::move(*prepared));
+    choose(std::move(prepared->core));
+    submit(std::move(prepared->request));
   }
 }
 
+void Exchange::choose(std::shared_ptr<ServiceCore> core) {
+  core_ = std::move(core);
+  core_->active_requests.fetch_add(1, std::memory_order_relaxed);
+  call_.record->model = core_->name();
+  call_.record->model_metrics = core_->metrics;
+}
+
 // Another exchange makes the response, and tells this one's client that it does.
-void Exchange::hand_over(PreparedRequest prepared) {
+void Exchange::hand_over(Prepared prepared) {
   done_ = true;
-  const auto run = prepared.form->background();
+  const auto run = prepared.request.form->background();
   // What was counted against a key's limits ends with the response.
   const auto record = std::make_shared<RequestRecord>(*call_.record);
   call_.record->counted = false;
+  call_.record->model = prepared.core->name();
   const auto responder = RecordedResponder::make(
-      core_, run->responder(call_.responder, core_->background.queue()), record);
-  const auto next = std::make_shared<Exchange>(core_, Call{call_.endpoint, responder, record});
+      hub_, run->responder(call_.responder, hub_->background.queue()), record);
+  const auto next = std::make_shared<Exchange>(hub_, Call{call_.endpoint, responder, record});
   next->answer_.started = answer_.started;
+  next->choose(std::move(prepared.core));
   // Shared: a task must be copyable.
-  const auto request = std::make_shared<PreparedRequest>(std::move(prepared));
+  const auto request = std::make_shared<PreparedRequest>(std::move(prepared.request));
   responder->post([next, request] {
     next->watch_client();
     next->submit(std::move(*request));
@@ -129,8 +145,7 @@ void Exchange::submit(PreparedRequest prepared) {
   reader_ = std::move(prepared.reader);
   ignored_ = std::move(prepared.ignored);
   grammar_ = std::move(prepared.grammar);
-  call_.record->model = core_->options.model_names.front();
-  call_.record->submitted = core_->clock.now();
+  call_.record->submitted = hub_->clock.now();
   call_.record->max_tokens =
       answer_.generation.sampling.max_tokens.value_or(core_->options.context_max);
   gate_ = prepared.gate;
@@ -171,7 +186,7 @@ base::Result<engine::Request> Exchange::engine_request(const PreparedPrompt& pro
   request.client = key == nullptr ? generation.user : key->id;
   request.priority = generation.priority;
   if (generation.prediction) request.prediction = *generation.prediction;
-  request.cache_namespace = cache_namespace(*core_, key, generation.cache_salt);
+  request.cache_namespace = cache_namespace(*hub_, key, generation.cache_salt);
   core_->set_deadlines(answer_.started, generation.timeout_seconds, request);
   if (grammar_ == nullptr) return request;
   const ConstraintTokens tokens{.vocabulary = core_->options.vocabulary,
@@ -185,9 +200,16 @@ base::Result<engine::Request> Exchange::engine_request(const PreparedPrompt& pro
 base::Status Exchange::submit_prompt(PreparedPrompt prompt, const ChoiceOptions& options) {
   engine::Request request = VSURGE_TRY(engine_request(prompt));
   const engine::Ticket ticket = core_->engine.new_ticket();
-  core_->router.add(ticket, &call_.responder->queue(),
-                    [self = shared_from_this(), i = answer_.prompts.size()](
-                        const std::vector<engine::Event>& events) { self->on_events(i, events); });
+  // A stop string or the time ends the answer where it is found, so each token is looked at when it
+  // comes.
+  const GenerationFields& generation = answer_.generation;
+  const bool each = generation.stream || !generation.stop.empty() || generation.stop_regex ||
+                    generation.predict_ms > 0;
+  core_->router.add(
+      ticket, &call_.responder->queue(),
+      [self = shared_from_this(), i = answer_.prompts.size()](
+          const std::vector<engine::Event>& events) { self->on_events(i, events); },
+      each ? Pace::kEachStep : Pace::kAtEnd);
   if (auto status = core_->engine.submit(ticket, std::move(request)); !status) {
     core_->router.remove(ticket);
     return status;
@@ -208,7 +230,7 @@ base::Status Exchange::submit_prompt(PreparedPrompt prompt, const ChoiceOptions&
 
 void Exchange::on_events(std::size_t prompt, const std::vector<engine::Event>& events) {
   if (done_) return;
-  const base::Nanoseconds now = core_->clock.now();
+  const base::Nanoseconds now = hub_->clock.now();
   if (answer_.first_token == 0) answer_.first_token = now;
   call_.record->last_token = now;
   AnswerPrompt& asked = answer_.prompts[prompt];
@@ -269,7 +291,7 @@ void Exchange::stream_choices(std::size_t prompt) {
   }
   const bool all = answer_.all_done();
   if (all) {
-    answer_.ended = core_->clock.now();
+    answer_.ended = hub_->clock.now();
     form_->stream_end(answer_, out);
   }
   if (out.empty()) return;
@@ -311,7 +333,7 @@ void Exchange::begin_stream(std::string& out) {
 
 void Exchange::answer_whole() {
   done_ = true;
-  answer_.ended = core_->clock.now();
+  answer_.ended = hub_->clock.now();
   record_answer();
   call_.responder->send(200, headers({{"Content-Type", "application/json"}}),
                         form_->whole(answer_));
@@ -329,7 +351,7 @@ void Exchange::fail(const ApiError& error) {
     call_.responder->end();
   } else {
     if (form_ != nullptr) form_->abandoned(answer_);
-    call_.responder->send(error.status, headers(core_->error_headers(error)),
+    call_.responder->send(error.status, headers(hub_->error_headers(error)),
                           call_.endpoint.error_json(error));
   }
   if (error.status >= 500) {

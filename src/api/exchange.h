@@ -28,7 +28,7 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
     std::shared_ptr<RequestRecord> record;
   };
 
-  Exchange(std::shared_ptr<ServiceCore> core, Call call);
+  Exchange(std::shared_ptr<ServiceHub> hub, Call call);
   ~Exchange();
   Exchange(const Exchange&) = delete;
   Exchange& operator=(const Exchange&) = delete;
@@ -37,10 +37,17 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   void start(std::string body, base::WorkerPool& workers);
 
  private:
-  ApiResult<PreparedRequest> prepare(std::string_view body);
-  void on_prepared(ApiResult<PreparedRequest> prepared);
+  // A request that was read, and the model that it is for.
+  struct Prepared {
+    std::shared_ptr<ServiceCore> core;
+    PreparedRequest request;
+  };
+
+  ApiResult<Prepared> prepare(std::string_view body);
+  void on_prepared(ApiResult<Prepared> prepared);
+  void choose(std::shared_ptr<ServiceCore> core);
   void submit(PreparedRequest prepared);
-  void hand_over(PreparedRequest prepared);
+  void hand_over(Prepared prepared);
   void watch_client();
   void watch_stream();
   base::Status submit_prompt(PreparedPrompt prompt, const ChoiceOptions& options);
@@ -59,7 +66,8 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   Headers headers(Headers more) const;
   void record_answer();
 
-  const std::shared_ptr<ServiceCore> core_;
+  const std::shared_ptr<ServiceHub> hub_;
+  std::shared_ptr<ServiceCore> core_;  // of the request's model, once it is known
   const Call call_;
   std::atomic<bool> gone_{false};  // read by the text worker
   bool done_ = false;              // answered, or nobody to answer

@@ -140,6 +140,7 @@ inline constexpr auto kFields = std::to_array<Field>({
     {"mm_processor_kwargs", kInChat, "[{}]"},
     {"repetition_detection", kInBoth, kNullOnly},
     {"request_id", kInBoth, kNullOnly},
+    {"return_hidden_states", kInBoth, "[false]"},  // SGLang's router says so in every request
     {"return_progress", kInBoth, "[false]"},
     {"return_tokens", kInBoth, "[false]"},
     {"separate_reasoning", kInChat, kWorks, shape::flag("true")},

@@ -10,20 +10,20 @@
 #include "api/http.h"
 #include "api/request_record.h"
 #include "api/routes.h"
-#include "api/service_core.h"
+#include "api/service_hub.h"
 
 namespace vsurge::api {
 
 // Lets a request in or says why not (401, 403, 429). Writes whose it is into the record; what it
-// counted there ends with it. A server without keys lets all in.
-ApiResult<void> admit(ServiceCore& core, const HttpRequest& request, const Route& route,
+// counted there ends with it. A server without keys lets all in, and so does the door for admins.
+ApiResult<void> admit(ServiceHub& hub, const HttpRequest& request, const Route& route,
                       RequestRecord& record);
 
 // Counts it as ended, if it was counted.
-void count_ended(ServiceCore& core, const RequestRecord& record);
+void count_ended(ServiceHub& hub, const RequestRecord& record);
 
 // x-ratelimit-*, of a key with such limits.
-Headers rate_limit_headers(ServiceCore& core, const RequestRecord& record);
+Headers rate_limit_headers(ServiceHub& hub, const RequestRecord& record);
 
 // What a key stores is its own: the name of its owner, and who may see it. Without keys there are
 // no owners, and all is seen.
@@ -31,7 +31,7 @@ std::string owner_of(const access::ApiKey* key);
 bool may_see(const access::ApiKey* key, std::string_view owner);
 
 // Separates what the prefix cache shares: `salt` is the request's own.
-std::string cache_namespace(const ServiceCore& core, const access::ApiKey* key,
+std::string cache_namespace(const ServiceHub& hub, const access::ApiKey* key,
                             std::string_view salt);
 
 }  // namespace vsurge::api

@@ -248,10 +248,7 @@ TEST_F(GuardTest, TheCacheIsNotShared) {
 }
 
 TEST_F(GuardTest, CacheNamesCannotBeMixedUp) {
-  ServiceFixture fixture;
-  ServiceOptions options;
-  ServiceCore core(std::move(options), fixture.assets, fixture.engine, fixture.router,
-                   make_memory_store({}));
+  const ServiceHub hub{ServiceOptions()};
   const access::ApiKey a{.id = "a", .name = "a"};
   std::set<std::string> names;
   const auto salted = [](std::string_view salt, std::string_view key) {
@@ -260,7 +257,7 @@ TEST_F(GuardTest, CacheNamesCannotBeMixedUp) {
   for (const access::ApiKey* key : {static_cast<const access::ApiKey*>(nullptr), &a}) {
     for (const std::string& salt :
          {std::string(), salted("a", ""), salted("", "a"), salted("a", "a"), salted("aa", "")}) {
-      EXPECT_TRUE(names.insert(cache_namespace(core, key, salt)).second);
+      EXPECT_TRUE(names.insert(cache_namespace(hub, key, salt)).second);
     }
   }
   EXPECT_TRUE(names.contains(""));
@@ -309,6 +306,43 @@ TEST(Guard, WithoutKeysThereAreNoAdmins) {
     const auto answer = fixture.handle(request);
     EXPECT_EQ(error_of(*answer, 403).at("code").as_string(), "insufficient_permissions");
   }
+}
+
+TEST_F(GuardTest, TheDoorForAdmins) {
+  const std::string admin = add({.id = "", .name = "root", .role = access::Role::kAdmin});
+  ServiceFixture& fixture = server({.admin_door = true});
+  for (const Route& route : route_table()) {
+    HttpRequest request;
+    request.method = route.method;
+    request.path = example(route.path);
+    request.door = Door::kAdmin;
+    const auto answer = fixture.handle(request);
+    fixture.finish(*answer);
+    if (route.access == Access::kUse) {
+      EXPECT_EQ(answer->status(), 404) << route.path;
+    } else {
+      EXPECT_NE(answer->status(), 401) << route.path << ": no key is asked for";
+      EXPECT_NE(answer->status(), 403) << route.path;
+      EXPECT_NE(answer->status(), 404) << route.path;
+    }
+    if (route.access != Access::kAdmin) continue;
+    // To the others these are names of models, of which there are none.
+    if (request.path.starts_with("/v1/models/")) {
+      EXPECT_EQ(ask("GET", request.path, admin)->status(), 404) << request.path;
+      EXPECT_EQ(ask("POST", request.path, admin)->status(), 405) << request.path;
+      continue;
+    }
+    for (const char* method : {"GET", "POST", "OPTIONS"}) {
+      EXPECT_EQ(ask(method, request.path, admin)->status(), 404)
+          << "there alone: " << method << " " << route.path;
+    }
+  }
+  HttpRequest resume;
+  resume.method = "POST";
+  resume.path = "/v1/engine/resume";
+  resume.door = Door::kAdmin;
+  EXPECT_EQ(fixture.handle(resume)->status(), 200);
+  EXPECT_EQ(chat(admin)->status(), 200);
 }
 
 TEST_F(GuardTest, Cors) {

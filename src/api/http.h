@@ -2,6 +2,7 @@
 // Plain types; nothing of the transport.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -15,13 +16,17 @@ namespace vsurge::api {
 
 using Headers = std::vector<std::pair<std::string, std::string>>;
 
+// Which kind of listener a request came by: for everybody, or for those who rule the server.
+enum class Door : std::uint8_t { kPublic, kAdmin };
+
 struct HttpRequest {
   std::string method;  // "GET"
   std::string path;    // decoded, without the query: "/v1/models/a b"
   std::string query;   // as sent, without '?'
   Headers headers;     // names in lower case
   std::string body;
-  std::string peer;  // address of the client
+  std::string peer;  // address of the client, or "unix:UID" where it has none
+  Door door = Door::kPublic;
 
   std::string_view header(std::string_view lower_case_name) const {
     for (const auto& [name, value] : headers) {

@@ -32,6 +32,8 @@ inline constexpr std::size_t kRequestIdBytesMax = 128;
 inline constexpr std::size_t kMethodLoggedBytesMax = 32;
 inline constexpr std::size_t kLoggedBodyBytesMax = 16 << 10;
 inline constexpr std::size_t kTraceparentBytesMax = 256;
+inline constexpr std::size_t kAdminBodyBytesMax = 64 << 10;
+inline constexpr std::size_t kModelAliasesMax = 16;
 inline constexpr std::size_t kQuotedBytesMax = 200;  // of a client's text in an error
 
 }  // namespace vsurge::api

@@ -11,6 +11,7 @@
 
 #include "api/embeddings.h"
 #include "api/fields.h"
+#include "api/model_choice.h"
 #include "api/openapi_parts.h"
 #include "api/rerank.h"
 #include "api/responses.h"
@@ -279,8 +280,8 @@ json::object operation_of(const Route& route, bool strict) {
 
 }  // namespace
 
-std::string openapi_json(const ServiceCore& core) {
-  const bool strict = !core.options.warn_unknown_fields;
+std::string openapi_json(const ServiceHub& hub) {
+  const bool strict = !hub.options.warn_unknown_fields;
   json::object paths;
   for (const Route& route : route_table()) {
     std::string method(route.method);
@@ -290,17 +291,17 @@ std::string openapi_json(const ServiceCore& core) {
   }
   return json::serialize(
       json::object{{"openapi", "3.1.0"},
-                   {"info", {{"title", "vSurge"}, {"version", core.options.version}}},
+                   {"info", {{"title", "vSurge"}, {"version", hub.options.version}}},
                    {"paths", std::move(paths)},
                    {"components", json::object{{"schemas", component_schemas()}}}});
 }
 
-std::string docs_html(const ServiceCore& core) {
+std::string docs_html(const ServiceHub& hub) {
   std::string out =
       "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>vSurge</title>"
       "<style>body{font:16px sans-serif;margin:2em auto;max-width:60em}td{padding:.2em 1em .2em 0;"
       "vertical-align:top}code{background:#eee}</style><h1>vSurge ";
-  out += core.options.version;
+  out += hub.options.version;
   out += "</h1><p>Machines read <a href=\"openapi.json\">openapi.json</a>.</p><table>";
   for (const Route& route : route_table()) {
     out += "<tr><td>";
@@ -320,16 +321,18 @@ std::string docs_html(const ServiceCore& core) {
   return out;
 }
 
-std::string tools_json(const ServiceCore& core) {
-  const ToolFormat* format = core.options.tool_format;
+std::string tools_json(const ServiceHub& hub, const access::ApiKey* key) {
   json::object models;
-  for (const std::string& name : core.options.model_names) {
+  const auto served = hub.models.list();
+  for (const ModelEntry& entry : *served) {
+    if (entry.core == nullptr || !may_use(key, entry)) continue;
+    const ToolFormat* format = entry.core->options.tool_format;
     json::object model{{"tools", json::array()}, {"parallel_calls", format != nullptr}};
     model["tool_parser"] = format == nullptr ? json::value(nullptr) : json::value(format->name);
     json::array formats;
     for (const ToolFormat* each : tool_formats()) formats.emplace_back(each->name);
     model["formats_supported"] = std::move(formats);
-    models[name] = std::move(model);
+    for (const std::string& name : entry.names) models[name] = model;
   }
   return json::serialize(json::object{{"models", std::move(models)}, {"default_format", "openai"}});
 }

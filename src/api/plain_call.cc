@@ -7,6 +7,7 @@
 
 #include "api/json.h"
 #include "api/limits.h"
+#include "api/model_choice.h"
 #include "api/reader.h"
 #include "base/log.h"
 
@@ -48,8 +49,8 @@ ApiResult<void> check_plain_fields(const json::object& body, std::span<const Pla
   return {};
 }
 
-ApiResult<json::value> parse_object(const ServiceCore& core, std::string_view body) {
-  json::value value = VSURGE_TRY(parse_json(body, core.options.json));
+ApiResult<json::value> parse_object(const ServiceHub& hub, std::string_view body) {
+  json::value value = VSURGE_TRY(parse_json(body, hub.options.json));
   if (!value.is_object()) {
     return bad_json("invalid_type",
                     fmt::format("The body must be a JSON object; found {}.", type_name(value)));
@@ -73,21 +74,21 @@ void send_error(const PlainCall& call, const ApiError& error) {
   if (error.status >= 500) {
     base::log_error("{} {}: {}", call.record->id, error.status, error.message);
   }
-  call.responder->send(error.status, call.core->error_headers(error), call.error_json(error));
+  call.responder->send(error.status, call.hub->error_headers(error), call.error_json(error));
 }
 
 void send_json(const PlainCall& call, std::string body) {
   call.responder->send(200, {{"Content-Type", "application/json"}}, std::move(body));
 }
 
-bool post_text_work(const std::shared_ptr<ServiceCore>& core, base::WorkerPool& workers,
+bool post_text_work(const std::shared_ptr<ServiceHub>& hub, base::WorkerPool& workers,
                     std::string body, std::function<void(std::string)> work) {
   const std::size_t size = body.size();
-  auto& waiting = core->text_queue_bytes;
-  const bool fits = waiting.fetch_add(size) + size <= core->options.text.text_queue_bytes_max;
+  auto& waiting = hub->text_queue_bytes;
+  const bool fits = waiting.fetch_add(size) + size <= hub->options.text.text_queue_bytes_max;
   const bool taken =
-      fits && workers.post([core, text = std::move(body), work = std::move(work)]() mutable {
-        core->text_queue_bytes.fetch_sub(text.size());
+      fits && workers.post([hub, text = std::move(body), work = std::move(work)]() mutable {
+        hub->text_queue_bytes.fetch_sub(text.size());
         work(std::move(text));
       });
   if (!taken) waiting.fetch_sub(size);
@@ -99,18 +100,42 @@ ApiError workers_busy() {
       {ErrorCode::kQueueFull, "Too many requests wait to be read; try again later.", ""});
 }
 
+namespace {
+
+using Work = std::function<ApiResult<std::string>(std::string_view body)>;
+
+void answer_with(const PlainCall& call, std::string body, base::WorkerPool& workers, Work work) {
+  const bool taken = post_text_work(call.hub, workers, std::move(body),
+                                    [call, work = std::move(work)](const std::string& text) {
+                                      auto made = work(text);
+                                      call.responder->post([call, made = std::move(made)] {
+                                        if (!made) return send_error(call, made.error());
+                                        send_json(call, *made);
+                                      });
+                                    });
+  if (!taken) send_error(call, workers_busy());
+}
+
+}  // namespace
+
 void answer_on_worker(PlainCall call, std::string body, base::WorkerPool& workers,
                       PlainAnswer answer) {
-  const bool taken =
-      post_text_work(call.core, workers, std::move(body), [call, answer](const std::string& text) {
-        const std::atomic<bool> stays = false;
-        auto made = answer({*call.core, text, call.record->key.get(), stays});
-        call.responder->post([call, made = std::move(made)] {
-          if (!made) return send_error(call, made.error());
-          send_json(call, *made);
-        });
-      });
-  if (!taken) send_error(call, workers_busy());
+  answer_with(call, std::move(body), workers,
+              [hub = call.hub, record = call.record,
+               answer](std::string_view text) -> ApiResult<std::string> {
+                const access::ApiKey* key = record->key.get();
+                const auto core = VSURGE_TRY(choose_model(*hub, text, key));
+                const std::atomic<bool> stays = false;
+                return answer({*core, text, key, stays});
+              });
+}
+
+void answer_on_worker(PlainCall call, std::string body, base::WorkerPool& workers,
+                      ModellessAnswer answer) {
+  answer_with(call, std::move(body), workers,
+              [hub = call.hub, record = call.record, answer](std::string_view text) {
+                return answer(*hub, text, record->key.get());
+              });
 }
 
 }  // namespace vsurge::api

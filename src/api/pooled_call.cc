@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "api/model_choice.h"
+
 namespace vsurge::api {
 namespace {
 
@@ -14,11 +16,12 @@ constexpr std::size_t kAtOnceMax = 64;
 }  // namespace
 
 PooledCall::PooledCall(PlainCall call) : call_(std::move(call)) {
-  call_.core->active_requests.fetch_add(1, std::memory_order_relaxed);
+  call_.hub->active_requests.fetch_add(1, std::memory_order_relaxed);
 }
 
 PooledCall::~PooledCall() {
-  call_.core->active_requests.fetch_sub(1, std::memory_order_relaxed);
+  call_.hub->active_requests.fetch_sub(1, std::memory_order_relaxed);
+  if (core_ != nullptr) core_->active_requests.fetch_sub(1, std::memory_order_relaxed);
 }
 
 void PooledCall::start(std::string body, base::WorkerPool& workers, PreparePooled prepare) {
@@ -26,24 +29,33 @@ void PooledCall::start(std::string body, base::WorkerPool& workers, PreparePoole
     if (const auto self = weak.lock()) self->on_gone();
   });
   const bool taken = post_text_work(
-      call_.core, workers, std::move(body),
+      call_.hub, workers, std::move(body),
       [self = shared_from_this(), prepare](const std::string& text) {
-        auto prepared = std::make_shared<ApiResult<PooledRequest>>(
-            prepare(*self->call_.core, text, self->gone_));
+        auto prepared = std::make_shared<ApiResult<Prepared>>(self->read(text, prepare));
         self->call_.responder->post([self, prepared] { self->on_prepared(std::move(*prepared)); });
       });
   if (!taken) fail(workers_busy());
 }
 
-void PooledCall::on_prepared(ApiResult<PooledRequest> prepared) {
+ApiResult<PooledCall::Prepared> PooledCall::read(std::string_view body, PreparePooled prepare) {
+  auto core = VSURGE_TRY(choose_model(*call_.hub, body, call_.record->key.get()));
+  auto request = prepare(*core, body, gone_);
+  if (!request) return std::unexpected(std::move(request).error());
+  return Prepared{std::move(core), std::move(*request)};
+}
+
+void PooledCall::on_prepared(ApiResult<Prepared> prepared) {
   if (done_) return;
   if (!prepared) return fail(prepared.error());
-  if (call_.core->shutting_down.load(std::memory_order_relaxed)) {
+  if (call_.hub->shutting_down.load(std::memory_order_relaxed)) {
     return fail(from_base({ErrorCode::kShuttingDown, "The server is shutting down.", ""}));
   }
-  request_ = std::move(*prepared);
-  call_.record->model = call_.core->options.model_names.front();
-  call_.record->submitted = call_.core->clock.now();
+  core_ = std::move(prepared->core);
+  core_->active_requests.fetch_add(1, std::memory_order_relaxed);
+  request_ = std::move(prepared->request);
+  call_.record->model = core_->name();
+  call_.record->model_metrics = core_->metrics;
+  call_.record->submitted = call_.hub->clock.now();
   tickets_.reserve(request_.prompts.size());
   submit_more();
 }
@@ -62,15 +74,15 @@ base::Status PooledCall::submit(std::size_t i) {
   const access::ApiKey* key = call_.record->key.get();
   request.client = key == nullptr ? request_.user : key->id;
   request.priority = request_.priority;
-  call_.core->set_deadlines(call_.record->arrived, request_.timeout_seconds, request);
-  engine::Engine& engine = call_.core->engine;
+  core_->set_deadlines(call_.record->arrived, request_.timeout_seconds, request);
+  engine::Engine& engine = core_->engine;
   const engine::Ticket ticket = engine.new_ticket();
-  call_.core->router.add(ticket, &call_.responder->queue(),
-                         [self = shared_from_this(), i](const std::vector<engine::Event>& events) {
-                           for (const engine::Event& event : events) self->on_end(i, event);
-                         });
+  core_->router.add(ticket, &call_.responder->queue(),
+                    [self = shared_from_this(), i](const std::vector<engine::Event>& events) {
+                      for (const engine::Event& event : events) self->on_end(i, event);
+                    });
   if (auto status = engine.submit(ticket, std::move(request)); !status) {
-    call_.core->router.remove(ticket);
+    core_->router.remove(ticket);
     return status;
   }
   tickets_.push_back(ticket);
@@ -94,7 +106,7 @@ void PooledCall::on_end(std::size_t i, const engine::Event& event) {
   if (ended_ < request_.prompts.size()) return submit_more();
   done_ = true;
   record_tokens();
-  send_json(call_, request_.answer->json(*call_.core, prompt_tokens_));
+  send_json(call_, request_.answer->json(*core_, prompt_tokens_));
 }
 
 void PooledCall::fail(const ApiError& error) {
@@ -106,7 +118,7 @@ void PooledCall::fail(const ApiError& error) {
 
 void PooledCall::cancel_open() {
   for (const engine::Ticket ticket : tickets_) {
-    if (ticket != 0) call_.core->engine.cancel(ticket);
+    if (ticket != 0) core_->engine.cancel(ticket);
   }
 }
 

@@ -48,7 +48,13 @@ class PooledCall : public std::enable_shared_from_this<PooledCall> {
   void start(std::string body, base::WorkerPool& workers, PreparePooled prepare);
 
  private:
-  void on_prepared(ApiResult<PooledRequest> prepared);
+  struct Prepared {
+    std::shared_ptr<ServiceCore> core;
+    PooledRequest request;
+  };
+
+  ApiResult<Prepared> read(std::string_view body, PreparePooled prepare);
+  void on_prepared(ApiResult<Prepared> prepared);
   void submit_more();
   base::Status submit(std::size_t i);
   void on_end(std::size_t i, const engine::Event& event);
@@ -58,8 +64,9 @@ class PooledCall : public std::enable_shared_from_this<PooledCall> {
   void record_tokens();
 
   const PlainCall call_;
-  std::atomic<bool> gone_{false};  // read by the text worker
-  bool done_ = false;              // answered, or nobody to answer
+  std::shared_ptr<ServiceCore> core_;  // of the request's model, once it is known
+  std::atomic<bool> gone_{false};      // read by the text worker
+  bool done_ = false;                  // answered, or nobody to answer
   PooledRequest request_;
   std::vector<engine::Ticket> tickets_;  // of each prompt that was submitted; 0 = it has ended
   std::size_t ended_ = 0;

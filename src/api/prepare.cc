@@ -134,11 +134,11 @@ ApiResult<void> check_length(const ServiceCore& core, const GenerationFields& ge
 
 RequestContext request_context(const ServiceCore& core, std::vector<std::string>& ignored) {
   return {.sampling = core.options.sampling,
-          .json = core.options.json,
+          .json = core.hub.options.json,
           .vocabulary = core.options.vocabulary,
           .speculative_tokens_max = core.options.speculative_tokens_max,
-          .trust_chat_template = core.options.trust_chat_template,
-          .ignored = core.options.warn_unknown_fields ? &ignored : nullptr};
+          .trust_chat_template = core.hub.options.trust_chat_template,
+          .ignored = core.hub.options.warn_unknown_fields ? &ignored : nullptr};
 }
 
 // What the fields say in words becomes tokens.

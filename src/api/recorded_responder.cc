@@ -6,16 +6,14 @@
 
 namespace vsurge::api {
 
-RecordedResponder::RecordedResponder(std::shared_ptr<ServiceCore> core,
-                                     std::shared_ptr<Responder> to,
+RecordedResponder::RecordedResponder(std::shared_ptr<ServiceHub> hub, std::shared_ptr<Responder> to,
                                      std::shared_ptr<RequestRecord> record)
-    : core_(std::move(core)), to_(std::move(to)), record_(std::move(record)) {}
+    : hub_(std::move(hub)), to_(std::move(to)), record_(std::move(record)) {}
 
-std::shared_ptr<RecordedResponder> RecordedResponder::make(std::shared_ptr<ServiceCore> core,
+std::shared_ptr<RecordedResponder> RecordedResponder::make(std::shared_ptr<ServiceHub> hub,
                                                            std::shared_ptr<Responder> to,
                                                            std::shared_ptr<RequestRecord> record) {
-  auto made =
-      std::make_shared<RecordedResponder>(std::move(core), std::move(to), std::move(record));
+  auto made = std::make_shared<RecordedResponder>(std::move(hub), std::move(to), std::move(record));
   // Weak: the connection must not keep alive who keeps it alive.
   made->to_->on_gone([weak = made->weak_from_this()] {
     if (const auto self = weak.lock()) self->gone();
@@ -93,8 +91,8 @@ void RecordedResponder::gone() {
 void RecordedResponder::tell_ended() {
   if (told_.exchange(true)) return;
   on_gone_ = nullptr;
-  record_->ended = core_->clock.now();
-  core_->tell_ended(*record_);
+  record_->ended = hub_->clock.now();
+  hub_->tell_ended(*record_);
 }
 
 }  // namespace vsurge::api

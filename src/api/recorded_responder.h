@@ -9,7 +9,7 @@
 
 #include "api/http.h"
 #include "api/request_record.h"
-#include "api/service_core.h"
+#include "api/service_hub.h"
 
 namespace vsurge::api {
 
@@ -17,11 +17,11 @@ namespace vsurge::api {
 class RecordedResponder final : public Responder,
                                 public std::enable_shared_from_this<RecordedResponder> {
  public:
-  RecordedResponder(std::shared_ptr<ServiceCore> core, std::shared_ptr<Responder> to,
+  RecordedResponder(std::shared_ptr<ServiceHub> hub, std::shared_ptr<Responder> to,
                     std::shared_ptr<RequestRecord> record);
   // On the connection's executor. The record is complete but for what comes of the request. Asks to
   // be told when the client goes.
-  static std::shared_ptr<RecordedResponder> make(std::shared_ptr<ServiceCore> core,
+  static std::shared_ptr<RecordedResponder> make(std::shared_ptr<ServiceHub> hub,
                                                  std::shared_ptr<Responder> to,
                                                  std::shared_ptr<RequestRecord> record);
   ~RecordedResponder() override;
@@ -48,7 +48,7 @@ class RecordedResponder final : public Responder,
   void tell_ended();
   Headers with_id(Headers headers) const;
 
-  const std::shared_ptr<ServiceCore> core_;
+  const std::shared_ptr<ServiceHub> hub_;
   const std::shared_ptr<Responder> to_;
   const std::shared_ptr<RequestRecord> record_;
   Headers more_headers_;

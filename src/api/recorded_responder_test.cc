@@ -22,9 +22,15 @@ class Records final : public RequestObserver {
   std::vector<RequestRecord> all;
 };
 
+FixtureOptions observed_by(const std::shared_ptr<Records>& records) {
+  FixtureOptions options;
+  options.observers = {records};
+  return options;
+}
+
 struct Recorded {
   std::shared_ptr<Records> records = std::make_shared<Records>();
-  ServiceFixture fixture{FixtureOptions{.observers = {records}}};
+  ServiceFixture fixture{observed_by(records)};
 
   const RequestRecord& only() const {
     EXPECT_EQ(records->all.size(), 1u);
@@ -133,17 +139,15 @@ TEST(RecordedResponder, TellsClientsThatLeave) {
 }
 
 TEST(RecordedResponder, AnswersForThoseWhoForget) {
-  const text::TextAssets assets = testing::byte_assets();
   const auto records = std::make_shared<Records>();
   ServiceFixture fixture;
   ServiceOptions options;
   options.observers = {records};
-  const auto core = std::make_shared<ServiceCore>(options, assets, fixture.engine, fixture.router,
-                                                  make_memory_store({}));
+  const auto hub = std::make_shared<ServiceHub>(options);
   const auto responder = std::make_shared<testing::TestResponder>(fixture.executor);
   const auto record = std::make_shared<RequestRecord>();
   record->id = "a";
-  RecordedResponder::make(core, responder, record);
+  RecordedResponder::make(hub, responder, record);
   EXPECT_EQ(responder->status(), 500);
   EXPECT_EQ(responder->header("X-Request-ID"), "a");
   ASSERT_EQ(records->all.size(), 1u);

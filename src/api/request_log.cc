@@ -50,6 +50,7 @@ void RequestLog::ended(const RequestRecord& record) {
   text("peer", record.peer);
   text("method", method);
   text("route", record.route);
+  text("model", record.model);
   if (record.key != nullptr) text("key", record.key->name);
   fields.push_back({"status", std::int64_t{record.status}});
   text("error", record.error_code);

@@ -15,15 +15,18 @@ namespace vsurge::api {
 // The client left before its answer was complete (nginx's code; never sent).
 inline constexpr int kStatusClientLeft = 499;
 
+class RequestObserver;
+
 // Written by those who answer the request, on its connection's executor. Times are those of the
 // service's clock; 0 = it did not come to that.
 struct RequestRecord {
-  std::string id;           // X-Request-ID; empty where it never became a request
-  std::string method;       // as sent
-  std::string_view route;   // path of the route table; empty: none, or it never became a request
-  std::string model;        // that answers
-  std::string peer;         // address
-  std::string traceparent;  // W3C's, valid or empty
+  std::string id;          // X-Request-ID; empty where it never became a request
+  std::string method;      // as sent
+  std::string_view route;  // path of the route table; empty: none, or it never became a request
+  std::string model;       // that answers
+  std::shared_ptr<RequestObserver> model_metrics;  // that model's
+  std::string peer;                                // address
+  std::string traceparent;                         // W3C's, valid or empty
 
   std::shared_ptr<const access::ApiKey> key;  // whose it is; nullptr: nobody was asked, or refused
   bool counted = false;                       // against the key's limits

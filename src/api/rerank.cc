@@ -287,7 +287,7 @@ double relevance(const PooledOptions& options, const std::vector<float>& vector,
 
 ApiResult<PooledRequest> prepare_rerank(const ServiceCore& core, std::string_view body,
                                         const std::atomic<bool>& gone) {
-  const json::value value = VSURGE_TRY(parse_object(core, body));
+  const json::value value = VSURGE_TRY(parse_object(core.hub, body));
   const json::object& object = value.get_object();
   Common common = VSURGE_TRY(read_common(core, object, kRerankFields));
   const ObjectReader reader(object, "");
@@ -315,7 +315,7 @@ ApiResult<PooledRequest> prepare_rerank(const ServiceCore& core, std::string_vie
 
 ApiResult<PooledRequest> prepare_score(const ServiceCore& core, std::string_view body,
                                        const std::atomic<bool>& gone) {
-  const json::value value = VSURGE_TRY(parse_object(core, body));
+  const json::value value = VSURGE_TRY(parse_object(core.hub, body));
   const json::object& object = value.get_object();
   Common common = VSURGE_TRY(read_common(core, object, kScoreFields));
   const ObjectReader reader(object, "");

@@ -161,8 +161,8 @@ TEST(Rerank, ScorePairs) {
   EXPECT_EQ(fixture.answer("/score", R"({"text_1":"q","text_2":"abc"})")->status(), 200);
 }
 
-ServiceOptions bare_options(PooledOptions pooled, int context) {
-  ServiceOptions options;
+ModelOptions bare_options(PooledOptions pooled, int context) {
+  ModelOptions options;
   options.model_names = {"m"};
   options.context_max = context;
   options.vocabulary = 1000;

@@ -29,11 +29,11 @@ std::unexpected<ApiError> not_stored(std::string_view what, std::string_view id,
 
 // One that is not whole yet is not in the store.
 ApiResult<StoredResponse> find_response(const StoredCall& call, std::string param = {}) {
-  const auto run = call.core.background.find(call.id);
+  const auto run = call.hub.background.find(call.id);
   if (run != nullptr && !run->is_final() && may_see(call.key, run->owner())) {
     return run->response();
   }
-  auto found = VSURGE_TRY(as_api(call.core.store.response(call.id)));
+  auto found = VSURGE_TRY(as_api(call.hub.store.response(call.id)));
   if (!found || !may_see(call.key, found->owner)) {
     return not_stored("response", call.id, std::move(param));
   }
@@ -41,7 +41,7 @@ ApiResult<StoredResponse> find_response(const StoredCall& call, std::string para
 }
 
 ApiResult<StoredConversation> find_conversation(const StoredCall& call, std::string param = {}) {
-  auto found = VSURGE_TRY(as_api(call.core.store.conversation(call.id)));
+  auto found = VSURGE_TRY(as_api(call.hub.store.conversation(call.id)));
   if (!found || !may_see(call.key, found->owner)) {
     return not_stored("conversation", call.id, std::move(param));
   }
@@ -56,9 +56,9 @@ void append_all(json::array& to, const json::value& from) {
 ApiResult<json::array> past_items(const PrepareCall& call, const ResponsesRequest& request) {
   json::array out;
   if (!request.previous_id.empty()) {
-    const auto run = call.core.background.find(request.previous_id);
+    const auto run = call.core.hub.background.find(request.previous_id);
     const StoredResponse previous = VSURGE_TRY(
-        find_response({call.core, request.previous_id, call.key}, "previous_response_id"));
+        find_response({call.core.hub, request.previous_id, call.key}, "previous_response_id"));
     if (run != nullptr && !run->is_final()) {
       return bad_value("previous_response_id", fmt::format("The response {} is not whole yet.",
                                                            in_quotes(request.previous_id)));
@@ -67,14 +67,14 @@ ApiResult<json::array> past_items(const PrepareCall& call, const ResponsesReques
     append_all(out, json::parse(previous.output));
   } else if (!request.conversation_id.empty()) {
     const StoredConversation conversation = VSURGE_TRY(
-        find_conversation({call.core, request.conversation_id, call.key}, "conversation"));
+        find_conversation({call.core.hub, request.conversation_id, call.key}, "conversation"));
     append_all(out, json::parse(conversation.items));
   }
   return out;
 }
 
 ApiResult<PreparedRequest> prepare(const PrepareCall& call) {
-  const json::value body = VSURGE_TRY(parse_json(call.body, call.core.options.json));
+  const json::value body = VSURGE_TRY(parse_json(call.body, call.core.hub.options.json));
   std::vector<std::string> ignored;
   ResponsesRequest request =
       VSURGE_TRY(read_responses_request(body, request_context(call.core, ignored)));
@@ -91,13 +91,13 @@ ApiResult<PreparedRequest> prepare(const PrepareCall& call) {
   request.chat.messages_json = VSURGE_TRY(messages_of_items(all, request.instructions));
   PreparedRequest out = VSURGE_TRY(prepare_chat_request(call, std::move(request.chat), "input"));
   if (request.background) {
-    facts.run = call.core.background.make({.id = facts.id,
-                                           .owner = facts.owner,
-                                           .object = {},
-                                           .input = json::serialize(facts.input),
-                                           .history = "[]",
-                                           .output = "[]"},
-                                          out.generation.stream);
+    facts.run = call.core.hub.background.make({.id = facts.id,
+                                               .owner = facts.owner,
+                                               .object = {},
+                                               .input = json::serialize(facts.input),
+                                               .history = "[]",
+                                               .output = "[]"},
+                                              out.generation.stream);
     out.generation.stream = true;
   }
   out.form = std::make_unique<ResponsesForm>(call.core, std::move(facts));
@@ -120,12 +120,12 @@ std::string list_json(const json::array& items) {
 }
 
 // Items of input have no ids of their own until they are told.
-json::array with_ids(ServiceCore& core, json::array items) {
+json::array with_ids(ServiceHub& hub, json::array items) {
   for (json::value& each : items) {
     json::object& item = each.get_object();
     if (item.contains("id")) continue;
     const bool message = item.at("type") == "message";
-    item["id"] = core.new_id(message ? "msg_" : "item_");
+    item["id"] = hub.new_id(message ? "msg_" : "item_");
     if (!item.contains("status")) item["status"] = "completed";
   }
   return items;
@@ -144,11 +144,11 @@ std::string deleted_json(std::string_view id, std::string_view object) {
 
 ApiResult<std::string> erase_response(const StoredCall& call) {
   VSURGE_TRY(find_response(call));
-  const auto run = call.core.background.find(call.id);
+  const auto run = call.hub.background.find(call.id);
   const bool unfinished = run != nullptr && !run->is_final();
   if (run != nullptr) run->erase();
   if (unfinished) return deleted_json(call.id, "response");
-  if (!VSURGE_TRY(as_api(call.core.store.erase_response(call.id)))) {
+  if (!VSURGE_TRY(as_api(call.hub.store.erase_response(call.id)))) {
     return not_stored("response", call.id);
   }
   return deleted_json(call.id, "response");
@@ -156,12 +156,12 @@ ApiResult<std::string> erase_response(const StoredCall& call) {
 
 ApiResult<std::string> response_input_items(const StoredCall& call) {
   const StoredResponse response = VSURGE_TRY(find_response(call));
-  return list_json(with_ids(call.core, json::parse(response.input).get_array()));
+  return list_json(with_ids(call.hub, json::parse(response.input).get_array()));
 }
 
 ApiResult<std::string> erase_conversation(const StoredCall& call) {
   VSURGE_TRY(find_conversation(call));
-  if (!VSURGE_TRY(as_api(call.core.store.erase_conversation(call.id)))) {
+  if (!VSURGE_TRY(as_api(call.hub.store.erase_conversation(call.id)))) {
     return not_stored("conversation", call.id);
   }
   return deleted_json(call.id, "conversation.deleted");
@@ -169,7 +169,7 @@ ApiResult<std::string> erase_conversation(const StoredCall& call) {
 
 ApiResult<std::string> conversation_items(const StoredCall& call) {
   const StoredConversation conversation = VSURGE_TRY(find_conversation(call));
-  return list_json(with_ids(call.core, json::parse(conversation.items).get_array()));
+  return list_json(with_ids(call.hub, json::parse(conversation.items).get_array()));
 }
 
 }  // namespace
@@ -187,15 +187,15 @@ std::span<const PlainField> conversation_fields() {
   return kFields;
 }
 
-ApiResult<std::string> create_conversation(const PrepareCall& call) {
-  ServiceCore& core = call.core;
+ApiResult<std::string> create_conversation(ServiceHub& hub, std::string_view body,
+                                           const access::ApiKey* key) {
   json::value parsed = json::object();
-  if (!call.body.empty()) parsed = VSURGE_TRY(parse_object(core, call.body));
+  if (!body.empty()) parsed = VSURGE_TRY(parse_object(hub, body));
   const json::object& object = parsed.get_object();
   VSURGE_TRY(check_plain_fields(object, conversation_fields()));
   StoredConversation conversation;
-  conversation.id = core.new_id("conv_");
-  conversation.owner = owner_of(call.key);
+  conversation.id = hub.new_id("conv_");
+  conversation.owner = owner_of(key);
   conversation.created = base::unix_seconds();
   const json::value* metadata = object.if_contains("metadata");
   if (metadata != nullptr && !metadata->is_null() && !metadata->is_object()) {
@@ -206,11 +206,11 @@ ApiResult<std::string> create_conversation(const PrepareCall& call) {
   json::array items;
   if (const json::value* given = object.if_contains("items");
       given != nullptr && !given->is_null()) {
-    items = VSURGE_TRY(read_input_items(*given, core.options.json));
+    items = VSURGE_TRY(read_input_items(*given, hub.options.json));
   }
-  conversation.items = json::serialize(with_ids(core, std::move(items)));
+  conversation.items = json::serialize(with_ids(hub, std::move(items)));
   std::string out = conversation_json(conversation);
-  if (const auto status = core.store.put(std::move(conversation)); !status) {
+  if (const auto status = hub.store.put(std::move(conversation)); !status) {
     return std::unexpected(from_base(status.error()));
   }
   return out;
@@ -218,7 +218,7 @@ ApiResult<std::string> create_conversation(const PrepareCall& call) {
 
 ApiResult<std::shared_ptr<BackgroundRun>> run_to_cancel(const StoredCall& call) {
   const StoredResponse found = VSURGE_TRY(find_response(call));
-  const auto run = call.core.background.find(call.id);
+  const auto run = call.hub.background.find(call.id);
   if (run != nullptr && !run->is_final()) return run;
   const json::value object = json::parse(found.object);
   const json::value* background = object.get_object().if_contains("background");
@@ -235,7 +235,7 @@ ApiResult<WantedEvents> events_of_store(const StoredCall& call, std::string_view
   }
   if (!wanted->stream) return WantedEvents{};
   VSURGE_TRY(find_response(call));
-  auto run = call.core.background.find(call.id);
+  auto run = call.hub.background.find(call.id);
   if (run == nullptr) {
     return bad_value("stream",
                      "Events are kept of responses made with 'background': true alone, and for a "

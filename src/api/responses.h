@@ -18,11 +18,12 @@ extern const GenerationEndpoint kResponsesEndpoint;
 
 // Answers' JSON; see PlainAnswer.
 ApiResult<std::string> count_response_tokens(const PrepareCall& call);
-ApiResult<std::string> create_conversation(const PrepareCall& call);
+ApiResult<std::string> create_conversation(ServiceHub& hub, std::string_view body,
+                                           const access::ApiKey* key);
 std::span<const PlainField> conversation_fields();
 
 struct StoredCall {
-  ServiceCore& core;
+  ServiceHub& hub;
   std::string_view id;
   const access::ApiKey* key;  // as PrepareCall
 };

@@ -308,24 +308,24 @@ void ResponsesForm::store(const std::string& object) {
   json::array history = facts_.history;
   for (const json::value& each : facts_.input) history.push_back(each);
   if (!facts_.conversation_id.empty()) {
-    auto found = core_.store.conversation(facts_.conversation_id);
+    auto found = core_.hub.store.conversation(facts_.conversation_id);
     if (found && *found) {
       json::value items = json::parse((*found)->items);
       for (const json::value& each : facts_.input) items.get_array().push_back(each);
       for (const json::value& each : output) items.get_array().push_back(each);
       (*found)->items = json::serialize(items);
-      if (const auto status = core_.store.put(std::move(**found)); !status) {
+      if (const auto status = core_.hub.store.put(std::move(**found)); !status) {
         base::log_error("{}", status.error().message);
       }
     }
   }
   if (!facts_.store) return;
-  const auto status = core_.store.put(StoredResponse{.id = id_,
-                                                     .owner = facts_.owner,
-                                                     .object = object,
-                                                     .input = json::serialize(facts_.input),
-                                                     .history = json::serialize(history),
-                                                     .output = json::serialize(output)});
+  const auto status = core_.hub.store.put(StoredResponse{.id = id_,
+                                                         .owner = facts_.owner,
+                                                         .object = object,
+                                                         .input = json::serialize(facts_.input),
+                                                         .history = json::serialize(history),
+                                                         .output = json::serialize(output)});
   if (!status) base::log_error("{}", status.error().message);
 }
 

@@ -36,6 +36,11 @@ constexpr auto kRoutes = std::to_array<Route>({
     {"POST", "/v1/engine/drain", Target::kEngineDrain, Access::kAdmin},
     {"POST", "/v1/engine/resume", Target::kEngineResume, Access::kAdmin},
     {"POST", "/v1/cache/reset", Target::kCacheReset, Access::kAdmin},
+    // llama-server's paths, too.
+    {"POST", "/v1/models/load", Target::kModelLoad, Access::kAdmin},
+    {"POST", "/models/load", Target::kModelLoad, Access::kAdmin},
+    {"POST", "/v1/models/unload", Target::kModelUnload, Access::kAdmin},
+    {"POST", "/models/unload", Target::kModelUnload, Access::kAdmin},
     {"POST", "/tokenize", Target::kTokenize, Access::kUse},
     {"POST", "/v1/tokenize", Target::kTokenize, Access::kUse},
     {"POST", "/detokenize", Target::kDetokenize, Access::kUse},
@@ -79,11 +84,24 @@ std::span<const Route> route_table() {
   return kRoutes;
 }
 
-RouteMatch match_route(std::string_view method, std::string_view path) {
+bool has_route(RouteSet set, const Route& route) {
+  switch (set) {
+    case RouteSet::kAll:
+      return true;
+    case RouteSet::kPublic:
+      return route.access != Access::kAdmin;
+    case RouteSet::kAdmin:
+      return route.access != Access::kUse;
+  }
+  return false;
+}
+
+RouteMatch match_route(std::string_view method, std::string_view path, RouteSet set) {
   RouteMatch match;
   if (path == "*") return {nullptr, {}, "GET, HEAD, POST, OPTIONS"};
   const std::string_view wanted = method == "HEAD" ? "GET" : method;
   for (const Route& route : kRoutes) {
+    if (!has_route(set, route)) continue;
     const auto id = match_path(route.path, path);
     if (!id) continue;
     match.allow += route.method == "GET" ? "GET, HEAD, " : std::string(route.method) + ", ";

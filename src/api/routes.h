@@ -41,6 +41,8 @@ enum class Target : std::uint8_t {
   kTokenize,
   kDetokenize,
   kApplyTemplate,
+  kModelLoad,
+  kModelUnload,
   kEmbeddings,
   kRerank,
   kScore,
@@ -65,6 +67,14 @@ struct Route {
 
 std::span<const Route> route_table();
 
+// What is there, where not all is.
+enum class RouteSet : std::uint8_t {
+  kAll,
+  kPublic,  // no ruling the server
+  kAdmin,   // no generating
+};
+bool has_route(RouteSet set, const Route& route);
+
 struct RouteMatch {
   const Route* route = nullptr;  // of this path and method
   std::string_view id;           // what "{id}" stands for
@@ -72,6 +82,7 @@ struct RouteMatch {
 };
 
 // HEAD is GET. OPTIONS has no route: `allow` answers it; path "*" has the methods of all.
-RouteMatch match_route(std::string_view method, std::string_view path);
+RouteMatch match_route(std::string_view method, std::string_view path,
+                       RouteSet set = RouteSet::kAll);
 
 }  // namespace vsurge::api

@@ -25,6 +25,18 @@ TEST(Routes, Allow) {
   EXPECT_FALSE(match_route("OPTIONS", "*").allow.empty());
 }
 
+TEST(Routes, DoorsHaveTheirOwn) {
+  for (const Route& route : route_table()) {
+    const RouteMatch ruled = match_route(route.method, route.path, RouteSet::kAdmin);
+    const RouteMatch open = match_route(route.method, route.path, RouteSet::kPublic);
+    EXPECT_EQ(ruled.route != nullptr, route.access != Access::kUse) << route.path;
+    EXPECT_EQ(open.route != nullptr, route.access != Access::kAdmin) << route.path;
+  }
+  EXPECT_EQ(match_route("GET", "/v1/engine/pause", RouteSet::kPublic).allow, "")
+      << "not even that it is there is told";
+  EXPECT_EQ(match_route("GET", "/v1/engine/pause", RouteSet::kAdmin).allow, "POST, OPTIONS");
+}
+
 TEST(Routes, Ids) {
   EXPECT_EQ(match_route("GET", "/v1/models/Qwen/Qwen3-8B").id, "Qwen/Qwen3-8B");
   EXPECT_EQ(match_route("GET", "/v1/models").route->target, Target::kModels);

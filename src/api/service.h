@@ -1,4 +1,4 @@
-// Service: the OpenAI endpoints over one engine.
+// Service: the OpenAI endpoints over the engines of one model or several.
 #pragma once
 
 #include <memory>
@@ -7,10 +7,9 @@
 
 #include "access/gatekeeper.h"
 #include "api/event_router.h"
-#include "api/formats/output_reader.h"
-#include "api/generation.h"
 #include "api/http.h"
-#include "api/pooled_options.h"
+#include "api/model_loader.h"
+#include "api/model_options.h"
 #include "api/request_record.h"
 #include "api/response_store.h"
 #include "base/clock.h"
@@ -20,32 +19,21 @@
 
 namespace vsurge::api {
 
-// What the endpoints say about the served model and use of it. All references outlive the service.
+// What is not of one model.
 struct ServiceOptions {
-  std::vector<std::string> model_names;  // first is the one in answers; others are aliases
-  std::string family;
-  std::string version;      // of the program
-  std::string fingerprint;  // system_fingerprint: of weights and numeric choices
-  int context_max = 0;
-  int prompt_max = 0;  // longest prompt; 0 = what leaves room for an answer
-  int vocabulary = 0;
-  std::vector<engine::TokenId> end_tokens;  // that end an answer
+  std::string version;  // of the program
   int text_workers = 1;
-  SamplingDefaults sampling;         // where a request says nothing
-  int speculative_tokens_max = 0;    // see RequestContext
   bool trust_chat_template = false;  // requests may bring their own
   bool log_requests = false;         // bodies too, not only that they were answered
   bool warn_unknown_fields = false;  // they are told in a header, not refused
-  // How answers to chats are taken apart; nullptr: not at all.
-  const ToolFormat* tool_format = nullptr;
-  const ReasoningFormat* reasoning_format = nullptr;
-  PooledOptions pooled;
   // From a request's arrival to its beginning, and to its end; 0 = any time.
   base::Nanoseconds queue_timeout = 0;
   base::Nanoseconds request_timeout = 0;
   base::Nanoseconds sse_keep_alive = 0;  // without events, until a comment; 0 = never
   // Who may use the server; nullptr: everybody.
   std::shared_ptr<access::Gatekeeper> gatekeeper;
+  // Admin routes are there for requests that come by Door::kAdmin alone, and want no key of them.
+  bool admin_door = false;
   bool metrics_without_key = false;
   bool share_prefix_cache = false;        // between keys
   std::vector<std::string> cors_origins;  // whose pages may read answers; "*" = all
@@ -58,10 +46,15 @@ struct ServiceOptions {
 
 class Service final : public HttpHandler {
  public:
-  // store: where responses go; in memory where it is nullptr.
-  Service(ServiceOptions options, const text::TextAssets& assets, engine::Engine& engine,
-          EventRouter& router, std::unique_ptr<ResponseStore> store = nullptr);
+  // store: where responses go; in memory where it is nullptr. loader, which outlives the service:
+  // who brings models while it runs; nullptr: nobody.
+  explicit Service(ServiceOptions options, std::unique_ptr<ResponseStore> store = nullptr,
+                   ModelLoader* loader = nullptr);
+  // Jobs at hand, loads and unloads too, end first.
   ~Service() override;
+
+  // Before requests come, or while they do; its names must be free.
+  void add(const ServedModel& model);
 
   void handle(HttpRequest request, std::shared_ptr<Responder> responder) override;
   std::string error_body(int status, std::string_view message, std::string_view peer) override;

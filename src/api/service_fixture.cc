@@ -102,30 +102,41 @@ engine::EngineOptions engine_options(const FixtureOptions& options) {
 
 ServiceOptions service_options(const FixtureOptions& options) {
   ServiceOptions out;
-  out.model_names = {"tiny", "org/tiny"};
-  out.family = "llama";
   out.version = "9.8.7";
-  out.fingerprint = "fp_test";
-  out.context_max = kContext;
-  out.prompt_max = options.prompt_max;
-  out.speculative_tokens_max = options.speculative_tokens;
-  out.vocabulary = kVocabulary;
-  out.end_tokens = {kEos};
   out.text.text_queue_bytes_max = options.text_queue_bytes_max;
-  out.pooled = options.pooled;
   out.observers = options.observers;
   out.log_requests = options.log_requests;
   out.queue_timeout = options.queue_timeout;
   out.request_timeout = options.request_timeout;
   out.sse_keep_alive = options.sse_keep_alive;
   out.gatekeeper = options.gatekeeper;
+  out.admin_door = options.admin_door;
   out.metrics_without_key = options.metrics_without_key;
   out.share_prefix_cache = options.share_prefix_cache;
   out.cors_origins = options.cors_origins;
   return out;
 }
 
+ModelOptions model_options(const FixtureOptions& options) {
+  ModelOptions out = tiny_model({"tiny", "org/tiny"});
+  out.prompt_max = options.prompt_max;
+  out.speculative_tokens_max = options.speculative_tokens;
+  out.pooled = options.pooled;
+  return out;
+}
+
 }  // namespace
+
+ModelOptions tiny_model(std::vector<std::string> names) {
+  ModelOptions out;
+  out.model_names = std::move(names);
+  out.family = "llama";
+  out.fingerprint = "fp_test";
+  out.context_max = kContext;
+  out.vocabulary = kVocabulary;
+  out.end_tokens = {kEos};
+  return out;
+}
 
 text::TextAssets byte_assets(const char* more) {
   auto tokenizer = text::Tokenizer::from_json(tokenizer_json(more));
@@ -312,7 +323,8 @@ void ScriptedRunner::run_rows(const engine::PlannedSequence& planned, const engi
 ServiceFixture::ServiceFixture(const FixtureOptions& options)
     : assets(byte_assets()),
       engine(engine_options(options), runner, router, clock),
-      service(service_options(options), assets, engine, router) {
+      service(service_options(options), nullptr, options.loader) {
+  service.add({model_options(options), assets, engine, router});
   runner.sample = options.sample;
   EXPECT_TRUE(base::init_logging("off", base::LogFormat::kText).has_value());
   if (!options.chat_template) assets.chat_template.reset();

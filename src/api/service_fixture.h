@@ -40,6 +40,8 @@ inline std::vector<float> pooled_state(engine::TokenId token, int position) {
   return {static_cast<float>(token) / 64, static_cast<float>(position) - 2.5F, 0.75F};
 }
 
+// What every test's model is.
+ModelOptions tiny_model(std::vector<std::string> names);
 // `more` is one special token more, with the next id.
 text::TextAssets byte_assets(const char* more = nullptr);
 std::vector<engine::TokenId> bytes_of(std::string_view text);
@@ -144,6 +146,7 @@ struct FixtureOptions {
   std::vector<std::shared_ptr<RequestObserver>> observers{};
   bool log_requests = false;
   std::shared_ptr<access::Gatekeeper> gatekeeper{};
+  bool admin_door = false;
   bool metrics_without_key = false;
   bool share_prefix_cache = false;
   std::vector<std::string> cors_origins{};
@@ -151,6 +154,7 @@ struct FixtureOptions {
   base::Nanoseconds request_timeout = 0;
   base::Nanoseconds sse_keep_alive = 0;
   base::Nanoseconds watchdog = 30'000'000'000;
+  ModelLoader* loader = nullptr;
 };
 
 class ServiceFixture {

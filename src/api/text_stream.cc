@@ -33,11 +33,11 @@ void TextStream::add(std::string_view piece, std::string& out, bool armed) {
 base::Status TextStream::push(text::TokenId token, std::string& out, bool armed) {
   if (scanner_.found()) return {};
   ++tokens_;
-  const std::string piece = VSURGE_TRY(detokenizer_.push(token));
+  const std::string_view piece = VSURGE_TRY(detokenizer_.push(token));
   Place begin = end_;
   // Replacement characters stand for bytes of the tokens before, which this one did not complete.
   std::size_t old = 0;
-  while (held_ && std::string_view(piece).substr(old).starts_with(kReplacement)) {
+  while (held_ && piece.substr(old).starts_with(kReplacement)) {
     old += kReplacement.size();
     ++begin.character;
   }
@@ -51,9 +51,9 @@ base::Status TextStream::push(text::TokenId token, std::string& out, bool armed)
 base::Status TextStream::push_marker(text::TokenId token, std::string& out) {
   if (scanner_.found()) return {};
   ++tokens_;
-  std::string piece = VSURGE_TRY(detokenizer_.push(token));
+  std::string_view piece = VSURGE_TRY(detokenizer_.push(token));
   const auto own = tokenizer_.token_of(token);
-  if (own && piece.ends_with(*own)) piece.resize(piece.size() - own->size());
+  if (own && piece.ends_with(*own)) piece.remove_suffix(own->size());
   add(piece, out, false);
   pending_.push_back(end_);
   held_ = false;

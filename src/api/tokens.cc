@@ -185,7 +185,7 @@ std::span<const PlainField> detokenize_fields() {
 
 ApiResult<std::string> tokenize_json(const PrepareCall& call) {
   const ServiceCore& core = call.core;
-  const json::value value = VSURGE_TRY(parse_object(core, call.body));
+  const json::value value = VSURGE_TRY(parse_object(core.hub, call.body));
   const Tokens tokens = VSURGE_TRY(read_tokenize(core, value.get_object()));
   const text::Tokenizer& tokenizer = core.assets.tokenizer;
   std::string out = "{";
@@ -213,7 +213,7 @@ ApiResult<std::string> tokenize_json(const PrepareCall& call) {
 
 ApiResult<std::string> detokenize_json(const PrepareCall& call) {
   const ServiceCore& core = call.core;
-  const json::value value = VSURGE_TRY(parse_object(core, call.body));
+  const json::value value = VSURGE_TRY(parse_object(core.hub, call.body));
   const json::object& object = value.get_object();
   VSURGE_TRY(check_plain_fields(object, kDetokenizeFields));
   VSURGE_TRY(check_named_model(core, object));
@@ -232,7 +232,7 @@ ApiResult<std::string> detokenize_json(const PrepareCall& call) {
 
 ApiResult<std::string> apply_template_json(const PrepareCall& call) {
   ServiceCore& core = call.core;
-  json::value value = VSURGE_TRY(parse_object(core, call.body));
+  json::value value = VSURGE_TRY(parse_object(core.hub, call.body));
   VSURGE_TRY(check_named_model(core, value.get_object()));
   const std::string prompt = VSURGE_TRY(render(core, std::move(value.get_object())));
   std::string out = R"({"prompt":)";

@@ -18,6 +18,7 @@ constexpr std::array kTable = {
     ErrorInfo{400, kClient, "context_length_exceeded", 2},
     ErrorInfo{404, kClient, "model_not_found", 2},
     ErrorInfo{404, kClient, "not_found", 2},
+    ErrorInfo{409, kClient, "conflict", 2},
     ErrorInfo{405, kClient, "method_not_allowed", 2},
     ErrorInfo{401, "authentication_error", "invalid_api_key", 2},
     ErrorInfo{413, kClient, "payload_too_large", 2},

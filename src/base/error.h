@@ -22,6 +22,7 @@ enum class ErrorCode : std::uint8_t {
   kContextLengthExceeded,  // prompt plus answer do not fit the context
   kModelNotFound,
   kRouteNotFound,
+  kConflict,  // with what is there, or going on
   kMethodNotAllowed,
   kUnauthorized,
   kPayloadTooLarge,

@@ -11,6 +11,7 @@
 #include <thread>
 #include <utility>
 
+#include "base/escape.h"
 #include "base/log.h"
 #include "engine/scheduler.h"
 #include "engine/watchdog.h"
@@ -81,8 +82,12 @@ struct Engine::State {
   std::mutex control;  // start and stop, one at a time; taken before `mutex`
   std::thread thread;  // guarded by control
   std::atomic<Ticket> last_ticket{0};
-  std::atomic<base::Nanoseconds> step_began{-1};           // -1: no step in hand
-  Watchdog watchdog{step_began, clock, options.watchdog};  // guarded by control, but its count
+  std::atomic<base::Nanoseconds> step_began{-1};  // -1: no step in hand
+  const std::string whose =                       // before lines of the log
+      options.name.empty()
+          ? ""
+          : fmt::format("model {}: ", base::shorten(base::escape_for_line(options.name), 80));
+  Watchdog watchdog{step_began, clock, options.watchdog, whose};  // by control, but its count
 
   mutable std::mutex mutex;  // guards all below
   std::condition_variable wake;
@@ -105,6 +110,7 @@ struct Engine::State {
   std::size_t waiting_requests = 0;  // in the scheduler
   std::size_t waiting_tokens = 0;
   std::size_t inbox_tokens = 0;
+  std::uint64_t admitted = 0;
   std::uint64_t refused = 0;
   double tokens_per_second = 0;  // read and answered, of late
   EngineMetrics last;
@@ -150,6 +156,7 @@ base::Status Engine::State::enqueue(Ticket ticket, Request request) {
   inbox_tokens += request.prompt.size();
   inbox.push_back({ticket, std::move(request)});
   ++accepted;
+  ++admitted;
   return {};
 }
 
@@ -379,7 +386,7 @@ void Engine::State::end_all(FinishReason reason, const base::Error& error) {
 }
 
 void Engine::State::fail(const char* what) {
-  base::log_error("the engine stops: {}", what);
+  base::log_error("{}the engine stops: {}", whose, what);
   step_began.store(-1, std::memory_order_relaxed);
   {
     const std::lock_guard lock(mutex);
@@ -389,9 +396,9 @@ void Engine::State::fail(const char* what) {
     end_all(FinishReason::kError,
             {ErrorCode::kEngineUnavailable, fmt::format("the engine failed: {}", what), {}});
   } catch (const std::exception& error) {
-    base::log_error("the engine could not tell its clients: {}", error.what());
+    base::log_error("{}the engine could not tell its clients: {}", whose, error.what());
   } catch (...) {
-    base::log_error("the engine could not tell its clients");
+    base::log_error("{}the engine could not tell its clients", whose);
   }
   const std::lock_guard lock(mutex);
   accepted = 0;
@@ -556,6 +563,7 @@ EngineMetrics Engine::metrics() const {
   metrics.pages_total = state_->options.pages;
   metrics.requests_waiting = static_cast<int>(state_->waiting_requests + state_->inbox.size()) +
                              metrics.requests_suspended;
+  metrics.requests_admitted = state_->admitted;
   metrics.requests_refused = state_->refused;
   const base::Nanoseconds age = began < 0 ? 0 : state_->clock.now() - began;
   metrics.step_age_seconds = seconds(age);

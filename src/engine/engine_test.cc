@@ -293,6 +293,7 @@ TEST(Engine, RefusesWhatCannotFitAndWhatIsTooMuch) {
   rig.submit(request(2, 20));
   const Ticket last = rig.submit(request(2, 20));
   rig.expect_refused(request(2, 1), ErrorCode::kQueueFull);
+  EXPECT_EQ(rig.engine.metrics().requests_admitted, 3U);
   EXPECT_EQ(rig.engine.metrics().requests_refused, 4U);
   ASSERT_TRUE(rig.engine.start());
   rig.ledger.wait_end(last);

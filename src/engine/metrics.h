@@ -71,6 +71,7 @@ struct EngineMetrics {
   std::uint64_t requests_stopped = 0;   // of the finished: by a stop token
   std::uint64_t requests_cancelled = 0;
   std::uint64_t requests_failed = 0;
+  std::uint64_t requests_admitted = 0;
   std::uint64_t requests_refused = 0;
   std::uint64_t prompt_tokens = 0;
   std::uint64_t generation_tokens = 0;

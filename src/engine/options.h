@@ -44,6 +44,7 @@ struct EngineOptions {
   base::Nanoseconds watchdog = 30'000'000'000;  // a step that takes longer is reported as stuck
 
   base::EngineLimits limits;
+  std::string name = {};  // of the model, in the log; empty = none
 };
 
 // kUsage when a value is out of range or one sequence of two tokens would not fit.

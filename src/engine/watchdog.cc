@@ -2,14 +2,15 @@
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 #include "base/log.h"
 
 namespace vsurge::engine {
 
 Watchdog::Watchdog(const std::atomic<base::Nanoseconds>& step_began, const base::Clock& clock,
-                   base::Nanoseconds limit)
-    : step_began_(step_began), clock_(clock), limit_(limit) {}
+                   base::Nanoseconds limit, std::string whose)
+    : step_began_(step_began), clock_(clock), limit_(limit), whose_(std::move(whose)) {}
 
 void Watchdog::start() {
   if (thread_.joinable()) return;
@@ -37,14 +38,14 @@ void Watchdog::watch() {
 void Watchdog::look() {
   const base::Nanoseconds began = step_began_.load(std::memory_order_relaxed);
   if (told_ >= 0 && began != told_) {
-    base::log_warning("the step that was stuck has ended");
+    base::log_warning("{}the step that was stuck has ended", whose_);
     told_ = -1;
   }
   const base::Nanoseconds age = began < 0 ? 0 : clock_.now() - began;
   if (age <= limit_ || began == told_) return;
   told_ = began;
   stuck_steps_.fetch_add(1, std::memory_order_relaxed);
-  base::log_error("the engine is stuck: one step has been running for {:.1f} s",
+  base::log_error("{}the engine is stuck: one step has been running for {:.1f} s", whose_,
                   static_cast<double>(age) * 1e-9);
 }
 

@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <mutex>
+#include <string>
 #include <thread>
 
 #include "base/clock.h"
@@ -17,9 +18,9 @@ namespace vsurge::engine {
 class Watchdog {
  public:
   // step_began: when the step in hand began, -1 when there is none. It and `clock` must outlive the
-  // watchdog.
+  // watchdog. whose: begins its lines.
   Watchdog(const std::atomic<base::Nanoseconds>& step_began, const base::Clock& clock,
-           base::Nanoseconds limit);
+           base::Nanoseconds limit, std::string whose = {});
   ~Watchdog() { stop(); }
   Watchdog(const Watchdog&) = delete;
   Watchdog& operator=(const Watchdog&) = delete;
@@ -37,6 +38,7 @@ class Watchdog {
   const std::atomic<base::Nanoseconds>& step_began_;
   const base::Clock& clock_;
   const base::Nanoseconds limit_;
+  const std::string whose_;
   base::Nanoseconds told_ = -1;  // began then; -1 = none
   std::atomic<std::uint64_t> stuck_steps_{0};
 

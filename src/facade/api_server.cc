@@ -7,22 +7,25 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
+#include <filesystem>
 #include <thread>
 
 #include "access/gatekeeper.h"
-#include "api/formats/detect.h"
 #include "api/json.h"
 #include "api/request_log.h"
 #include "api/service.h"
 #include "base/escape.h"
 #include "base/limits.h"
 #include "base/log.h"
-#include "facade/auto_model_state.h"
-#include "facade/auto_tokenizer_state.h"
 #include "facade/errors.h"
+#include "facade/heartbeat.h"
+#include "facade/listeners.h"
 #include "facade/logging.h"
+#include "facade/model_host.h"
+#include "facade/served_model.h"
 #include "facade/surge_state.h"
 #include "server/http_server.h"
 #include "vsurge/surge.h"
@@ -35,14 +38,14 @@ using base::ErrorCode;
 using base::fail;
 
 constexpr int kLookEveryMs = 1000;
-constexpr int kLooksPerStats = 10;
+constexpr auto kStatsEvery = std::chrono::seconds(10);
 constexpr double kHangFactor = 10;  // a step of so many times the watchdog's time never ends
 constexpr int kFarewellMs = 2000;   // for the errors of answers that the drain time cut off
 
-server::ServerOptions server_options(const FireOptions& fire, const base::HttpLimits& limits) {
+base::Result<server::ServerOptions> server_options(const FireOptions& fire,
+                                                   const base::HttpLimits& limits) {
   server::ServerOptions result;
-  result.host = fire.host;
-  result.port = fire.port;
+  VSURGE_TRY(facade::set_listeners(fire, result));
   result.tls = {.key = fire.ssl_keyfile,
                 .certificate = fire.ssl_certfile,
                 .client_authorities = fire.ssl_ca_certs,
@@ -119,124 +122,25 @@ class SignalHandlers {
   struct sigaction old_hup_{};
 };
 
-// At most that long; -1: for ever.
-void wait_for(const Signal& first, const Signal& second, int timeout_ms = -1) {
+// At most that long.
+void wait_for(const Signal& first, const Signal& second, int timeout_ms) {
   pollfd fds[2] = {{first.fd(), POLLIN, 0}, {second.fd(), POLLIN, 0}};
   while (::poll(fds, 2, timeout_ms) < 0 && errno == EINTR) {
   }
-}
-
-bool is_loopback(const std::string& host) {
-  return host == "localhost" || host == "::1" || host == "[::1]" || host.starts_with("127.");
-}
-
-// FNV-1a, 64 bits (http://www.isthe.com/chongo/tech/comp/fnv).
-std::string fingerprint_of(const vSurge::State& surge) {
-  const auto info = surge.model.info();
-  const auto& plan = surge.model.state()->plan;
-  const std::string facts =
-      fmt::format("{}|{}|{}|{}|{}|{}|{}", kVersion, info.family, info.parameters,
-                  info.weight_format, info.weight_bytes, info.isa, static_cast<int>(plan.kv_dtype));
-  std::uint64_t hash = 14695981039346656037ULL;
-  for (const char c : facts) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211ULL;
-  return fmt::format("fp_{:012x}", hash >> 16);
-}
-
-// Of the name itself, or of the one token that a text is.
-std::optional<std::int32_t> token_by_name(const text::Tokenizer& tokenizer,
-                                          const std::string& name) {
-  if (const auto id = tokenizer.id_of(name)) return id;
-  const auto ids = tokenizer.encode(name, false, 2);
-  if (ids && ids->size() == 1) return ids->front();
-  return std::nullopt;
-}
-
-void resolve_tokens(const model::ModelInfo& info, const text::Tokenizer& tokenizer,
-                    api::PooledOptions& out) {
-  const model::PoolingSpec& from = info.pooling;
-  out.true_token = from.true_token;
-  out.false_token = from.false_token;
-  if (!from.token_names.empty()) {
-    const auto no = token_by_name(tokenizer, from.token_names[0]);
-    const auto yes = token_by_name(tokenizer, from.token_names[1]);
-    out.true_token = yes.value_or(-1);
-    out.false_token = no.value_or(-1);
-    if (!no) out.true_token = -1;
-  }
-  if (out.true_token >= 0 && out.true_token < info.vocabulary &&
-      out.false_token < info.vocabulary) {
-    return;
-  }
-  out.kind = api::PooledKind::kNone;
-  out.refused = "the tokens that it answers with are not in the vocabulary";
-}
-
-api::PooledOptions pooled_options(const model::ModelInfo& info, const text::Tokenizer& tokenizer) {
-  const model::PoolingSpec& from = info.pooling;
-  api::PooledOptions out;
-  out.hidden = info.hidden;
-  out.labels = from.labels;
-  out.score = info.score;
-  out.normalize = from.normalize;
-  out.refused = from.refused;
-  switch (from.tokens) {
-    case model::PooledTokens::kLast:
-      out.states = engine::PooledStates::kLast;
-      break;
-    case model::PooledTokens::kMean:
-      out.states = engine::PooledStates::kMean;
-      break;
-    case model::PooledTokens::kFirst:
-      out.states = engine::PooledStates::kFirst;
-      break;
-  }
-  switch (from.use) {
-    case model::PooledUse::kNone:
-      break;
-    case model::PooledUse::kEmbedding:
-      out.kind = api::PooledKind::kEmbedding;
-      break;
-    case model::PooledUse::kClassifier:
-      out.kind = api::PooledKind::kClassifier;
-      break;
-    case model::PooledUse::kTokenLogits:
-      out.kind = api::PooledKind::kTokenLogits;
-      resolve_tokens(info, tokenizer, out);
-      break;
-  }
-  return out;
 }
 
 base::Nanoseconds nanoseconds(double seconds) {
   return static_cast<base::Nanoseconds>(seconds * 1e9);
 }
 
-api::ServiceOptions service_options(const vSurge::State& surge, const ApiServerOptions& options) {
-  const model::ModelInfo& info = surge.model.state()->model->info();
+api::ServiceOptions service_options(const ApiServerOptions& options) {
   api::ServiceOptions result;
-  result.model_names = options.served_model_names;
-  if (result.model_names.empty()) result.model_names.push_back(surge.name);
-  result.family = info.family;
   result.version = kVersion;
-  result.fingerprint = fingerprint_of(surge);
-  result.context_max = surge.context_max;
-  result.prompt_max = surge.prompt_max;
-  result.vocabulary = info.vocabulary;
-  result.end_tokens = surge.engine_options.eos_tokens;
-  result.pooled = pooled_options(info, surge.processor.state().assets.tokenizer);
   // Templates and tokenising are work of the CPU: more threads than CPUs only steal time from the
   // model.
   const int cpus = base::ThreadPool::allowed_cpus();
   result.text_workers =
       options.max_workers == 0 ? std::max(1, cpus / 2) : std::min(options.max_workers, cpus);
-  // What the checkpoint's authors recommend, where a request says nothing.
-  if (info.temperature) result.sampling.temperature = std::clamp(*info.temperature, 0.0F, 2.0F);
-  if (info.top_p) result.sampling.top_p = *info.top_p;
-  if (info.top_k) result.sampling.top_k = *info.top_k;
-  if (info.min_p) result.sampling.min_p = *info.min_p;
-  if (info.repetition_penalty) result.sampling.repetition_penalty = *info.repetition_penalty;
-  result.sampling.max_tokens = info.max_new_tokens;
-  result.speculative_tokens_max = surge.options.speculative_tokens;
   result.http.body_bytes_max = options.max_request_size;
   result.http.drain_timeout_ms = options.drain_timeout_s * 1000;
   result.trust_chat_template = options.trust_request_chat_template;
@@ -250,50 +154,6 @@ api::ServiceOptions service_options(const vSurge::State& surge, const ApiServerO
   result.cors_origins = options.cors_origins;
   result.observers.push_back(std::make_shared<api::RequestLog>());
   return result;
-}
-
-constexpr std::string_view kAuto = "auto";
-
-// By name, or as the template and the vocabulary say; a model of no known format gets hermes.
-void choose_formats(const text::TextAssets& assets, const ApiServerOptions& options,
-                    api::ServiceOptions& out) {
-  const std::string_view source =
-      assets.chat_template ? assets.chat_template->source() : std::string_view();
-  const api::DetectedFormats found = api::detect_formats(source, assets.tokenizer);
-  if (options.enable_function_calling) {
-    out.tool_format = options.tool_parser_name == kAuto
-                          ? found.tools
-                          : api::find_tool_format(options.tool_parser_name);
-    if (out.tool_format == nullptr) out.tool_format = api::find_tool_format("hermes");
-  }
-  out.reasoning_format = options.reasoning_parser_name == kAuto
-                             ? found.reasoning
-                             : api::find_reasoning_format(options.reasoning_parser_name);
-  base::log_info("tool calls as {}, reasoning as {}",
-                 out.tool_format == nullptr ? "off" : out.tool_format->name,
-                 out.reasoning_format == nullptr ? "none" : out.reasoning_format->name);
-}
-
-template <class Format>
-std::string names_of(std::span<const Format* const> formats) {
-  std::string out = "auto";
-  for (const Format* format : formats) out.append(", ").append(format->name);
-  return out;
-}
-
-base::Status check_formats(const ApiServerOptions& options) {
-  const std::string& tools = options.tool_parser_name;
-  if (tools != kAuto && api::find_tool_format(tools) == nullptr) {
-    return fail(ErrorCode::kUsage, "tool_parser_name: expected one of {}; found '{}'",
-                names_of(api::tool_formats()), base::shorten(base::escape_for_line(tools), 80));
-  }
-  const std::string& reasoning = options.reasoning_parser_name;
-  if (reasoning != kAuto && api::find_reasoning_format(reasoning) == nullptr) {
-    return fail(ErrorCode::kUsage, "reasoning_parser_name: expected one of {}; found '{}'",
-                names_of(api::reasoning_formats()),
-                base::shorten(base::escape_for_line(reasoning), 80));
-  }
-  return {};
 }
 
 constexpr std::size_t kRequestSizeMin = base::kKiB;
@@ -331,6 +191,18 @@ base::Result<std::shared_ptr<access::Gatekeeper>> open_gatekeeper(const ApiServe
       {.key_file = options.api_key_file, .plain_keys = options.api_keys});
 }
 
+base::Status check_runtime(const RuntimeModels& models) {
+  if (models.models_max < 0 || models.models_max > 64) {
+    return fail(ErrorCode::kUsage, "models_max: expected 0 to 64, found {}", models.models_max);
+  }
+  std::error_code error;
+  if (!models.folder.empty() && !std::filesystem::is_directory(models.folder, error)) {
+    return fail(ErrorCode::kUsage, "model_folder: '{}' is no folder",
+                base::shorten(base::escape_for_line(models.folder), 80));
+  }
+  return {};
+}
+
 base::Status check(const ApiServerOptions& options) {
   if (options.max_workers < 0 || options.max_workers > 4096) {
     return fail(ErrorCode::kUsage, "max_workers: expected 0 to 4096, found {}",
@@ -349,9 +221,10 @@ base::Status check(const ApiServerOptions& options) {
   VSURGE_TRY(check_seconds("request_timeout", options.request_timeout_s));
   VSURGE_TRY(check_seconds("sse_keep_alive", options.sse_keep_alive_s));
   for (const std::string& name : options.served_model_names) VSURGE_TRY(check_name(name));
+  VSURGE_TRY(check_runtime(options.runtime_models));
   for (const std::string& origin : options.cors_origins) VSURGE_TRY(check_origin(origin));
   VSURGE_TRY(open_gatekeeper(options));
-  return check_formats(options);
+  return facade::check_formats(options);
 }
 
 base::Status check(const FireOptions& fire) {
@@ -372,32 +245,104 @@ base::Status check(const FireOptions& fire) {
     return fail(ErrorCode::kUsage,
                 "max_connections and max_connections_per_address: expected at least 1");
   }
+  if (fire.progress_every_s == 0) {
+    return fail(ErrorCode::kUsage, "progress_every: expected more than 0 seconds");
+  }
+  VSURGE_TRY(check_seconds("progress_every", fire.progress_every_s));
+  VSURGE_TRY(server_options(fire, {}));
   return {};
 }
 
-void reload_tls(server::HttpServer& server) {
+base::Status check_map(const std::map<std::string, vSurge>& models,
+                       const ApiServerOptions& options) {
+  if (models.empty()) return fail(ErrorCode::kUsage, "vsurge_map: expected at least one model");
+  if (!options.served_model_names.empty()) {
+    return fail(ErrorCode::kUsage,
+                "served_model_name: is for one model; several have the names of their map");
+  }
+  for (const auto& [name, surge] : models) VSURGE_TRY(check_name(name));
+  for (const auto& [name, aliases] : options.model_aliases) {
+    if (!models.contains(name)) {
+      return fail(ErrorCode::kUsage, "model_aliases: there is no model '{}'",
+                  base::shorten(base::escape_for_line(name), 80));
+    }
+    for (const std::string& alias : aliases) VSURGE_TRY(check_name(alias));
+  }
+  return {};
+}
+
+std::string names_of(const std::vector<facade::HostedModel>& models) {
+  std::string out;
+  for (const facade::HostedModel& model : models) {
+    out += out.empty() ? "" : ", ";
+    out += base::shorten(base::escape_for_line(model.names.front()), 80);
+  }
+  return out;
+}
+
+enum class EngineFault : std::uint8_t { kNone, kFailed, kHangs };
+
+EngineFault fault_of(const vSurge::State& surge) {
+  const engine::EngineMetrics metrics = surge.engine->metrics();
+  if (metrics.step_age_seconds > kHangFactor * surge.options.watchdog_s) return EngineFault::kHangs;
+  return metrics.failed ? EngineFault::kFailed : EngineFault::kNone;
+}
+
+// The thread of an engine that hangs cannot be joined.
+[[noreturn]] void end_process(const base::Error& error) {
+  base::log_error("{}: the process ends", error.message);
+  spdlog::shutdown();
+  std::_Exit(base::error_info(error.code).exit_status);
+}
+
+void reload_tls(const FireOptions& fire, server::HttpServer& server) {
+  if (fire.on_reloading) fire.on_reloading();
   if (const auto status = server.reload_tls(); status) {
     base::log_info("TLS files read anew; new connections use them");
   } else {
     base::log_error("TLS files are not in order, the old ones stay: {}", status.error().message);
   }
+  if (fire.on_reloaded) fire.on_reloaded();
 }
 
 }  // namespace
 
 struct vSurgeApiServer::State {
-  vSurge& surge;
-  ApiServerOptions options;
+  explicit State(const ApiServerOptions& from) : options(from), hosted(options) {}
+
+  const ApiServerOptions options;
+  facade::ModelHost hosted;
   Signal stop;  // raised by signals and shutdown()
 
   base::Status fire(const FireOptions& fire);
-  base::Status check_engine(api::Service& service, server::HttpServer& server);
-  void drain(api::Service& service, server::HttpServer& server);
+  base::Status start_engines();
+  bool any_engine_works() const;
+  base::Status check_engines(api::Service& service, server::HttpServer& server);
+  void drain(api::Service& service, server::HttpServer& server, facade::Heartbeat& heartbeat);
+  void stop_engines();
 };
 
 vSurgeApiServer::vSurgeApiServer(vSurge& surge, const ApiServerOptions& options)
-    : state_(new State{surge, options, {}}) {
+    : state_(std::make_unique<State>(options)) {
   facade::unwrap(check(options));
+  std::vector<std::string> names = options.served_model_names;
+  if (names.empty()) names.push_back(surge.vsurge_name());
+  facade::unwrap(state_->hosted.add(std::move(names), surge.state()));
+}
+
+vSurgeApiServer::vSurgeApiServer(std::map<std::string, vSurge> vsurge_map,
+                                 const ApiServerOptions& options)
+    : state_(std::make_unique<State>(options)) {
+  facade::unwrap(check(options));
+  facade::unwrap(check_map(vsurge_map, options));
+  for (const auto& [name, surge] : vsurge_map) {
+    std::vector<std::string> names = {name};
+    const auto aliases = options.model_aliases.find(name);
+    if (aliases != options.model_aliases.end()) {
+      names.insert(names.end(), aliases->second.begin(), aliases->second.end());
+    }
+    facade::unwrap(state_->hosted.add(std::move(names), surge.state()));
+  }
 }
 
 void vSurgeApiServer::check_options(const ApiServerOptions& options, const FireOptions& fire) {
@@ -419,20 +364,20 @@ base::Status vSurgeApiServer::State::fire(const FireOptions& fire) {
   VSURGE_TRY(check(options));
   VSURGE_TRY(check(fire));
   VSURGE_TRY(facade::set_log_level(fire.log_level));
-  vSurge::State& state = *surge.state();
-  api::ServiceOptions service_options_value = service_options(state, options);
-  const text::TextAssets& assets = state.processor.state().assets;
-  choose_formats(assets, options, service_options_value);
+  api::ServiceOptions service_options_value = service_options(options);
   service_options_value.gatekeeper = VSURGE_TRY(open_gatekeeper(options));
+  service_options_value.admin_door = !fire.admin_listen.empty();
   std::unique_ptr<api::ResponseStore> store;
   if (!options.response_store.empty()) {
     store = VSURGE_TRY(api::open_file_store(options.response_store, {}));
   }
-  api::Service service(service_options_value, assets, *state.engine, state.router,
-                       std::move(store));
+  api::Service service(service_options_value, std::move(store), &hosted);
+  for (const facade::HostedModel& model : hosted.models()) {
+    service.add(facade::served_model(*model.surge, model.names, options));
+  }
   // A port that is taken is told before the model warms up.
-  const auto server = VSURGE_TRY(
-      server::HttpServer::listen(server_options(fire, service_options_value.http), service));
+  const auto server = VSURGE_TRY(server::HttpServer::listen(
+      VSURGE_TRY(server_options(fire, service_options_value.http)), service));
   const Signal reload;
   std::unique_ptr<SignalHandlers> handlers;
   if (fire.handle_signals) {
@@ -440,73 +385,110 @@ base::Status vSurgeApiServer::State::fire(const FireOptions& fire) {
   }
   service.set_loading(true);  // probes are answered while the model warms up
   server->start();
-  VSURGE_TRY(state.start());
+  VSURGE_TRY(start_engines());
   service.set_loading(false);
-  if (!is_loopback(fire.host) && service_options_value.gatekeeper == nullptr) {
-    base::log_warning(
-        "listening on {} without an API key: everyone who can reach this port can use the model",
-        fire.host);
-  }
-  const std::string host = fire.host == "0.0.0.0" ? "127.0.0.1" : fire.host;
-  const std::string url = fmt::format(
-      "{}://{}:{}", fire.ssl_keyfile.empty() ? "http" : "https",
-      host.find(':') == std::string::npos || host.front() == '[' ? host : "[" + host + "]",
-      server->port());
-  base::log_info("ready: {}/v1 serves {}", url, service_options_value.model_names.front());
+  const std::string url =
+      facade::tell_listeners(fire, *server, service_options_value.gatekeeper != nullptr);
+  base::log_info("ready: {}{} serves {}", url, url.starts_with("unix:") ? "" : "/v1",
+                 names_of(hosted.models()));
   if (fire.on_ready) fire.on_ready(url);
-  for (int looks = 1; !stop.take(); ++looks) {
-    wait_for(stop, reload, kLookEveryMs);
-    if (reload.take()) reload_tls(*server);
-    if (looks % kLooksPerStats == 0) service.log_stats();
-    if (fire.exit_on_fault) VSURGE_TRY(check_engine(service, *server));
+  facade::Heartbeat heartbeat(fire, *server, [this] { return any_engine_works(); });
+  auto stats_at = std::chrono::steady_clock::now() + kStatsEvery;
+  while (!stop.take()) {
+    wait_for(stop, reload, heartbeat.wait_ms(kLookEveryMs));
+    if (reload.take()) reload_tls(fire, *server);
+    if (const auto now = std::chrono::steady_clock::now(); now >= stats_at) {
+      stats_at = now + kStatsEvery;
+      service.log_stats();
+    }
+    if (fire.exit_on_fault) VSURGE_TRY(check_engines(service, *server));
+    heartbeat.look();
   }
   if (fire.on_draining) fire.on_draining();
-  drain(service, *server);
+  drain(service, *server, heartbeat);
   return {};
 }
 
-// An error when the engine serves nothing any more, and everybody has been told.
-base::Status vSurgeApiServer::State::check_engine(api::Service& service,
-                                                  server::HttpServer& server) {
-  vSurge::State& state = *surge.state();
-  const engine::EngineMetrics metrics = state.engine->metrics();
-  const bool hangs = metrics.step_age_seconds > kHangFactor * state.options.watchdog_s;
-  if (!metrics.failed && !hangs) return {};
+base::Status vSurgeApiServer::State::start_engines() {
+  for (const facade::HostedModel& model : hosted.models()) VSURGE_TRY(model.surge->start());
+  return {};
+}
+
+// Or there is none that could fail.
+bool vSurgeApiServer::State::any_engine_works() const {
+  const std::vector<facade::HostedModel> models = hosted.models();
+  return models.empty() || std::ranges::any_of(models, [](const facade::HostedModel& model) {
+           const engine::EngineMetrics metrics = model.surge->engine->metrics();
+           return !metrics.failed && !metrics.stuck;
+         });
+}
+
+// An error when no engine serves anything any more, and everybody has been told. One of several
+// that hangs is nobody's but its own clients', who are told.
+base::Status vSurgeApiServer::State::check_engines(api::Service& service,
+                                                   server::HttpServer& server) {
+  const std::vector<facade::HostedModel> models = hosted.models();
+  std::size_t broken = 0;
+  bool hangs = false;
+  for (const facade::HostedModel& model : models) {
+    const EngineFault fault = fault_of(*model.surge);
+    if (fault == EngineFault::kNone) continue;
+    ++broken;
+    if (fault != EngineFault::kHangs) continue;
+    hangs = true;
+    model.surge->router.abandon({ErrorCode::kEngineUnavailable, "the engine hangs", ""});
+  }
+  if (broken == 0 || broken < models.size()) return {};
   const base::Error error{ErrorCode::kEngineUnavailable,
                           hangs ? "the engine hangs" : "the engine has failed", ""};
   service.begin_shutdown();
-  if (hangs) state.router.abandon(error);
   server.drain(kFarewellMs);
   server.stop();
   if (!hangs) return std::unexpected(error);
-  base::log_error("{}: the process ends", error.message);
-  spdlog::shutdown();
-  std::_Exit(base::error_info(error.code).exit_status);  // its thread cannot be joined
+  end_process(error);
 }
 
 // Refuses new work, gives running answers their time, then ends them with an error that says so. A
 // second signal ends it all at once.
-void vSurgeApiServer::State::drain(api::Service& service, server::HttpServer& server) {
+void vSurgeApiServer::State::drain(api::Service& service, server::HttpServer& server,
+                                   facade::Heartbeat& heartbeat) {
   base::log_info("draining: running answers get {} s; a second signal stops at once",
                  options.drain_timeout_s);
   service.begin_shutdown();
-  surge.state()->engine->drain();
+  for (const facade::HostedModel& model : hosted.models()) model.surge->engine->drain();
   const Signal drained;
   std::thread drainer([&] {
     if (!server.drain(options.drain_timeout_s * 1000)) {
-      surge.state()->stop();
+      stop_engines();
       server.drain(kFarewellMs);
     }
     drained.raise();
   });
   while (!drained.take()) {
-    wait_for(drained, stop);
+    wait_for(drained, stop, heartbeat.wait_ms(kLookEveryMs));
     if (stop.take()) server.stop();
+    heartbeat.look();
   }
   drainer.join();
   server.stop();
-  surge.state()->stop();
+  stop_engines();
+  for (const facade::HostedModel& model : hosted.models()) {
+    if (fault_of(*model.surge) == EngineFault::kHangs) {
+      end_process({ErrorCode::kEngineUnavailable, "an engine hangs", ""});
+    }
+  }
   base::log_info("stopped");
+}
+
+// Those that hang are left alone, and end with the process.
+void vSurgeApiServer::State::stop_engines() {
+  for (const facade::HostedModel& model : hosted.models()) {
+    if (fault_of(*model.surge) == EngineFault::kHangs) {
+      model.surge->router.abandon({ErrorCode::kEngineUnavailable, "the engine hangs", ""});
+    } else {
+      model.surge->stop();
+    }
+  }
 }
 
 }  // namespace vsurge

@@ -187,8 +187,8 @@ struct Shape {
 
 // Bytes of `values` weights that `packed` bytes would hold as they are.
 double bytes_of(model::WeightChoice choice, double values, double packed) {
-  constexpr double kInt8Bytes = 1.0 + 4.0 / 256;  // scale and minimum of half precision for 256
-  constexpr double kInt4Bytes = 0.5 + 4.0 / 32;   // for 32
+  constexpr double kInt8Bytes = 1.0 + 2.0 / 256;  // a scale of half precision for 256
+  constexpr double kInt4Bytes = 0.5 + 2.0 / 64;   // for 64
   switch (choice) {
     case model::WeightChoice::kI8:
       return std::min(packed, values * kInt8Bytes);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <numeric>
 
 namespace vsurge::facade {
 namespace {
@@ -11,10 +12,34 @@ constexpr std::int64_t kMarginBytes = 256LL * 1024 * 1024;
 
 }  // namespace
 
+std::int64_t kv_bytes_of_all(const KvDemand& demand) {
+  const auto budget =
+      static_cast<std::int64_t>(demand.utilization * static_cast<double>(demand.allowed_bytes));
+  const std::int64_t room = budget - demand.fixed_bytes - kMarginBytes;
+  const std::int64_t left = demand.available_bytes - demand.step_bytes - kMarginBytes;
+  const std::int64_t asked =
+      demand.kv_bytes > 0 ? demand.kv_bytes : std::max(kKvBytesDefault, demand.context_bytes_max);
+  return std::max<std::int64_t>(0, std::min({asked, room, left}));
+}
+
+std::vector<std::int64_t> divide_bytes(std::int64_t bytes, std::span<const double> weights) {
+  const double sum = std::accumulate(weights.begin(), weights.end(), 0.0);
+  std::vector<std::int64_t> shares;
+  std::int64_t left = bytes;
+  for (const double weight : weights) {
+    const auto share =
+        std::min(left, static_cast<std::int64_t>(static_cast<double>(bytes) * (weight / sum)));
+    shares.push_back(share);
+    left -= share;
+  }
+  return shares;
+}
+
 base::Result<int> plan_pages(const PageDemand& demand) {
   const auto budget =
       static_cast<std::int64_t>(demand.utilization * static_cast<double>(demand.allowed_bytes));
-  const std::int64_t fixed = demand.weight_bytes + demand.step_bytes + kMarginBytes;
+  const std::int64_t fixed =
+      demand.weight_bytes + demand.step_bytes + demand.other_bytes + kMarginBytes;
   const std::int64_t room = std::max<std::int64_t>(0, budget - fixed);
   const std::int64_t per_context = (demand.context_max + demand.page_size - 1) / demand.page_size;
   const std::int64_t wanted = per_context * demand.sequences_max;

@@ -23,6 +23,46 @@ TEST(MemoryPlan, TakesWhatIsLeft) {
   EXPECT_EQ(plan_pages(demand()).value(), 512);  // 1024 - 256 - a margin of 256 MiB
 }
 
+TEST(MemoryPlan, LeavesWhatOthersHaveTaken) {
+  PageDemand d = demand();
+  d.other_bytes = 100 * kMiB;
+  EXPECT_EQ(plan_pages(d).value(), 412);
+}
+
+TEST(MemoryPlan, SharesAreInProportionAndNeverMoreThanThereIs) {
+  EXPECT_EQ(divide_bytes(900, std::vector{1.0, 2.0}), (std::vector<std::int64_t>{300, 600}));
+  EXPECT_EQ(divide_bytes(7, std::vector{1.0, 1.0}), (std::vector<std::int64_t>{3, 3}));
+  for (const std::int64_t bytes : std::vector<std::int64_t>{0, 1, (1LL << 50) + 3}) {
+    for (const auto& weights : {std::vector{0.1, 0.1, 0.1}, std::vector{1e6, 1e-6, 3.0},
+                                std::vector{1.0}, std::vector(100, 1.0 / 3)}) {
+      std::int64_t sum = 0;
+      for (const std::int64_t share : divide_bytes(bytes, weights)) {
+        EXPECT_GE(share, 0);
+        sum += share;
+      }
+      EXPECT_LE(sum, bytes);
+      EXPECT_GE(sum, bytes - static_cast<std::int64_t>(weights.size()) - bytes / (1LL << 40));
+    }
+  }
+}
+
+TEST(MemoryPlan, AllTogetherGetWhatOneWouldGet) {
+  KvDemand d{.allowed_bytes = 64LL << 30,
+             .utilization = 0.5,
+             .fixed_bytes = 4LL << 30,
+             .step_bytes = 1LL << 30,
+             .available_bytes = 40LL << 30};
+  EXPECT_EQ(kv_bytes_of_all(d), kKvBytesDefault);
+  d.context_bytes_max = 6LL << 30;
+  EXPECT_EQ(kv_bytes_of_all(d), 6LL << 30);
+  d.kv_bytes = 30LL << 30;
+  EXPECT_EQ(kv_bytes_of_all(d), (28LL << 30) - 256 * kMiB);  // of the half that may be used
+  d.available_bytes = 10LL << 30;
+  EXPECT_EQ(kv_bytes_of_all(d), (9LL << 30) - 256 * kMiB);
+  d.available_bytes = 0;
+  EXPECT_EQ(kv_bytes_of_all(d), 0);
+}
+
 TEST(MemoryPlan, TakesNoMoreThanIsOfUse) {
   PageDemand d = demand();
   d.sequences_max = 2;

@@ -20,6 +20,9 @@ namespace {
 using base::ErrorCode;
 using base::fail;
 
+// By all vSurges of the process, beside the one that is being made.
+std::atomic<std::int64_t> taken_by_all = 0;
+
 base::Status check_range(const char* name, std::int64_t value, std::int64_t least,
                          std::int64_t most) {
   if (value >= least && value <= most) return {};
@@ -97,29 +100,26 @@ void log_start(const vSurge::State& surge) {
 base::Result<std::shared_ptr<vSurge::State>> build(const AutoModelForCausalLM& model,
                                                    const AutoTokenizer& processor,
                                                    const SurgeOptions& options) {
-  if (model.state() == nullptr) {
-    return fail(ErrorCode::kUsage, "model: expected one of from_pretrained(), found none");
-  }
-  if (!processor) {
-    return fail(ErrorCode::kUsage, "processor: expected one of from_pretrained(), found none");
-  }
+  VSURGE_TRY(facade::check_surge_options(options, model, processor));
   auto surge = std::make_shared<vSurge::State>(model, processor, options);
   AutoModelForCausalLM::State& loaded = *model.state();
   const model::ModelInfo& info = loaded.model->info();
-  VSURGE_TRY(check_options(options, processor, info.vocabulary));
   surge->name = options.vsurge_name.empty() ? default_name(info) : options.vsurge_name;
   surge->context_max = VSURGE_TRY(length_of("max_length", options.max_length, loaded.context_max));
   surge->prompt_max =
       VSURGE_TRY(length_of("max_prefill_length", options.max_prefill_length, surge->context_max));
   surge->page_bytes = loaded.model->page_bytes(options.page_size, loaded.plan.kv_dtype);
   engine::EngineOptions engine_opts = facade::engine_options(options, info, surge->context_max);
+  engine_opts.name = surge->name;
   if (processor.eos_token_id) facade::add_eos(engine_opts, *processor.eos_token_id);
   model::StepLimits limits = facade::step_limits(engine_opts, loaded.plan.kv_dtype);
+  const std::int64_t step_bytes = loaded.model->step_bytes(limits);
   surge->pages = VSURGE_TRY(facade::plan_pages({
       .allowed_bytes = base::memory_allowed_bytes(),
       .utilization = options.hbm_utilization,
       .weight_bytes = info.weight_bytes,
-      .step_bytes = loaded.model->step_bytes(limits),
+      .step_bytes = step_bytes,
+      .other_bytes = taken_by_all.load(),
       .page_bytes = surge->page_bytes,
       .page_size = options.page_size,
       .context_max = surge->context_max,
@@ -137,29 +137,54 @@ base::Result<std::shared_ptr<vSurge::State>> build(const AutoModelForCausalLM& m
   }
   VSURGE_TRY(loaded.model->reserve(limits));
   surge->executor = std::make_unique<engine::Executor>(*loaded.model, *loaded.backend, limits);
+  surge->taken_bytes = info.weight_bytes + step_bytes + surge->pages * surge->page_bytes;
+  taken_by_all.fetch_add(surge->taken_bytes);
   engine::StepRunner* runner = surge->executor.get();
   if (!options.failpoint.empty()) {
     const auto failpoint = VSURGE_TRY(engine::parse_failpoint(options.failpoint));
     surge->failing = std::make_unique<engine::FailingRunner>(*runner, failpoint);
     runner = surge->failing.get();
   }
+  surge->turns = std::make_unique<facade::TurnRunner>(*runner, facade::ComputeTurns::of_process());
   surge->engine =
-      std::make_unique<engine::Engine>(engine_opts, *runner, surge->router, surge->clock);
+      std::make_unique<engine::Engine>(engine_opts, *surge->turns, surge->router, surge->clock);
   if (options.verbose) log_start(*surge);
   return surge;
 }
 
 }  // namespace
 
+std::int64_t facade::taken_by_all_surges() {
+  return taken_by_all.load();
+}
+
+base::Status facade::check_surge_options(const SurgeOptions& options,
+                                         const AutoModelForCausalLM& model,
+                                         const AutoTokenizer& processor) {
+  if (model.state() == nullptr) {
+    return fail(ErrorCode::kUsage, "model: expected one of from_pretrained(), found none");
+  }
+  if (!processor) {
+    return fail(ErrorCode::kUsage, "processor: expected one of from_pretrained(), found none");
+  }
+  return check_options(options, processor, model.state()->model->info().vocabulary);
+}
+
+vSurge::State::~State() {
+  taken_by_all.fetch_sub(taken_bytes);
+}
+
 base::Status vSurge::State::start() {
   const std::lock_guard lock(start_mutex);
   if (started) return {};
   // The largest legal step touches every kernel and buffer that a request will.
   if (!std::exchange(warm, true)) {
-    engine::rehearse_largest_step(*executor, limits);
+    // By turns, too, but not of the runner that fails in tests, which counts its steps.
+    facade::TurnRunner own(*executor, facade::ComputeTurns::of_process());
+    engine::rehearse_largest_step(own, limits);
     // Steps are cut by time only where others decode.
     if (limits.sequences_max > 1) {
-      engine_options.cost = engine::measure_step_cost(*executor, limits, clock);
+      engine_options.cost = engine::measure_step_cost(own, limits, facade::WorkClock(clock, own));
       engine->set_cost(engine_options.cost);
     }
   }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -13,6 +14,7 @@
 #include "engine/engine.h"
 #include "engine/executor.h"
 #include "engine/failpoint.h"
+#include "facade/compute_turns.h"
 #include "vsurge/surge.h"
 
 namespace vsurge {
@@ -27,6 +29,7 @@ struct vSurge::State {
   int prompt_max = 0;
   int pages = 0;
   std::int64_t page_bytes = 0;
+  std::int64_t taken_bytes = 0;  // of memory, as it was planned
 
   base::SteadyClock clock;
   api::EventRouter router;
@@ -34,6 +37,7 @@ struct vSurge::State {
   engine::EngineOptions engine_options;  // with the cost of steps once it is measured
   std::unique_ptr<engine::Executor> executor;
   std::unique_ptr<engine::FailingRunner> failing;  // beside the executor, in tests
+  std::unique_ptr<facade::TurnRunner> turns;       // around what runs
   std::unique_ptr<engine::Engine> engine;
 
   std::mutex start_mutex;
@@ -44,6 +48,7 @@ struct vSurge::State {
       : model(std::move(model_in)),
         processor(std::move(processor_in)),
         options(std::move(options_in)) {}
+  ~State();
 
   // Warms the engine up (once) and starts it, unless it runs.
   base::Status start();
@@ -52,6 +57,12 @@ struct vSurge::State {
 };
 
 namespace facade {
+
+// Memory that the vSurges of the process have taken, as it was planned.
+std::int64_t taken_by_all_surges();
+// What vSurge::from_model would say of them first.
+base::Status check_surge_options(const SurgeOptions& options, const AutoModelForCausalLM& model,
+                                 const AutoTokenizer& processor);
 
 // A prompt as text, or as token ids already.
 using Prompt = std::variant<std::string, std::vector<std::int32_t>>;

@@ -42,7 +42,7 @@ constexpr int kPanelRows = 16;
 
 // Names the layouts above, where packed weights outlive the process: any change of a layout, or of
 // what a byte in it means, counts one up. Every ISA level reads the same bytes.
-constexpr int kWeightLayoutVersion = 1;
+constexpr int kWeightLayoutVersion = 2;
 
 struct WeightFormat {
   WeightKind kind = WeightKind::kBF16;

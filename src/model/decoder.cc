@@ -115,14 +115,36 @@ base::Status Decoder::reserve(const StepLimits& limits) {
 
 // --- a step
 //
-// Where the weights are integers, 8 bits a group for the activations would move the answers ten
-// times as far from float as bfloat16 does: outliers leave their neighbours few levels. Hence
-// `precise`, everywhere but at the output of attention, which is tame (measured by
-// `./dev bench quality`).
+// Where a checkpoint's own integers are served, 8 bits a group for the activations would move the
+// answers ten times as far from float as bfloat16 does: outliers leave their neighbours few levels.
+// Hence `precise`, everywhere but at the output of attention, which is tame (measured by
+// `./dev bench quality`). Weights that were rounded here do not need it (Weight::one_plane).
 
 Tensor Decoder::forward(const Batch& batch) {
-  check(batch);
   const Activations a = activations_.head(std::ssize(batch.tokens), std::ssize(batch.logit_rows));
+  begin(batch, a);
+  for (int layer = 0; layer < info_.layers; ++layer) {
+    attend(layer, batch, a);
+    feed_forward(layer, a);
+  }
+  return read_out(batch.logit_rows, a);
+}
+
+void Decoder::observe(const Batch& batch, const Observer& see) {
+  const Activations a = activations_.head(std::ssize(batch.tokens), 0);
+  begin(batch, a);
+  for (int layer = 0; layer < info_.layers; ++layer) {
+    see(Input::kAttention, layer, a.residual);
+    attend(layer, batch, a);
+    see(Input::kMlp, layer, a.residual);
+    feed_forward(layer, a);
+    see(Input::kDown, layer, a.gate_up);
+  }
+  see(Input::kHead, info_.layers - 1, a.residual);
+}
+
+void Decoder::begin(const Batch& batch, const Activations& a) {
+  check(batch);
   backend_.embed(weights_.embedding, batch.tokens, a.residual);
   rotation_angles(batch.positions, a);
   backend_.plan_attention({.sequence_offsets = batch.sequence_offsets,
@@ -130,11 +152,6 @@ Tensor Decoder::forward(const Batch& batch) {
                            .pages = batch.pages,
                            .page_offsets = batch.page_offsets},
                           kv_.shape, spec_.heads);
-  for (int layer = 0; layer < info_.layers; ++layer) {
-    attend(layer, batch, a);
-    feed_forward(layer, a);
-  }
-  return read_out(batch.logit_rows, a);
 }
 
 void Decoder::check(const Batch& batch) const {
@@ -224,7 +241,7 @@ void Decoder::read_state(std::int32_t token, std::span<float> out) {
 Tensor Decoder::read_out(std::span<const std::int32_t> rows, const Activations& a) {
   backend_.gather_rows(a.residual, rows, a.last);
   backend_.linear(a.last, weights_.output(), a.logits,
-                  {.precise = true, .norm = weights_.final_norm, .norm_eps = spec_.norm_eps});
+                  {.precise = true, .norm = weights_.output_norm(), .norm_eps = spec_.norm_eps});
   return a.logits;
 }
 

@@ -1,6 +1,8 @@
 // Decoder: the one decoder-only transformer. What differs between models is data (spec.h).
 #pragma once
 
+#include <functional>
+
 #include "model/decoder_memory.h"
 #include "model/model.h"
 #include "model/rope.h"
@@ -23,12 +25,24 @@ class Decoder final : public Model {
   tensor::Tensor forward(const Batch& batch) override;
   void read_state(std::int32_t token, std::span<float> out) override;
 
+  // What a step feeds to the matrices.
+  enum class Input : std::uint8_t {
+    kAttention,  // the residual [tokens, hidden] before the norm of attention
+    kMlp,        // and of the MLP
+    kDown,       // [gate, up], [tokens, 2 intermediate]
+    kHead,       // the residual behind the last layer; its layer is the last
+  };
+  using Observer = std::function<void(Input input, int layer, const tensor::Tensor& x)>;
+  // Runs a step as forward() does, up to the head, and shows what comes to each matrix, in order.
+  void observe(const Batch& batch, const Observer& see);
+
  private:
   tensor::KvShape kv_shape(int page_size, int pages, tensor::DType kv_dtype) const;
   tensor::Backend::StepShape step_shape(const StepLimits& limits) const;
   void check(const Batch& batch) const;
 
   // Parts of forward(), on the rows of one step.
+  void begin(const Batch& batch, const Activations& a);
   void rotation_angles(std::span<const std::int32_t> positions, const Activations& a);
   void attend(int layer, const Batch& batch, const Activations& a);
   void rotate_and_store(int layer, const Batch& batch, const Activations& a);

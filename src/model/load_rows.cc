@@ -197,6 +197,30 @@ class FloatRows final : public tensor::RowSource {
   WeightFormat format_;
 };
 
+class ScaledRows final : public tensor::RowSource {
+ public:
+  ScaledRows(RowSourcePtr source, std::vector<float> columns, std::vector<float> rows)
+      : source_(std::move(source)), columns_(std::move(columns)), rows_(std::move(rows)) {}
+  std::int64_t rows() const override { return source_->rows(); }
+  std::int64_t cols() const override { return source_->cols(); }
+  WeightFormat native() const override { return {WeightKind::kF32, 0}; }
+  void read_floats(std::int64_t row, float* out) const override {
+    source_->read_floats(row, out);
+    for (std::size_t k = 0; k < columns_.size(); ++k) out[k] *= columns_[k];
+    if (rows_.empty()) return;
+    const float factor = rows_[static_cast<std::size_t>(row)];
+    for (std::int64_t k = 0; k < cols(); ++k) out[k] *= factor;
+  }
+  void read_codes(std::int64_t, std::int16_t*, float*, float*) const override {
+    CHECK(false, "a float format has no codes");
+  }
+
+ private:
+  RowSourcePtr source_;
+  std::vector<float> columns_;  // [cols] or none
+  std::vector<float> rows_;     // [rows] or none
+};
+
 class HalvesApart final : public tensor::RowSource {
  public:
   HalvesApart(RowSourcePtr source, std::int64_t head_dim)
@@ -262,6 +286,12 @@ RowSourcePtr stacked(std::vector<RowSourcePtr> sources) {
   }
   for (RowSourcePtr& source : sources) source = widened(std::move(source), format);
   return std::make_unique<StackedRows>(std::move(sources));
+}
+
+RowSourcePtr scaled(RowSourcePtr source, std::vector<float> columns, std::vector<float> rows) {
+  CHECK(columns.empty() || std::cmp_equal(columns.size(), source->cols()));
+  CHECK(rows.empty() || std::cmp_equal(rows.size(), source->rows()));
+  return std::make_unique<ScaledRows>(std::move(source), std::move(columns), std::move(rows));
 }
 
 std::int64_t interleaved_row(std::int64_t row, std::int64_t head_dim) {

@@ -38,6 +38,9 @@ RowSourcePtr stacked(std::vector<RowSourcePtr> sources);
 // whole heads.
 RowSourcePtr halves_apart(RowSourcePtr source, std::int64_t head_dim);
 
+// Floats of `source`, column k times columns[k] and row i times rows[i], where there are any.
+RowSourcePtr scaled(RowSourcePtr source, std::vector<float> columns, std::vector<float> rows);
+
 // Where such a file has row `row`.
 std::int64_t interleaved_row(std::int64_t row, std::int64_t head_dim);
 

@@ -1,11 +1,13 @@
 // From the tensors of a checkpoint to packed weights.
 #include <algorithm>
+#include <cmath>
 #include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "base/escape.h"
+#include "model/balance.h"
 #include "model/load_rows.h"
 #include "model/weights.h"
 
@@ -18,7 +20,7 @@ using base::Result;
 using kernels::WeightFormat;
 using kernels::WeightKind;
 
-enum class Part : std::uint8_t { kLayers, kDown, kEmbedding, kHead };
+enum class Part : std::uint8_t { kLayers, kEmbedding, kHead };
 
 // The widest group that divides the columns, or 0.
 int widest_group(std::int64_t cols, int most) {
@@ -48,15 +50,10 @@ WeightFormat chosen_format(const tensor::RowSource& source, const LoadOptions& o
   const bool narrow = native.kind == WeightKind::kI4 || native.kind == WeightKind::kI4Min;
   // The head costs quality most: 8 bits.
   if (choice == WeightChoice::kI8 || (part == Part::kHead && !own)) {
-    // What the gate multiplies stands out most: narrower groups.
-    return integer ? native : rounded(WeightKind::kI8Min, part == Part::kDown ? 128 : 256);
+    return integer ? native : rounded(WeightKind::kI8, 256);
   }
   if (narrow) return native;
-  // Four bits lose more than activations of eight do: no rotation, so that weights which lie on a
-  // grid of four bits stay where they are.
-  const int group = widest_group(source.cols(), 32);
-  if (group == 0) return kBFloat;
-  return {choice == WeightChoice::kNF4 ? WeightKind::kNF4 : WeightKind::kI4Min, group};
+  return rounded(choice == WeightChoice::kNF4 ? WeightKind::kNF4 : WeightKind::kI4, 64);
 }
 
 // "*" in front stands for any text.
@@ -72,15 +69,29 @@ std::string layer_name(const std::string& pattern, std::size_t layer) {
   return name;
 }
 
+// One pass over a checkpoint. Where its floats become int8 there are two: the first to measure what
+// the matrices meet (balance.h), without a head; the second with these sizes.
 class Loader {
  public:
   Loader(const Checkpoint& checkpoint, const DecoderSpec& spec, tensor::Backend& backend,
          const LoadOptions& options)
       : checkpoint_(checkpoint), spec_(spec), backend_(backend), options_(options) {}
+  Loader(Loader&&) = delete;
+
+  // Whether any matrix gets a format that wants its channels balanced.
+  bool wants_balance();
+  void without_head() { with_head_ = false; }
+  void set_sizes(const InputSizes& sizes) { sizes_ = &sizes; }
 
   Result<DecoderWeights> load();
 
  private:
+  // What the columns and rows of a matrix are multiplied with; empty: nothing.
+  struct Factors {
+    std::vector<float> columns;
+    std::vector<float> rows;
+  };
+
   // Rows of the stacked tensors `names`, and which of them are q and k.
   struct Stack {
     std::vector<std::string> names;
@@ -92,17 +103,27 @@ class Loader {
 
   base::Status check_names() const;
   base::Status load_layer(std::size_t index, LayerWeights& layer);
+  base::Status load_mlp(std::size_t index, const InputSizes::Layer& sizes, LayerWeights& layer);
+  base::Status load_head(DecoderWeights& weights);
   Result<const TensorInfo*> take(const std::string& name, const std::vector<std::int64_t>& shape);
   // The rows of a stack, one source for all.
   Result<RowSourcePtr> rows(const Stack& stack);
   Result<WeightFormat> format_of(const Stack& stack);
-  Result<tensor::Weight> matrix(const Stack& stack);
+  Result<tensor::Weight> matrix(const Stack& stack, Factors factors = {});
+  // How the columns of a stack are balanced whose inputs are the sizes measured, times `norm` where
+  // there is one; it becomes what goes with them. None where nothing was measured or is rounded.
+  Result<Factors> balanced(const Stack& stack, std::vector<float> sizes,
+                           std::vector<float>* norm = nullptr);
   Result<std::vector<float>> vector(const std::string& name, std::int64_t size);
   Result<std::vector<float>> biases(const Stack& stack);
   Result<std::vector<float>> score();
   void leave_head();
   void done(const std::vector<const TensorInfo*>& tensors);
   Stack qkv(std::size_t index) const;
+  Stack gate_up(std::size_t index) const;
+  Stack down(std::size_t index) const;
+  Stack embedding() const;
+  Stack head() const;
   // The tensor holds all of the stack's rows, or the i-th part.
   static std::int64_t rows_of(const Stack& stack, std::size_t i);
   bool interleaved(const Stack& stack, std::size_t i) const;
@@ -111,6 +132,8 @@ class Loader {
   const DecoderSpec& spec_;
   tensor::Backend& backend_;
   const LoadOptions& options_;
+  const InputSizes* sizes_ = nullptr;
+  bool with_head_ = true;
   std::int64_t bytes_done_ = 0;
   std::int64_t bytes_total_ = 0;
   std::int64_t parameters_ = 0;
@@ -171,14 +194,34 @@ Result<WeightFormat> Loader::format_of(const Stack& stack) {
   return chosen_format(*source, options_, stack.part);
 }
 
-Result<tensor::Weight> Loader::matrix(const Stack& stack) {
+Result<Loader::Factors> Loader::balanced(const Stack& stack, std::vector<float> sizes,
+                                         std::vector<float>* norm) {
   const RowSourcePtr source = VSURGE_TRY(rows(stack));
+  if (sizes.empty() || !chosen_format(*source, options_, stack.part).rotated) return Factors{};
+  if (norm != nullptr) {
+    for (std::size_t i = 0; i < sizes.size(); ++i) sizes[i] *= std::abs((*norm)[i]);
+  }
+  Factors factors{.columns = balance(sizes, *source), .rows = {}};
+  for (std::size_t i = 0; i < sizes.size(); ++i) {
+    if (norm != nullptr) (*norm)[i] *= factors.columns[i];
+    factors.columns[i] = 1 / factors.columns[i];
+  }
+  return factors;
+}
+
+Result<tensor::Weight> Loader::matrix(const Stack& stack, Factors factors) {
+  RowSourcePtr source = VSURGE_TRY(rows(stack));
   const WeightFormat format = chosen_format(*source, options_, stack.part);
+  const bool one_plane = !factors.columns.empty();
+  if (one_plane || !factors.rows.empty()) {
+    source = scaled(std::move(source), std::move(factors.columns), std::move(factors.rows));
+  }
   auto weight = backend_.pack(*source, format);
   if (!weight) {
     return fail(weight.error().code, "{}: tensor {}.weight: {}", checkpoint_.path().string(),
                 stack.names[0], weight.error().message);
   }
+  if (one_plane) weight->one_plane = true;
   std::vector<const TensorInfo*> tensors;
   for (const std::string& name : stack.names) tensors.push_back(checkpoint_.find(name + ".weight"));
   done(tensors);
@@ -217,13 +260,53 @@ Loader::Stack Loader::qkv(std::size_t index) const {
   return stack;
 }
 
+Loader::Stack Loader::gate_up(std::size_t index) const {
+  const std::int64_t inner = spec_.intermediate;
+  Stack stack{.names = {}, .rows = {inner, inner}, .cols = spec_.hidden};
+  for (const std::string& name : spec_.names.gate_up) {
+    stack.names.push_back(layer_name(name, index));
+  }
+  return stack;
+}
+
+Loader::Stack Loader::down(std::size_t index) const {
+  return {.names = {layer_name(spec_.names.down, index)},
+          .rows = {spec_.hidden},
+          .cols = spec_.intermediate};
+}
+
+Loader::Stack Loader::embedding() const {
+  return {.names = {spec_.names.embedding},
+          .rows = {spec_.vocabulary},
+          .cols = spec_.hidden,
+          .part = Part::kEmbedding};
+}
+
+Loader::Stack Loader::head() const {
+  Stack stack = embedding();
+  stack.part = Part::kHead;
+  if (!spec_.tied_head) stack.names = {spec_.names.head};
+  return stack;
+}
+
+bool Loader::wants_balance() {
+  std::vector<Stack> stacks{qkv(0), gate_up(0), down(0)};
+  if (spec_.pooling.needs_head()) stacks.push_back(head());
+  return std::ranges::any_of(stacks, [&](const Stack& stack) {
+    const auto format = format_of(stack);
+    return format && format->rotated;  // what is wrong with a tensor is told when it is loaded
+  });
+}
+
 base::Status Loader::load_layer(std::size_t index, LayerWeights& layer) {
   const TensorNames& names = spec_.names;
   const auto at = [&](const std::string& pattern) { return layer_name(pattern, index); };
-  const std::int64_t hidden = spec_.hidden, intermediate = spec_.intermediate;
+  const std::int64_t hidden = spec_.hidden;
+  const InputSizes::Layer sizes = sizes_ != nullptr ? sizes_->layers[index] : InputSizes::Layer{};
   layer.attention_norm = VSURGE_TRY(vector(at(names.attention_norm) + ".weight", hidden));
   const Stack qkv_stack = qkv(index);
-  layer.qkv = VSURGE_TRY(matrix(qkv_stack));
+  Factors factors = VSURGE_TRY(balanced(qkv_stack, sizes.attention, &layer.attention_norm));
+  layer.qkv = VSURGE_TRY(matrix(qkv_stack, std::move(factors)));
   if (spec_.qkv_bias) layer.qkv_bias = VSURGE_TRY(biases(qkv_stack));
   if (spec_.qk_norm) {
     layer.q_norm = VSURGE_TRY(vector(at(names.q_norm) + ".weight", spec_.head_dim));
@@ -235,14 +318,32 @@ base::Status Loader::load_layer(std::size_t index, LayerWeights& layer) {
   layer.o = VSURGE_TRY(matrix(o));
   if (spec_.o_bias) layer.o_bias = VSURGE_TRY(biases(o));
   layer.mlp_norm = VSURGE_TRY(vector(at(names.mlp_norm) + ".weight", hidden));
-  Stack gate_up{.names = {}, .rows = {intermediate, intermediate}, .cols = hidden};
-  for (const std::string& name : names.gate_up) gate_up.names.push_back(at(name));
-  layer.gate_up = VSURGE_TRY(matrix(gate_up));
-  if (spec_.mlp_bias) layer.gate_up_bias = VSURGE_TRY(biases(gate_up));
-  const Stack down{
-      .names = {at(names.down)}, .rows = {hidden}, .cols = intermediate, .part = Part::kDown};
-  layer.down = VSURGE_TRY(matrix(down));
-  if (spec_.mlp_bias) layer.down_bias = VSURGE_TRY(biases(down));
+  return load_mlp(index, sizes, layer);
+}
+
+base::Status Loader::load_mlp(std::size_t index, const InputSizes::Layer& sizes,
+                              LayerWeights& layer) {
+  const auto intermediate = static_cast<std::size_t>(spec_.intermediate);
+  const Stack gate_up_stack = gate_up(index), down_stack = down(index);
+  Factors factors = VSURGE_TRY(balanced(gate_up_stack, sizes.mlp, &layer.mlp_norm));
+  // What `down` is balanced with are rows of `up`, which integers of the checkpoint cannot take.
+  Factors of_down;
+  if (!kernels::is_integer(VSURGE_TRY(rows(gate_up_stack))->native().kind)) {
+    of_down = VSURGE_TRY(balanced(down_stack, sizes.down));
+  }
+  if (!of_down.columns.empty()) {
+    factors.rows.assign(2 * intermediate, 1.0F);
+    for (std::size_t i = 0; i < intermediate; ++i) {
+      factors.rows[intermediate + i] = 1 / of_down.columns[i];
+    }
+  }
+  if (spec_.mlp_bias) {
+    layer.gate_up_bias = VSURGE_TRY(biases(gate_up_stack));
+    for (std::size_t i = 0; i < factors.rows.size(); ++i) layer.gate_up_bias[i] *= factors.rows[i];
+  }
+  layer.gate_up = VSURGE_TRY(matrix(gate_up_stack, std::move(factors)));
+  layer.down = VSURGE_TRY(matrix(down_stack, std::move(of_down)));
+  if (spec_.mlp_bias) layer.down_bias = VSURGE_TRY(biases(down_stack));
   return {};
 }
 
@@ -288,7 +389,7 @@ base::Status Loader::check_names() const {
 
 std::int64_t weight_bytes(const DecoderWeights& weights) {
   std::size_t bytes = weights.embedding.bytes() + weights.head.bytes();
-  std::size_t floats = weights.final_norm.size() + weights.score.size();
+  std::size_t floats = weights.final_norm.size() + weights.head_norm.size() + weights.score.size();
   for (const LayerWeights& layer : weights.layers) {
     bytes += layer.qkv.bytes() + layer.o.bytes() + layer.gate_up.bytes() + layer.down.bytes();
     floats += layer.attention_norm.size() + layer.qkv_bias.size() + layer.q_norm.size() +
@@ -320,6 +421,23 @@ std::string formats_text(const DecoderWeights& weights) {
   return text;
 }
 
+// With the final norm, which its balance is multiplied into.
+base::Status Loader::load_head(DecoderWeights& weights) {
+  if (!with_head_ || !spec_.pooling.needs_head()) {
+    leave_head();
+    return {};
+  }
+  const Stack stack = head();
+  // A tied head is the embedding, or the same tensor in a format of its own.
+  if (spec_.tied_head && VSURGE_TRY(format_of(stack)) == weights.embedding.format) return {};
+  weights.head_norm = weights.final_norm;
+  Factors factors = VSURGE_TRY(
+      balanced(stack, sizes_ != nullptr ? sizes_->head : std::vector<float>(), &weights.head_norm));
+  if (factors.columns.empty()) weights.head_norm.clear();
+  weights.head = VSURGE_TRY(matrix(stack, std::move(factors)));
+  return {};
+}
+
 Result<DecoderWeights> Loader::load() {
   CHECK(checkpoint_.packed() == nullptr);
   for (const TensorInfo& tensor : checkpoint_.tensors()) {
@@ -328,22 +446,9 @@ Result<DecoderWeights> Loader::load() {
   if (options_.progress) options_.progress(0, bytes_total_);
   DecoderWeights weights;
   // The largest first: its pages are given back before the others count.
-  const Stack embedding{.names = {spec_.names.embedding},
-                        .rows = {spec_.vocabulary},
-                        .cols = spec_.hidden,
-                        .part = Part::kEmbedding};
-  weights.embedding = VSURGE_TRY(matrix(embedding));
-  Stack head = embedding;
-  head.part = Part::kHead;
-  if (!spec_.pooling.needs_head()) {
-    leave_head();
-  } else if (!spec_.tied_head) {
-    head.names = {spec_.names.head};
-    weights.head = VSURGE_TRY(matrix(head));
-  } else if (VSURGE_TRY(format_of(head)) != weights.embedding.format) {
-    weights.head = VSURGE_TRY(matrix(head));  // the same tensor in a format of its own
-  }
+  weights.embedding = VSURGE_TRY(matrix(embedding()));
   weights.final_norm = VSURGE_TRY(vector(spec_.names.final_norm + ".weight", spec_.hidden));
+  VSURGE_TRY(load_head(weights));
   if (spec_.pooling.labels > 0) weights.score = VSURGE_TRY(score());
   for (std::size_t i = 0; i < spec_.layers.size(); ++i) {
     VSURGE_TRY(load_layer(i, weights.layers.emplace_back()));
@@ -380,7 +485,25 @@ std::string format_name(WeightFormat format) {
 
 Result<DecoderWeights> load_weights(const Checkpoint& checkpoint, const DecoderSpec& spec,
                                     tensor::Backend& backend, const LoadOptions& options) {
-  return Loader(checkpoint, spec, backend, options).load();
+  Loader loader(checkpoint, spec, backend, options);
+  if (!loader.wants_balance()) return loader.load();
+  const auto half = [&](std::int64_t before) {
+    return [&, before](std::int64_t done, std::int64_t total) {
+      if (options.progress) options.progress(before * total + done, 2 * total);
+    };
+  };
+  LoadOptions first = options;
+  first.weights = WeightChoice::kI8;  // the quickest to pack, and near enough
+  first.progress = half(0);
+  Loader measuring(checkpoint, spec, backend, first);
+  measuring.without_head();
+  DecoderWeights weights = VSURGE_TRY(measuring.load());
+  const InputSizes sizes = VSURGE_TRY(measure_inputs(spec, std::move(weights), backend));
+  LoadOptions second = options;
+  second.progress = half(1);
+  Loader balancing(checkpoint, spec, backend, second);
+  balancing.set_sizes(sizes);
+  return balancing.load();
 }
 
 }  // namespace vsurge::model

@@ -118,10 +118,10 @@ TEST(LoadWeights, KeepsWeightsAsAsked) {
     return std::tuple(weights->layers[0].down.format, weights->embedding.format,
                       weights->output().format);
   };
-  constexpr WeightFormat kI4{WeightKind::kI4Min, 32}, kNF4{WeightKind::kNF4, 32};
+  constexpr WeightFormat kI4{WeightKind::kI4, 32, true}, kNF4{WeightKind::kNF4, 32, true};
   constexpr WeightFormat kBF16{WeightKind::kBF16, 0};
   const auto rotated = [](std::int64_t cols) {
-    return WeightFormat{WeightKind::kI8Min, cols % 64 == 0 ? 64 : 32, true};
+    return WeightFormat{WeightKind::kI8, cols % 64 == 0 ? 64 : 32, true};
   };
   EXPECT_EQ(format(WeightChoice::kBF16), std::tuple(kBF16, kBF16, kBF16));
   EXPECT_EQ(format(WeightChoice::kI8), std::tuple(rotated(kIntermediate), kBF16, rotated(kHidden)));

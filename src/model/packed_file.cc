@@ -168,7 +168,7 @@ base::Status PackedFile::read_matrix(const ConfigObject& part, const std::string
   matrix.format.group =
       static_cast<int>(VSURGE_TRY(part.integer("group", {.min = 0, .max = 256})).value_or(0));
   matrix.format.rotated = VSURGE_TRY(part.boolean("rotated")).value_or(false);
-  matrix.coarse = VSURGE_TRY(part.boolean("coarse")).value_or(false);
+  matrix.one_plane = VSURGE_TRY(part.boolean("one_plane")).value_or(false);
   matrix.rows = VSURGE_TRY(integer(part, "rows", kSide));
   matrix.cols = VSURGE_TRY(integer(part, "cols", kSide));
   const auto bytes = tensor::weight_bytes(matrix.format, matrix.rows, matrix.cols);
@@ -219,7 +219,7 @@ Result<tensor::Weight> PackedFile::matrix(const std::string& name, std::int64_t 
   weight.values = tensor::Buffer::view(from.values);
   weight.scales = tensor::Buffer::view(from.scales);
   weight.minima = tensor::Buffer::view(from.minima);
-  weight.coarse = from.coarse;
+  weight.one_plane = from.one_plane;
   return weight;
 }
 

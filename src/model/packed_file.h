@@ -13,7 +13,7 @@
 //   parameters   of the checkpoint; weight_format: of the layers, for people
 //   checkpoint   the hash of the source's content (packed_source.h)
 //   source       {"path": absolute, "files": {name: "bytes mtime inode"}}
-//   matrices     {name: {kind, group, rotated, coarse, rows, cols, values, scales, minima}};
+//   matrices     {name: {kind, group, rotated, one_plane, rows, cols, values, scales, minima}};
 //                the last three are offsets of sections in the data
 //   vectors      {name: {size, values}}, float32
 //
@@ -79,7 +79,9 @@ class PackedFile {
   std::int64_t weight_bytes() const { return weight_bytes_; }
   std::size_t parts() const { return matrices_.size() + vectors_.size(); }
 
-  bool has(const std::string& matrix) const { return matrices_.contains(matrix); }
+  bool has(const std::string& part) const {
+    return matrices_.contains(part) || vectors_.contains(part);
+  }
   // A view. kBadModel when there is none of these sides.
   base::Result<tensor::Weight> matrix(const std::string& name, std::int64_t rows,
                                       std::int64_t cols) const;
@@ -94,7 +96,7 @@ class PackedFile {
  private:
   struct Matrix {
     kernels::WeightFormat format;
-    bool coarse = false;
+    bool one_plane = false;
     std::int64_t rows = 0;
     std::int64_t cols = 0;
     std::span<const std::byte> values, scales, minima;

@@ -15,7 +15,7 @@ using ::testing::HasSubstr;
 
 // 20 x 64 in int8 with minimum: two panels of 64 * 16 bytes, one group of 64 each.
 constexpr const char* kHeader =
-    R"({"format":1,"layout":1,"bytes":@BYTES@,"weights":"8bit","parameters":1280,)"
+    R"({"format":1,"layout":2,"bytes":@BYTES@,"weights":"8bit","parameters":1280,)"
     R"("weight_format":"int8 g64 with minimum","checkpoint":"00",)"
     R"("source":{"path":"/gone","files":{"a":"1 2 3"}},)"
     R"("matrices":{"m":{"kind":"int8_min","group":64,"rotated":true,"rows":20,"cols":64,)"
@@ -145,7 +145,7 @@ TEST(PackedFile, RefusesFormatsThatTheKernelsDoNotHave) {
 
 TEST(PackedFile, RefusesAHeaderWithoutItsFields) {
   EXPECT_THAT(fault_with(R"("format":1)", R"("format":2)"), HasSubstr("/format"));
-  EXPECT_THAT(fault_with(R"("layout":1,)", ""), HasSubstr("/layout"));
+  EXPECT_THAT(fault_with(R"("layout":2,)", ""), HasSubstr("/layout"));
   EXPECT_THAT(fault_with(R"("8bit")", R"("7bit")"), HasSubstr("/weights"));
   EXPECT_THAT(fault_with(R"("rows":20)", R"("rows":0)"), HasSubstr("/matrices/m/rows"));
   EXPECT_THAT(fault_with(R"("minima":8192)", R"("least":8192)"), HasSubstr("/matrices/m/minima"));
@@ -154,7 +154,7 @@ TEST(PackedFile, RefusesAHeaderWithoutItsFields) {
 
 // What sections mean may be anything then: only where the weights came from is read.
 TEST(PackedFile, ReadsNoPartsOfAnotherLayout) {
-  std::string header = replaced(kHeader, R"("layout":1)", R"("layout":2)");
+  std::string header = replaced(kHeader, R"("layout":2)", R"("layout":3)");
   header = replaced(header, R"("int8_min")", R"("int5")");
   File file(header);
   const auto packed = file.parse();

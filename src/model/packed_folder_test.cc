@@ -40,7 +40,7 @@ std::string content(const DecoderWeights& weights) {
       weights,
       [&](const std::string& name, const tensor::Weight& w) {
         all += fmt::format("{} {} {} {} {}", name, format_name(w.format), w.format.rotated,
-                           w.coarse, w.rows);
+                           w.one_plane, w.rows);
         for (const auto* part : {&w.values, &w.scales, &w.minima}) {
           all.append(reinterpret_cast<const char*>(part->data()), part->size());
         }

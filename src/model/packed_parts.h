@@ -33,6 +33,7 @@ void for_each_part(Weights& weights, Matrix&& matrix, Vector&& vector) {
   }
   vector("final_norm", weights.final_norm);
   matrix("head", weights.head);
+  vector("head_norm", weights.head_norm);
   vector("score", weights.score);
 }
 

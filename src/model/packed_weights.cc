@@ -26,6 +26,7 @@ class Reader {
     if ((spec_.pooling.needs_head() && !spec_.tied_head) || file_.has("head")) {
       weights.head = VSURGE_TRY(matrix("head", vocabulary, hidden));
     }
+    if (file_.has("head_norm")) weights.head_norm = VSURGE_TRY(vector("head_norm", hidden));
     if (const int labels = spec_.pooling.labels; labels > 0) {
       weights.score = VSURGE_TRY(vector("score", std::int64_t{labels} * hidden));
     }

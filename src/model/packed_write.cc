@@ -41,7 +41,7 @@ json::object matrix_of(const tensor::Weight& weight, Layout& layout) {
   json::object part{{"kind", kind_name(weight.format.kind)},
                     {"group", weight.format.group},
                     {"rotated", weight.format.rotated},
-                    {"coarse", weight.coarse},
+                    {"one_plane", weight.one_plane},
                     {"rows", weight.rows},
                     {"cols", weight.cols},
                     {"values", layout.add(weight.values)}};

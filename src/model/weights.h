@@ -38,6 +38,7 @@ struct DecoderWeights {
   std::vector<LayerWeights> layers;
   std::vector<float> final_norm;  // [hidden]
   tensor::Weight head;            // [vocabulary, hidden]; no rows when tied: see output(); or none
+  std::vector<float> head_norm;   // [hidden] final_norm as a balanced head wants it; or none
   std::vector<float> score;       // [labels, hidden] of a classifier
 
   std::int64_t parameters = 0;  // of the checkpoint, a tied head counted once
@@ -46,6 +47,10 @@ struct DecoderWeights {
 
   // The matrix that makes logits.
   const tensor::Weight& output() const { return head.rows > 0 ? head : embedding; }
+  // And the weight of the norm before it.
+  const std::vector<float>& output_norm() const {
+    return head_norm.empty() ? final_norm : head_norm;
+  }
 };
 
 // The spec of a checkpoint. kBadModel when its family is not known (naming those that are) or its

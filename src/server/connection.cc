@@ -95,9 +95,6 @@ class Exchange final : public api::Responder {
 
 void Connection::run() {
   worker_->add(this);
-  IoError error;
-  const auto endpoint = stream_->socket().remote_endpoint(error);
-  if (!error) peer_ = endpoint.address().to_string();
   asio::co_spawn(worker_->io(), live(),
                  [self = shared_from_this()](const std::exception_ptr& thrown) {
                    if (thrown) base::log_error("server: a connection ended by an exception");
@@ -109,7 +106,8 @@ Task<void> Connection::live() {
   After after = After::kNext;
   if (refuse_) {
     after = co_await refuse();
-  } else if (const auto tls = shared_->current_tls()) {
+  } else if (origin_.tls) {
+    const auto tls = shared_->current_tls();
     phase_ = Phase::kReading;
     set_deadline(limits_.header_timeout_ms);
     if (co_await stream_->handshake(*tls)) after = After::kClose;
@@ -125,7 +123,7 @@ void Connection::close() {
   if (phase_ == Phase::kAnswering) client_gone("the connection ended");
   phase_ = Phase::kClosed;
   count_body(0);
-  shared_->addresses.give_back(std::exchange(client_, {}));
+  shared_->addresses.give_back(std::exchange(origin_.client, {}));
   IoError ignored;
   if (reset_) stream_->socket().set_option(asio::socket_base::linger(true, 0), ignored);
   stream_->socket().close(ignored);
@@ -206,7 +204,8 @@ Task<Connection::After> Connection::answer_request() {
   answer_.wrote = Clock::now();
   auto request = reader_.take_request();
   count_body(0);
-  request.peer = peer_;
+  request.peer = origin_.peer;
+  request.door = origin_.door;
   remove_root(request.path, shared_->options.root_path);
   try {
     shared_->handler->handle(std::move(request),
@@ -241,8 +240,9 @@ Task<Connection::After> Connection::reject(Rejection rejection) {
   phase_ = Phase::kLingering;
   timed_out_ = false;
   deadline_ = Clock::time_point::max();
-  base::log_debug("server: {} to {}: {}", rejection.status, peer_, rejection.message);
-  const std::string body = shared_->handler->error_body(rejection.status, rejection.message, peer_);
+  base::log_debug("server: {} to {}: {}", rejection.status, origin_.peer, rejection.message);
+  const std::string body =
+      shared_->handler->error_body(rejection.status, rejection.message, origin_.peer);
   ResponseHead head;
   head.status = rejection.status;
   head.keep_alive = false;
@@ -257,7 +257,7 @@ Task<Connection::After> Connection::reject(Rejection rejection) {
 }
 
 Task<Connection::After> Connection::refuse() {
-  if (shared_->current_tls()) co_return After::kClose;  // a handshake costs too much to say no
+  if (origin_.tls) co_return After::kClose;  // a handshake costs too much to say no
   Rejection full{503, "too many connections; try again later"};
   co_return co_await reject(std::move(full));
 }
@@ -296,6 +296,7 @@ Task<void> Connection::linger() {
 
 void Connection::check_deadline(Clock::time_point now) {
   if (phase_ == Phase::kClosed) return;
+  if (!watching_) look_for_end();
   if (phase_ == Phase::kAnswering && now - answer_.wrote > answer_.quiet_time) {
     answer_.wrote = now;
     worker_->run([self = shared_from_this(), id = answer_.id] {
@@ -339,10 +340,17 @@ void Connection::watch() {
       Socket::wait_read, [self = shared_from_this(), id = ++watch_id_](IoError error) {
         if (error || id != self->watch_id_ || self->phase_ != Phase::kAnswering) return;
         self->watching_ = false;
-        if (!self->answer_.ended) self->watch();  // bytes of the next request, or the end
+        // The end, or bytes of the next request. These stay where they are, so a further wait would
+        // return at once, again and again: from here on check_deadline() looks.
+        self->look_for_end();
       });
-  // The end may have come before the wait: then no event follows.
-  if (peer_closed()) client_gone("it closed the connection");
+  look_for_end();  // it may have come before the wait
+}
+
+void Connection::look_for_end() {
+  if (phase_ == Phase::kAnswering && !answer_.ended && peer_closed()) {
+    client_gone("it closed the connection");
+  }
 }
 
 // A wait that is left in the reactor's queue would keep the next read from looking at the socket.
@@ -366,7 +374,7 @@ bool Connection::takes_more() {
 void Connection::client_gone(const char* why) {
   if (gone_ || phase_ != Phase::kAnswering) return;
   gone_ = true;
-  if (!answer_.ended) base::log_debug("server: client {} has gone: {}", peer_, why);
+  if (!answer_.ended) base::log_debug("server: client {} has gone: {}", origin_.peer, why);
   if (answer_.on_gone) {
     // Not from inside a call of the handler's.
     worker_->run([self = shared_from_this()] {
@@ -473,7 +481,7 @@ void Connection::answer_dropped(std::uint64_t id) {
   if (answer_.begun) return answer_end(id, true);
   answer_send(
       id, 500, {{"Content-Type", "application/json"}},
-      shared_->handler->error_body(500, "the server gave no answer to this request", peer_));
+      shared_->handler->error_body(500, "the server gave no answer to this request", origin_.peer));
 }
 
 // All writes since the last time are one chunk.
@@ -499,7 +507,9 @@ std::string Connection::collect() {
 }
 
 void Connection::write_soon() {
-  if (!std::exchange(will_write_, true)) worker_->write_soon(shared_from_this());
+  if (will_write_) return;
+  worker_->write_soon(shared_from_this());
+  will_write_ = true;
 }
 
 // As much as the socket takes at once; the rest, the end and TLS are the coroutine's. To wake it
@@ -508,7 +518,11 @@ void Connection::write_now() {
   will_write_ = false;
   if (phase_ != Phase::kAnswering || writing_ || gone_) return;
   if (stream_->is_tls()) return wake();
-  frame();
+  try {
+    frame();
+  } catch (const std::exception&) {  // no memory: the coroutine tries again, and ends with that
+    return wake();
+  }
   IoError error;
   const std::size_t count = stream_->socket().write_some(asio::buffer(answer_.out), error);
   answer_.out.erase(0, count);

@@ -35,14 +35,23 @@ using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 using IoError = boost::system::error_code;
 using Executor = asio::io_context::executor_type;
-using Socket = asio::basic_stream_socket<tcp, Executor>;
-using Acceptor = asio::basic_socket_acceptor<tcp, Executor>;
+using Protocol = asio::generic::stream_protocol;  // TCP or Unix sockets
+using Socket = asio::basic_stream_socket<Protocol, Executor>;
+using Acceptor = asio::basic_socket_acceptor<Protocol, Executor>;
 using Timer = asio::basic_waitable_timer<Clock, asio::wait_traits<Clock>, Executor>;
 template <class T>
 using Task = asio::awaitable<T, Executor>;
 constexpr auto kAwait = asio::as_tuple(asio::use_awaitable_t<Executor>{});
 
 class Connection;
+
+// Where a connection comes from.
+struct Origin {
+  std::string peer;    // name of the client
+  std::string client;  // a key that was taken of Shared::addresses; empty = none
+  api::Door door = api::Door::kPublic;
+  bool tls = false;
+};
 
 // What all connections share; outlives them.
 struct Shared {
@@ -95,6 +104,8 @@ class Worker final : public api::TaskQueue {
   asio::io_context& io() { return *io_; }
   bool on_this_thread() const { return thread_id_.load() == std::this_thread::get_id(); }
   void start();
+  // In place of start(), for tests: runs what can run on the caller's thread, and counts it.
+  std::size_t poll();
   // Waits for the thread, which ends when its last connection has; then finish().
   void join();
   void finish();
@@ -111,6 +122,8 @@ class Worker final : public api::TaskQueue {
   void add(Connection* connection);
   void remove(Connection* connection);
   void for_each(void (Connection::*action)());
+  // As HttpServer's. On the thread that asks.
+  bool beats();
   // It has something to write: it does when the tasks that wait now have run, so that what they
   // bring leaves in one piece.
   void write_soon(std::shared_ptr<Connection> connection);
@@ -129,6 +142,7 @@ class Worker final : public api::TaskQueue {
   std::vector<std::shared_ptr<Connection>> to_write_;
   std::thread thread_;
   std::atomic<std::thread::id> thread_id_{};
+  const std::shared_ptr<std::atomic<bool>> beat_ = std::make_shared<std::atomic<bool>>(false);
 };
 
 // A connection's socket, with or without TLS.
@@ -170,7 +184,7 @@ class Stream {
       co_await tls_->async_shutdown(kAwait);
     }
     IoError ignored;
-    socket_.shutdown(tcp::socket::shutdown_send, ignored);
+    socket_.shutdown(asio::socket_base::shutdown_send, ignored);
   }
 
  private:
@@ -207,24 +221,25 @@ struct Answer {
 
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
-  // client: a key that was taken of Shared::addresses; refuse: no request of it is heard.
+  // refuse: no request of it is heard.
   Connection(std::shared_ptr<Shared> shared, std::shared_ptr<Worker> worker, Socket socket,
-             std::string client, bool refuse)
+             Origin origin, bool refuse)
       : shared_(std::move(shared)),
         worker_(std::move(worker)),
         limits_(shared_->options.limits),
         stream_(std::in_place, std::move(socket)),
         signal_(std::in_place, worker_->io(), Clock::time_point::max()),
         reader_(limits_),
-        client_(std::move(client)),
+        origin_(std::move(origin)),
         refuse_(refuse) {}
-  ~Connection() { shared_->addresses.give_back(client_); }
+  ~Connection() { shared_->addresses.give_back(origin_.client); }
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
   Worker& worker() { return *worker_; }
   void run();
   void check_deadline(Clock::time_point now);
+  void look_for_end();  // of the client, while it is answered
   void drain();
   void stop();
 
@@ -288,8 +303,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::optional<Timer> signal_;  // never expires; cancelled to wake the coroutine
   RequestReader reader_;
   Answer answer_;
-  std::string peer_;
-  std::string client_;
+  Origin origin_;
   std::size_t body_bytes_ = 0;  // of reader_'s, counted in Shared::bodies_bytes
   Phase phase_ = Phase::kIdle;
   Clock::time_point deadline_ = Clock::time_point::max();

@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "server/connection.h"
+#include "server/listener.h"
 #include "server/tls.h"
 
 namespace vsurge::server {
@@ -30,6 +31,11 @@ void Worker::start() {
     }
     thread_id_ = std::thread::id{};
   });
+}
+
+std::size_t Worker::poll() {
+  thread_id_ = std::this_thread::get_id();
+  return io_->poll();
 }
 
 void Worker::join() {
@@ -69,14 +75,20 @@ void Worker::sweep() {
 }
 
 void Worker::write_soon(std::shared_ptr<Connection> connection) {
+  if (to_write_.empty()) run([this] { write_all(); });  // without memory nobody is entered
   to_write_.push_back(std::move(connection));
-  if (to_write_.size() == 1) run([this] { write_all(); });
 }
 
 void Worker::write_all() {
   std::vector<std::shared_ptr<Connection>> due;
   due.swap(to_write_);
   for (const auto& connection : due) connection->write_now();
+}
+
+bool Worker::beats() {
+  if (beat_->exchange(true)) return false;  // the last one is still on its way
+  run([beat = beat_] { beat->store(false); });
+  return true;
 }
 
 void Worker::for_each(void (Connection::*action)()) {
@@ -87,7 +99,8 @@ void Worker::for_each(void (Connection::*action)()) {
 
 namespace {
 
-constexpr std::size_t kRefusalsMax = 64;  // connections over the limit that are told so
+constexpr std::size_t kRefusalsMax = 64;   // connections over the limit that are told so
+constexpr std::size_t kAdminReserve = 16;  // connections of admins beyond the limit
 constexpr auto kAcceptPauseMin = milliseconds(20);
 constexpr auto kAcceptPauseMax = milliseconds(500);
 constexpr auto kAcceptLogEvery = std::chrono::seconds(5);
@@ -101,6 +114,16 @@ void raise_file_limit(std::size_t connections_max) {
   setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+// A listener and what accepts from it.
+struct Gate {
+  Gate(Listener listening, asio::io_context& io)
+      : listener(std::move(listening)), acceptor(std::in_place, io), pause(std::in_place, io) {}
+
+  Listener listener;
+  std::optional<Acceptor> acceptor;
+  std::optional<Timer> pause;
+};
+
 class Server final : public HttpServer {
  public:
   Server(const ServerOptions& options, api::HttpHandler& handler)
@@ -108,13 +131,13 @@ class Server final : public HttpServer {
     for (int i = 0; i < std::max(1, options.io_threads); ++i) {
       workers_.push_back(std::make_shared<Worker>(options.limits));
     }
-    acceptor_.emplace(workers_[0]->io());
-    accept_pause_.emplace(workers_[0]->io());
   }
   ~Server() override { stop(); }
 
   base::Status open();
-  std::uint16_t port() const override { return port_; }
+  std::uint16_t port() const override;
+  std::vector<std::string> urls(api::Door door) const override;
+  bool beats() override;
   base::Status reload_tls() override;
   std::size_t connections() const override { return shared_->open; }
   void start() override;
@@ -123,44 +146,67 @@ class Server final : public HttpServer {
   void stop() override;
 
  private:
-  Task<void> accept_all();
-  void admit(const std::shared_ptr<Worker>& worker, Socket socket);
+  base::Status add_gate(const ListenAddress& address);
+  Task<void> accept_all(Gate& gate);
+  void log_accept_error(const IoError& error);
+  void admit(const Gate& gate, const std::shared_ptr<Worker>& worker, Socket socket);
   void stop_accepting();
 
   std::shared_ptr<Shared> shared_;
   std::vector<std::shared_ptr<Worker>> workers_;
-  std::optional<Acceptor> acceptor_;
-  std::optional<Timer> accept_pause_;
-  std::uint16_t port_ = 0;
+  std::vector<std::unique_ptr<Gate>> gates_;
+  std::size_t turn_ = 0;  // of the workers; on the thread that accepts, as the next one
+  Clock::time_point accept_log_at_ = Clock::time_point::min();
   std::once_flag stop_once_;
 };
 
 base::Status Server::open() {
   const auto& options = shared_->options;
   if (!options.tls.certificate.empty() || !options.tls.key.empty()) VSURGE_TRY(reload_tls());
-  std::string host = options.host;
-  if (host.size() > 2 && host.front() == '[' && host.back() == ']') {
-    host = host.substr(1, host.size() - 2);
+  if (!options.host.empty()) {
+    ListenAddress main;
+    main.host = options.host;
+    main.port = options.port;
+    VSURGE_TRY(add_gate(main));
   }
-  try {
-    tcp::resolver resolver(workers_[0]->io());
-    const auto found = resolver.resolve(host, std::to_string(options.port),
-                                        tcp::resolver::passive | tcp::resolver::numeric_service);
-    const tcp::endpoint endpoint = found.begin()->endpoint();
-    acceptor_->open(endpoint.protocol());
-    acceptor_->set_option(tcp::acceptor::reuse_address(true));
-    // Taken over by accepted sockets; the kernel would otherwise buffer megabytes of a stream
-    // that nobody reads.
-    acceptor_->set_option(asio::socket_base::send_buffer_size(
-        static_cast<int>(std::min<std::size_t>(options.limits.send_buffer_bytes, 1 << 30))));
-    acceptor_->bind(endpoint);
-    acceptor_->listen(asio::socket_base::max_listen_connections);
-    port_ = acceptor_->local_endpoint().port();
-  } catch (const boost::system::system_error& error) {
-    return base::fail(base::ErrorCode::kEnvironment, "cannot listen on {}:{}: {}", options.host,
-                      options.port, error.code().message());
-  }
+  for (const auto& address : options.listen) VSURGE_TRY(add_gate(address));
+  if (gates_.empty()) return base::fail(base::ErrorCode::kUsage, "there is no listener");
   return {};
+}
+
+base::Status Server::add_gate(const ListenAddress& address) {
+  auto listener = VSURGE_TRY(
+      Listener::open(address, shared_->current_tls() != nullptr, shared_->options.limits));
+  auto gate = std::make_unique<Gate>(std::move(listener), workers_[0]->io());
+  IoError error;
+  gate->acceptor->assign({gate->listener.family(), 0}, gate->listener.descriptor(), error);
+  if (error) {
+    return base::fail(base::ErrorCode::kEnvironment, "cannot listen on {}: {}", text_of(address),
+                      error.message());
+  }
+  gate->listener.release();  // the acceptor closes it
+  gates_.push_back(std::move(gate));
+  return {};
+}
+
+std::uint16_t Server::port() const {
+  const auto tcp =
+      std::ranges::find_if(gates_, [](auto& gate) { return gate->listener.port() != 0; });
+  return tcp == gates_.end() ? 0 : (*tcp)->listener.port();
+}
+
+std::vector<std::string> Server::urls(api::Door door) const {
+  std::vector<std::string> out;
+  for (const auto& gate : gates_) {
+    if (gate->listener.door() == door) out.push_back(gate->listener.url());
+  }
+  return out;
+}
+
+bool Server::beats() {
+  bool all = true;
+  for (auto& worker : workers_) all = worker->beats() && all;
+  return all;
 }
 
 base::Status Server::reload_tls() {
@@ -171,49 +217,61 @@ base::Status Server::reload_tls() {
 }
 
 void Server::start() {
-  asio::co_spawn(workers_[0]->io(), accept_all(), asio::detached);
+  for (auto& gate : gates_) {
+    asio::co_spawn(workers_[0]->io(), accept_all(*gate), asio::detached);
+  }
   for (auto& worker : workers_) worker->start();
 }
 
-Task<void> Server::accept_all() {
+Task<void> Server::accept_all(Gate& gate) {
   auto pause = kAcceptPauseMin;
-  auto log_at = Clock::time_point::min();
-  for (std::size_t turn = 0; acceptor_->is_open(); ++turn) {
-    const auto& worker = workers_[turn % workers_.size()];
-    auto [error, socket] = co_await acceptor_->async_accept(worker->io(), kAwait);
+  while (gate.acceptor->is_open()) {
+    const auto& worker = workers_[turn_++ % workers_.size()];
+    auto [error, socket] = co_await gate.acceptor->async_accept(worker->io(), kAwait);
     if (!error) {
       pause = kAcceptPauseMin;
-      admit(worker, std::move(socket));
+      admit(gate, worker, std::move(socket));
       continue;
     }
-    if (!acceptor_->is_open()) break;
+    if (!gate.acceptor->is_open()) break;
     // Out of files or memory: those who are connected go on, new ones wait in the kernel's queue.
-    if (const auto now = Clock::now(); now >= log_at) {
-      base::log_warning("server: cannot accept connections: {}", error.message());
-      log_at = now + kAcceptLogEvery;
-    }
-    accept_pause_->expires_after(pause);
-    co_await accept_pause_->async_wait(kAwait);
+    log_accept_error(error);
+    gate.pause->expires_after(pause);
+    co_await gate.pause->async_wait(kAwait);
     pause = std::min(pause * 2, kAcceptPauseMax);
   }
 }
 
-void Server::admit(const std::shared_ptr<Worker>& worker, Socket socket) {
-  IoError error;
-  const auto endpoint = socket.remote_endpoint(error);
-  if (error) return;  // has left already
-  std::string client = client_key(endpoint.address());
-  bool refuse = shared_->open >= shared_->options.limits.connections_max;
-  if (!refuse && !shared_->addresses.take(client)) refuse = true;
-  if (refuse) client.clear();
+void Server::log_accept_error(const IoError& error) {
+  const auto now = Clock::now();
+  if (now < accept_log_at_) return;
+  base::log_warning("server: cannot accept connections: {}", error.message());
+  accept_log_at_ = now + kAcceptLogEvery;
+}
+
+void Server::admit(const Gate& gate, const std::shared_ptr<Worker>& worker, Socket socket) {
+  const auto peer = peer_of(socket.native_handle());
+  if (!peer) return;  // has left already
+  Origin origin{.peer = peer->name,
+                .client = peer->client,
+                .door = gate.listener.door(),
+                .tls = gate.listener.tls()};
+  const std::size_t most = shared_->options.limits.connections_max +
+                           (origin.door == api::Door::kAdmin ? kAdminReserve : 0);
+  const bool refuse = shared_->open >= most || !shared_->addresses.take(origin.client);
+  if (refuse) origin.client.clear();
   if (refuse && shared_->refusals >= kRefusalsMax) return;  // closed unheard
   ++(refuse ? shared_->refusals : shared_->open);
   IoError ignored;
-  socket.set_option(tcp::no_delay(true), ignored);
-  socket.set_option(asio::socket_base::keep_alive(true), ignored);
+  if (gate.listener.family() == AF_UNIX) {
+    set_send_buffer(socket.native_handle(), shared_->options.limits);
+  } else {
+    socket.set_option(tcp::no_delay(true), ignored);
+    socket.set_option(asio::socket_base::keep_alive(true), ignored);
+  }
   socket.non_blocking(true, ignored);
   auto connection =
-      std::make_shared<Connection>(shared_, worker, std::move(socket), std::move(client), refuse);
+      std::make_shared<Connection>(shared_, worker, std::move(socket), std::move(origin), refuse);
   worker->post([connection = std::move(connection), shared = shared_, refuse] {
     if (shared->stopping) {
       shared->count_closed(refuse);
@@ -225,9 +283,12 @@ void Server::admit(const std::shared_ptr<Worker>& worker, Socket socket) {
 
 void Server::stop_accepting() {
   workers_[0]->post([this] {
-    IoError ignored;
-    acceptor_->close(ignored);
-    accept_pause_->cancel();
+    for (auto& gate : gates_) {
+      IoError ignored;
+      gate->acceptor->close(ignored);
+      gate->pause->cancel();
+      gate->listener.remove_file();
+    }
   });
 }
 
@@ -260,8 +321,7 @@ void Server::stop() {
       worker->post([worker] { worker->for_each(&Connection::stop); });
     }
     for (auto& worker : workers_) worker->join();
-    accept_pause_.reset();
-    acceptor_.reset();
+    gates_.clear();
     for (auto& worker : workers_) worker->finish();
   });
 }

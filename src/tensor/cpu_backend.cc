@@ -48,6 +48,10 @@ constexpr std::int64_t kSerialValues = 1 << 9;
 constexpr std::int64_t kStripUnit = 256;
 constexpr std::int64_t kGroupMin = 16;
 constexpr std::int64_t kPlanesMax = 2;
+// With so many rows for each thread, threads take rows of a product and not panels: what a thread
+// made of a row it reads again itself, where lines between cores are dearer than weights read twice
+// out of the last cache.
+constexpr std::int64_t kRowsApart = 64;
 // What activation_stride() adds to a row of a plane, at most.
 constexpr std::int64_t kStrideSlack = 128;
 // Split attention tiles of so many full-length sequences may be in flight at once.
@@ -142,7 +146,7 @@ kernels::Activations CpuBackend::prepare(const Tensor& x, const Weight& w, const
   args.kind = w.format.kind;
   args.rotated = w.format.rotated;
   args.to.rows = x.rows;
-  args.to.planes = spec.precise && integer && !w.coarse ? 2 : 1;
+  args.to.planes = spec.precise && integer && !w.one_plane ? 2 : 1;
   args.to.cols = w.cols;
   args.to.group = w.format.group;
   args.to.stride = kernels::activation_stride(args.kind, w.cols);
@@ -194,12 +198,40 @@ void CpuBackend::do_linear(Tensor x, const Weight& w, Tensor out, const LinearSp
   // Pairs of panels share their activations.
   std::int64_t grain = std::max<std::int64_t>(2, panels / (pool_.size() * 8) / 2 * 2);
   if (x.rows * x.cols * w.rows <= kSerialWork) grain = panels;
+  if (pool_.size() > 1 && x.rows >= pool_.size() * kRowsApart) return linear_by_rows(args, grain);
   pool_.parallel_for(panels, grain, [&](std::int64_t begin, std::int64_t end, int) {
     kernels::LinearArgs part = args;
     part.panel_begin = begin;
     part.panel_end = end;
     part.panel_limit = panels;
     kernels_.linear(part);
+  });
+}
+
+// Each thread begins with a part of the rows, by `grain` panels at a time.
+void CpuBackend::linear_by_rows(const kernels::LinearArgs& args, std::int64_t grain) {
+  const kernels::Activations& x = args.x;
+  const std::int64_t parts = pool_.size(), panels = ceil_div(args.weights.rows, kPanelRows);
+  const std::int64_t chunks = ceil_div(panels, grain);
+  const std::int64_t groups = x.group != 0 ? x.cols / x.group : 0;
+  pool_.parallel_for(parts * chunks, 1, [&](std::int64_t begin, std::int64_t end, int) {
+    for (; begin < end; ++begin) {
+      const std::int64_t part = begin / chunks, panel = begin % chunks * grain;
+      const std::int64_t row = x.rows * part / parts;
+      kernels::LinearArgs one = args;
+      one.x.rows = x.rows * (part + 1) / parts - row;
+      one.x.values += row * x.planes * x.stride;
+      if (groups != 0) {
+        one.x.starts += row * groups;
+        one.x.sums += row * groups;
+        one.x.scales += row * groups;
+      }
+      one.out += row * args.out_stride;
+      one.panel_begin = panel;
+      one.panel_end = std::min(panels, panel + grain);
+      one.panel_limit = panels;
+      kernels_.linear(one);
+    }
   });
 }
 

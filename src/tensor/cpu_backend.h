@@ -35,6 +35,7 @@ class CpuBackend final : public Backend {
   };
   ScratchSizes scratch_sizes(const StepShape& shape) const;
   // Activations of x in the form that `w` multiplies, in the reserved scratch.
+  void linear_by_rows(const kernels::LinearArgs& args, std::int64_t grain);
   kernels::Activations prepare(const Tensor& x, const Weight& w, const LinearSpec& spec);
   // Calls fn(begin, end) over rows, on all threads when there are enough of them.
   template <class F>

@@ -1,7 +1,7 @@
 // linear_bench: all linear layers of a decoder as one step runs them, without attention: rows/s,
 // and the share of what the machine's memory allows, measured in the same minute.
 //
-// usage: linear_bench [FORMAT[,FORMAT]] [ROWS[,ROWS]] [ISA] [THREADS]   e.g. i8min256r2 1,8,32
+// usage: linear_bench [FORMAT[,FORMAT]] [ROWS[,ROWS]] [ISA] [THREADS]   e.g. i8256r 1,8,32
 // A format is kind and group, then r when it is rotated and 2 for activations in two planes.
 #include <cstdio>
 #include <cstring>
@@ -108,7 +108,7 @@ WeightFormat format_of(const std::string& text) {
 }
 
 int run(int argc, char** argv) {
-  const std::string formats = argc > 1 ? argv[1] : "bf16,i8min256r,i8min256r2,i4min32";
+  const std::string formats = argc > 1 ? argv[1] : "bf16,i8256r,i8256r2,i464r";
   const std::string rows = argc > 2 ? argv[2] : "1,2,4,8,16,32,64,512";
   auto backend = make_cpu_backend(
       {.threads = argc > 4 ? std::atoi(argv[4]) : 0, .isa = argc > 3 ? argv[3] : ""});

@@ -60,7 +60,7 @@ base::Result<Weight> pack_weight(base::ThreadPool& pool, const RowSource& source
     weight.minima = VSURGE_TRY(Buffer::allocate(group_bytes));
   }
   const bool exact = integer && format == source.native();
-  weight.coarse = !exact && kernels::has_nibbles(format.kind);
+  weight.one_plane = !exact && kernels::has_nibbles(format.kind);
   std::vector<RowMemory> memory(static_cast<std::size_t>(pool.size()));
   for (RowMemory& m : memory) {
     if (exact) {

@@ -37,9 +37,9 @@ struct Weight {
   Buffer values;          // layout: kernels/types.h
   Buffer scales;          // fp16 [N/16][K/group][16]; empty for float kinds
   Buffer minima;          // the same, for *Min kinds
-  // Rounded to four bits while it was packed: beside that error activations of 8 bits lose nothing,
-  // so LinearSpec::precise has no effect.
-  bool coarse = false;
+  // Activations of 8 bits lose nothing beside it, so LinearSpec::precise has no effect: it was
+  // rounded to four bits while it was packed, or its columns are balanced (model/balance.h).
+  bool one_plane = false;
 
   std::size_t bytes() const { return values.size() + scales.size() + minima.size(); }
 };

@@ -20,7 +20,9 @@ class BridgeBytes {
   BridgeBytes() = default;
   BridgeBytes(const BridgeBytes&) = delete;
   BridgeBytes& operator=(const BridgeBytes&) = delete;
-  ~BridgeBytes() { tb_bytes_free(&bytes_); }
+  ~BridgeBytes() {
+    if (bytes_.data != nullptr) tb_bytes_free(&bytes_);
+  }
 
   tb_bytes* out() { return &bytes_; }
   std::string_view view() const {

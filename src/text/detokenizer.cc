@@ -7,8 +7,7 @@
 namespace vsurge::text {
 namespace {
 
-base::Result<std::string> piece(int status, const BridgeBytes& text, const BridgeBytes& error) {
-  if (status == TB_OK) return text.text();
+std::unexpected<base::Error> failed(int status, const BridgeBytes& error) {
   return std::unexpected(bridge_error(status, error, base::ErrorCode::kInternal, "detokenizer"));
 }
 
@@ -33,19 +32,20 @@ Detokenizer& Detokenizer::operator=(Detokenizer&& other) noexcept {
   return *this;
 }
 
-base::Result<std::string> Detokenizer::push(TokenId id) {
-  BridgeBytes text;
+base::Result<std::string_view> Detokenizer::push(TokenId id) {
+  tb_view text{};
   BridgeBytes error;
-  const int status =
-      tb_stream_push(stream_, static_cast<std::uint32_t>(id), text.out(), error.out());
-  return piece(status, text, error);
+  const int status = tb_stream_push(stream_, static_cast<std::uint32_t>(id), &text, error.out());
+  if (status != TB_OK) return failed(status, error);
+  return std::string_view(reinterpret_cast<const char*>(text.data), text.size);
 }
 
 base::Result<std::string> Detokenizer::finish() {
   BridgeBytes text;
   BridgeBytes error;
   const int status = tb_stream_finish(stream_, text.out(), error.out());
-  return piece(status, text, error);
+  if (status != TB_OK) return failed(status, error);
+  return text.text();
 }
 
 }  // namespace vsurge::text

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "text/tokenizer.h"
 
@@ -19,7 +20,8 @@ class Detokenizer {
   Detokenizer(Detokenizer&&) noexcept;
   Detokenizer& operator=(Detokenizer&&) noexcept;
 
-  base::Result<std::string> push(TokenId id);
+  // Text until the next call.
+  base::Result<std::string_view> push(TokenId id);
   // What is held back: an unfinished character becomes U+FFFD.
   base::Result<std::string> finish();
 

@@ -105,7 +105,8 @@ MODEL = shape(
         "type": one_of("model"), "display_name": NAME, "created_at": NAME,
         "max_model_len": COUNT,
         "metadata": shape({}, ours={
-            "name": NAME, "type": NAME, "architecture": NAME, "embedding_length": COUNT,
+            "name": NAME, "type": NAME, "state": one_of("ready", "loading", "unloading"),
+            "architecture": NAME, "embedding_length": COUNT,
             "supports_chat": TRUTH, "supports_embeddings": TRUTH, "supports_rerank": TRUTH,
             "supports_function_calling": TRUTH}),
     },

@@ -44,23 +44,29 @@ def text(**fields):
 
 
 class Server(served.Served):
-    """The tiny model, served; `check` after every row."""
+    """The tiny model, served; `check` after every row. `headers`: of each of its requests."""
 
-    def __init__(self, program, folder, options=(), tls=None, size=SIZE, **more):
+    headers = ()  # of every request: what a group of rows wants, and the server's own
+
+    def __init__(self, program, folder, options=(), tls=None, size=SIZE, headers=(), **more):
         self.tls = tls
+        self.headers = [*type(self).headers, *headers]
         super().__init__(program, folder, options, size=size, **more)
         self.program = program
         self.slowest_sentinel_s = 0
         self.slowest_row = ""
         self.golden = self.sentinel()
         self.baseline = self._resources()
-        self.memory_before = self._memory_bytes()
+        self.memory_before = self.memory_bytes()
 
     def connect(self, **options):
         return wire.Wire(self.port, **{"tls": self.tls, **options})
 
+    def request(self, path, *arguments, headers=(), **more):
+        return wire.request(path, *arguments, headers=[*self.headers, *headers], **more)
+
     def get(self, path):
-        return self.send(wire.request(path, method="GET")).json()
+        return self.send(self.request(path, method="GET")).json()
 
     def send(self, data):
         """The answer to some bytes on a connection of their own."""
@@ -69,7 +75,7 @@ class Server(served.Served):
             return connection.answer()
 
     def post(self, path, body, headers=()):
-        return self.send(wire.request(path, body, headers=headers))
+        return self.send(self.request(path, body, headers=headers))
 
     def ask(self, body):
         """The answer to a body made by chat() or text()."""
@@ -85,14 +91,14 @@ class Server(served.Served):
         process = pathlib.Path("/proc") / str(self.process.pid)
         return len(os.listdir(process / "fd")), len(os.listdir(process / "task"))
 
-    def _memory_bytes(self):
+    def memory_bytes(self):
         pages = (pathlib.Path("/proc") / str(self.process.pid) / "statm").read_text().split()[1]
         return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
     def _at_rest(self):
         health = self.get("/health")
-        model = next(iter(health["models"].values()))
-        work = {key: model[key] for key in ("running", "waiting", "pages_used")}
+        work = {key: sum(model[key] for model in health["models"].values())
+                for key in ("running", "waiting", "pages_used")}
         work["active"] = health["active_requests"]
         busy = {key: value for key, value in work.items() if value}
         if busy:
@@ -122,7 +128,7 @@ class Server(served.Served):
 
     def check_end(self):
         """After the last row."""
-        self.grown_mib = (self._memory_bytes() - self.memory_before) / (1 << 20)
+        self.grown_mib = (self.memory_bytes() - self.memory_before) / (1 << 20)
         # Sanitizers keep what was freed.
         assert self.sanitized() or self.grown_mib < GROWN_MIB_MAX, f"{self.grown_mib:.0f} MiB more"
         assert self.stop() == 0, "SIGTERM must end the server with status 0"

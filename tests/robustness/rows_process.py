@@ -76,7 +76,7 @@ def starts(*options, environment=None, limits=None):
 class Fresh(harness.Server):
     """A server of its own with other variables and limits."""
 
-    def __init__(self, program, model, options=(), environment=None, limits=None):
+    def __init__(self, program, model, options=(), environment=None, limits=None, **more):
         before = {kind: resource.getrlimit(kind) for kind in limits or {}}
         kept = dict(os.environ)
         try:
@@ -84,7 +84,7 @@ class Fresh(harness.Server):
                 resource.setrlimit(kind, (value, before[kind][1]))
             os.environ.clear()
             os.environ.update(environment or kept)
-            super().__init__(program, model, options, patience_s=60)
+            super().__init__(program, model, options, patience_s=60, **more)
         finally:
             os.environ.clear()
             os.environ.update(kept)
@@ -243,20 +243,48 @@ def ends_by(kind, expected):
 
 
 def few_files(server):
-    """No descriptor left: who is served goes on, others wait; with some again all are."""
+    """No descriptor left: who is served goes on, others wait, and nobody spins meanwhile; with some
+    again all are served."""
     with tempfile.TemporaryDirectory() as folder:
         model = tiny_model.write(folder)
-        with Fresh(server.program, model, limits={resource.RLIMIT_NOFILE: 64}) as fresh:
-            with fresh.connect() as first:
+        # The hard limit, too: the program would raise the other one.
+        few = ("sh", "-c", 'ulimit -n 64; exec "$0" "$@"')
+        with Fresh(server.program, model, through=few) as fresh:
+            with fresh.connect() as first, fresh.connect() as streaming:
                 first.send(request("/version", method="GET"))
                 ok()(first.answer())
+                streaming.send(request("/v1/completions", LONG_STREAM))
+                streaming.until(b"data: ")
+                full = time.monotonic()
                 held = [fresh.connect() for _ in range(100)]
+                for path in ("/metrics", "/health"):
+                    first.send(request(path, method="GET"))
+                    assert first.answer().status == 200, path
                 first.send(request("/v1/completions", text()))
                 ok()(first.answer())
+                streaming.until(b"data: [DONE]")
+                before = cpu_seconds(fresh.process.pid)
+                time.sleep(2)
+                used = cpu_seconds(fresh.process.pid) - before
+                assert used < 0.2, f"{used:.2f} s of CPU in 2 s in which there is nothing to do"
+                told = [line for line in fresh.lines if "cannot accept" in line]
+                assert 1 <= len(told) <= 1 + (time.monotonic() - full) // 5, told
+                last = fresh.connect()
+                last.send(request("/version", method="GET"))
                 for connection in held:
                     connection.close()
+                begin = time.monotonic()
+                ok()(last.answer())
+                took = time.monotonic() - begin
+                assert took < 2, f"accepting again took {took:.1f} s"
+                last.close()
             ok()(fresh.ask(text()))
             assert fresh.stop() == 0
+
+
+def cpu_seconds(pid):
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def full_log(server):

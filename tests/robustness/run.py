@@ -9,10 +9,15 @@ import time
 import traceback
 
 import harness
+import rows_audit
+import rows_crash
 import rows_crowd
 import rows_fields
 import rows_http
 import rows_json
+import rows_listen
+import rows_manager
+import rows_models
 import rows_process
 import rows_template
 import rows_text
@@ -20,7 +25,9 @@ import rows_tls
 import tiny_model
 
 GROUPS = {"json": rows_json, "fields": rows_fields, "text": rows_text, "template": rows_template,
-          "http": rows_http, "crowd": rows_crowd, "tls": rows_tls, "process": rows_process}
+          "http": rows_http, "crowd": rows_crowd, "tls": rows_tls, "process": rows_process,
+          "listen": rows_listen, "manager": rows_manager, "models": rows_models,
+          "audit": rows_audit, "crash": rows_crash}
 
 
 def run_row(server, row):
@@ -36,6 +43,9 @@ def run_row(server, row):
 
 def run(program, group, wanted):
     module = GROUPS[group]
+    if why := getattr(module, "unfit", lambda: None)():
+        print(f"skipped: {why}")
+        return harness.served.SKIP
     options = getattr(module, "OPTIONS", ())
     begin = time.monotonic()
     count, faults = 0, 0
@@ -45,6 +55,8 @@ def run(program, group, wanted):
         if hasattr(module, "prepare"):
             options, tls = module.prepare(folder)
         size = getattr(module, "SIZE", harness.SIZE)
+        model = getattr(module, "name_model", str)(model)
+        harness.Server.headers = getattr(module, "HEADERS", ())
         with harness.Server(program, model, options, tls=tls, size=size) as server:
             for row in module.rows(server):
                 if not row.id.startswith(wanted):
@@ -61,8 +73,8 @@ def run(program, group, wanted):
     print(f"{group}: {count} rows, {faults} faults, {time.monotonic() - begin:.1f} s; slowest "
           f"sentinel {server.slowest_sentinel_s * 1000:.0f} ms after {server.slowest_row}; "
           f"{server.grown_mib:+.0f} MiB")
-    return faults == 0 and count > 0
+    return 0 if faults == 0 and count > 0 else 1
 
 
 if __name__ == "__main__":
-    sys.exit(0 if run(*sys.argv[1:3], sys.argv[3] if len(sys.argv) > 3 else "") else 1)
+    sys.exit(run(*sys.argv[1:3], sys.argv[3] if len(sys.argv) > 3 else ""))

@@ -78,8 +78,8 @@ def bfloat16(number):
     return struct.pack("<f", number)[2:]
 
 
-def weights():
-    draw = random.Random(1)
+def weights(seed):
+    draw = random.Random(seed)
     header, data = {}, bytearray()
     for name, shape in shapes():
         count = shape[0] * (shape[1] if len(shape) == 2 else 1)
@@ -92,7 +92,7 @@ def weights():
     return struct.pack("<Q", len(text)) + text + bytes(data)
 
 
-def write(folder, template=TEMPLATE):
+def write(folder, template=TEMPLATE, seed=1):
     """Writes the checkpoint; `template` may be bytes, or None for none."""
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -101,7 +101,7 @@ def write(folder, template=TEMPLATE):
     for name, content in (("config.json", config()), ("tokenizer.json", tokenizer()),
                           ("tokenizer_config.json", settings)):
         (folder / name).write_text(json.dumps(content))
-    (folder / "model.safetensors").write_bytes(weights())
+    (folder / "model.safetensors").write_bytes(weights(seed))
     if template is not None:
         data = template if isinstance(template, bytes) else template.encode()
         (folder / "chat_template.jinja").write_bytes(data)

@@ -45,15 +45,17 @@ def request(path, body=b"", method="POST", headers=(), version="HTTP/1.1"):
 
 
 class Wire:
-    """One connection."""
+    """One connection; `port` may be the path of a Unix socket."""
 
     def __init__(self, port, patience_s=PATIENCE_S, tls=None, receive_buffer=None):
-        self.socket = socket.socket()
+        unix = isinstance(port, str)
+        self.socket = socket.socket(socket.AF_UNIX if unix else socket.AF_INET)
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.settimeout(patience_s)
-        self.socket.connect(("127.0.0.1", port))
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket.connect(port if unix else ("127.0.0.1", port))
+        if not unix:
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if tls is not None:
             self.socket = tls.wrap_socket(self.socket)
         self.buffer = b""

@@ -61,7 +61,7 @@ class Generator {
   void draw_search(SamplingParams& sampling);
   void draw_fault(RequestSpec& spec);
   void draw_pooling(RequestSpec& spec);
-  void draw_suspensions(int index, int tick);
+  void draw_suspensions(const RequestSpec& spec, int index, int tick);
   void draw_cancels(const RequestSpec& spec, int index, int tick);
   int some(int percent_of_runs, int most) {
     return random_.chance(percent_of_runs) ? random_.between(1, most) : 0;
@@ -167,7 +167,7 @@ void Generator::draw_requests() {
     if (!random_.chance(30)) tick += random_.between(0, pace);
     scenario_.ops.push_back({tick, OpKind::kArrive, i, 0, 0});
     draw_cancels(spec, i, tick);
-    draw_suspensions(i, tick);
+    draw_suspensions(spec, i, tick);
     scenario_.requests.push_back(std::move(spec));
   }
   weights_.span = tick + 30;
@@ -313,12 +313,16 @@ void Generator::draw_cancels(const RequestSpec& spec, int index, int tick) {
   }
 }
 
-void Generator::draw_suspensions(int index, int tick) {
+void Generator::draw_suspensions(const RequestSpec& spec, int index, int tick) {
   if (!random_.chance(weights_.suspensions)) return;
   const int times = random_.chance(70) ? 1 : 4;
   for (int i = 0; i < times; ++i) {
     tick += random_.between(0, 8);
     scenario_.ops.push_back({tick, OpKind::kSuspend, index, 0, 0});
+    // The choice that the others may wait for ends meanwhile.
+    if (spec.sampling.n > 1 && random_.chance(30)) {
+      scenario_.ops.push_back({tick, OpKind::kCancelChoice, index, 0, 0});
+    }
     tick += random_.between(0, 12);
     // Some stay so until the end.
     if (!random_.chance(85)) return;

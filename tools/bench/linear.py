@@ -2,11 +2,11 @@
 """All linear layers of a decoder of the Qwen3-0.6B shape, head included, without attention: rows/s,
 beside what reading the packed weights allows in the same run.
 
-usage: linear.py [--formats bf16,i8min256r2,i8min256r,i4min32] [--rows 1,2,4,8,16,32,512]
+usage: linear.py [--formats bf16,i8256r,i464r] [--rows 1,2,4,8,16,32,512]
                  [--isa LEVEL] [--threads 0] [--rounds 3] [--json FILE]
 
 A format is a kind and its group, then r when groups are rotated, then 2 for activations in two
-planes. `8bit` serves i8min256r2, and i8min128r2 behind a gate. Median of the rounds."""
+planes. `8bit` serves i8256r, `int4` i464r. Median of the rounds."""
 
 import argparse
 import statistics
@@ -20,7 +20,7 @@ def main():
     p = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    p.add_argument("--formats", default="bf16,i8min256r2,i8min256r,i4min32")
+    p.add_argument("--formats", default="bf16,i8256r,i464r")
     p.add_argument("--rows", default="1,2,4,8,16,32,512")
     p.add_argument("--isa", default="")
     p.add_argument("--threads", default="0")

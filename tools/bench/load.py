@@ -112,7 +112,7 @@ def large_header(sections, noise):
     def matrix(rows, cols):
         padded = -(-rows // 16) * 16
         groups = padded * (cols // 128) * 2
-        return {"kind": "int8_min", "group": 128, "rotated": True, "coarse": False, "rows": rows,
+        return {"kind": "int8_min", "group": 128, "rotated": True, "one_plane": False, "rows": rows,
                 "cols": cols, "values": sections.add(padded * cols, noise),
                 "scales": sections.add(groups, scale),
                 "minima": sections.add(groups, minimum)}  # fmt: skip
@@ -120,7 +120,7 @@ def large_header(sections, noise):
     def vector(size):
         return {"size": size, "values": sections.add(size * 4, struct.pack("<f", 1.0))}
 
-    table = {"kind": "bfloat16", "group": 0, "rotated": False, "coarse": False,
+    table = {"kind": "bfloat16", "group": 0, "rotated": False, "one_plane": False,
              "rows": LARGE["vocab_size"], "cols": hidden}  # fmt: skip
     # bfloat16 from random bytes: signs and mantissas as they come, one exponent.
     small = bytes(b if i % 2 == 0 else (b & 0x80) | 0x3C for i, b in enumerate(noise[: 1 << 20]))
@@ -138,7 +138,7 @@ def large_header(sections, noise):
         matrices[at + "down"] = matrix(hidden, inner)
     vectors["final_norm"] = vector(hidden)
     matrices["head"] = matrix(LARGE["vocab_size"], hidden)
-    return {"format": 1, "layout": 1, "weights": "8bit", "parameters": 8_190_735_360,
+    return {"format": 1, "layout": 2, "weights": "8bit", "parameters": 8_190_735_360,
             "weight_format": "int8 g128 with minimum", "checkpoint": "random",
             "source": {"path": "/none", "files": {"model.safetensors": "0 0 0"}},
             "matrices": matrices, "vectors": vectors}  # fmt: skip

@@ -99,6 +99,14 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def post(port, path, body):
+    """The answer to a JSON body."""
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", body.encode(),
+                                     {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
+        return answer.read()
+
+
 def family(pid):
     """The process and all that descend from it, with the seconds of CPU each has used."""
     parent, used = {}, {}

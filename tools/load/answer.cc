@@ -31,13 +31,14 @@ bool Answer::take(std::string_view bytes, long& deltas) {
 bool Answer::take_head() {
   const auto end = rest_.find("\r\n\r\n");
   if (end == std::string::npos) return false;
-  const std::string head = rest_.substr(0, end + 2);
+  std::string head = rest_.substr(0, end + 2);
   rest_.erase(0, end + 4);
+  for (char& c : head) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
   if (head.size() > 12) status_ = std::atoi(head.c_str() + 9);
   chunked_ = head.find("chunked\r\n") != std::string::npos;
-  const double length = number_after(head, "Content-Length: ");
+  const double length = number_after(head, "content-length: ");
   length_ = length > 0 ? static_cast<std::size_t>(length) : 0;
-  retry_after_ = number_after(head, "Retry-After: ");
+  retry_after_ = number_after(head, "retry-after: ");
   return true;
 }
 
@@ -59,8 +60,8 @@ bool Answer::take_body(long& deltas) {
 }
 
 void Answer::take_event(std::string_view event, long& deltas) {
-  if (event.find(kDelta) != std::string_view::npos) {
-    ++deltas;
+  if (const auto at = event.find(kDelta); at != std::string_view::npos) {
+    if (event.substr(at + kDelta.size(), 1) != "\"") ++deltas;  // some begin with an empty text
   } else if (event.ends_with("data: [DONE]")) {
     done_ = true;
   } else if (event.find("{\"error\":") != std::string_view::npos) {

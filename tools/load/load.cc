@@ -34,6 +34,7 @@ std::vector<Row> rows_of(Figures& figures) {
                            {"good", count(figures.good), ""},
                            {"refused", count(figures.refused), ""},
                            {"retried", count(figures.retried), ""},
+                           {"unadvised", count(figures.unadvised), ""},
                            {"bad", count(figures.bad), ""},
                            {"cancelled", count(figures.cancelled), ""},
                            {"failed", count(figures.failed), ""},
@@ -86,5 +87,6 @@ int main(int argc, char** argv) {
   }
   Figures figures = vsurge::load::run(options);
   print(rows_of(figures), options.json);
+  if (!options.records.empty()) vsurge::load::write_records(options.records, figures.records);
   return figures.failed == 0 ? 0 : 1;
 }

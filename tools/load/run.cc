@@ -2,6 +2,7 @@
 
 #include <sys/epoll.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -38,6 +39,7 @@ double cpu_seconds() {
 
 std::string http_request(const Options& options, std::string_view body) {
   std::string out = "POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\n";
+  if (options.fresh) out += "Connection: close\r\n";
   if (!options.key.empty()) out += "Authorization: Bearer " + options.key + "\r\n";
   out += "Content-Type: application/json\r\nContent-Length: " + std::to_string(body.size());
   out += "\r\n\r\n";
@@ -45,14 +47,21 @@ std::string http_request(const Options& options, std::string_view body) {
   return out;
 }
 
+// The shape of a request.
+Arrival arrival_of(const Options& options, long number) {
+  if (options.schedule.empty()) return {0, options.prompt_words, options.answer_tokens};
+  return options.schedule[static_cast<std::size_t>(number)];
+}
+
 std::string request_body(const Options& options, long number) {
+  const Arrival shape = arrival_of(options, number);
   constexpr const char* kWords[] = {"river ", "stone ",  "seven ", "light ",
                                     "paper ", "winter ", "green ", "music "};
   std::minstd_rand draw(static_cast<unsigned>(number) + 1);
   std::string words;
-  for (int i = 0; i < options.prompt_words; ++i) words += kWords[draw() / 7 % 8];
+  for (int i = 0; i < shape.words; ++i) words += kWords[draw() / 7 % 8];
   std::string body = "{\"model\":\"" + options.model + "\",\"temperature\":0,\"max_tokens\":";
-  body += std::to_string(options.answer_tokens);
+  body += std::to_string(shape.answer_tokens);
   if (options.stream) body += ",\"stream\":true,\"stream_options\":{\"include_usage\":true}";
   if (!options.members.empty()) body += "," + options.members;
   body += ",\"messages\":[{\"role\":\"user\",\"content\":\"Tell a long story with these words: ";
@@ -87,8 +96,11 @@ struct Client {
   bool busy = false;
   bool leaves = false;
   bool malformed = false;
+  Clock::time_point due;
   Clock::time_point sent;
+  Clock::time_point first;  // of its text
   Clock::time_point last;
+  double gap_ms = 0;
 };
 
 class Run {
@@ -99,10 +111,16 @@ class Run {
     if (options_.model.empty()) options_.model = served_model(options_, tls_);
     clients_.resize(static_cast<std::size_t>(options.clients));
     for (std::size_t i = 0; i < clients_.size(); ++i) idle_.push_back(clients_.size() - 1 - i);
-    for (Client& client : clients_) connect(client);
+    if (!options.fresh) {
+      for (Client& client : clients_) connect(client);
+    }
     room_.resize(1 << 18);
   }
-  ~Run() { SSL_CTX_free(tls_); }
+  ~Run() {
+    clients_.clear();
+    SSL_CTX_free(tls_);
+    ::close(poll_);
+  }
   Run(const Run&) = delete;
   Run& operator=(const Run&) = delete;
 
@@ -140,6 +158,13 @@ class Run {
     return options_.seconds == 0 || ms_between(begin_, Clock::now()) < options_.seconds * 1000;
   }
 
+  // When the next request begins; a time that has passed where nothing says so.
+  Clock::time_point due_next() const {
+    if (options_.schedule.empty()) return options_.rate > 0 ? next_ : begin_;
+    const Arrival& next = options_.schedule[static_cast<std::size_t>(figures_.begun)];
+    return begin_ + std::chrono::nanoseconds(static_cast<long>(next.at_s * 1e9));
+  }
+
   // Those that are due. True while there will be more.
   bool begin_requests() {
     while (!waiting_.empty() && waiting_.top().at <= Clock::now()) {
@@ -153,7 +178,8 @@ class Run {
       if (client.busy && client.leaves) leave(client);
     }
     while (more()) {
-      if (idle_.empty() || (options_.rate > 0 && next_ > Clock::now())) return true;
+      const Clock::time_point due = due_next();
+      if (idle_.empty() || due > Clock::now()) return true;
       if (options_.rate > 0) {
         const double gap = std::exponential_distribution<double>(options_.rate)(draw_);
         next_ += std::chrono::nanoseconds(static_cast<long>(gap * 1e9));
@@ -162,6 +188,7 @@ class Run {
       idle_.pop_back();
       client.number = figures_.begun++;
       client.tries = 0;
+      client.due = options_.schedule.empty() ? Clock::now() : due;
       send(client);
     }
     return false;
@@ -175,10 +202,12 @@ class Run {
     if (client.malformed) body.replace(body.find("\"temperature\":0"), 15, "\"temperature\":9");
     client.answer.reset();
     client.deltas = 0;
+    client.gap_ms = 0;
     client.busy = true;
     ++busy_;
     client.sent = client.last = Clock::now();
     if (client.leaves && !options_.stream) leaving_.push({client.sent + kStay, index_of(client)});
+    if (options_.fresh) connect(client);
     if (client.connection->send(http_request(options_, body))) return;
     connect(client);  // it was idle for too long
     if (!client.connection->send(http_request(options_, body))) give_up("cannot send");
@@ -193,16 +222,14 @@ class Run {
     const auto now = Clock::now();
     if (!waiting_.empty()) timeout = std::min(timeout, ms_between(now, waiting_.top().at));
     if (!leaving_.empty()) timeout = std::min(timeout, ms_between(now, leaving_.top().at));
-    if (options_.rate > 0 && !idle_.empty() && more()) {
-      timeout = std::min(timeout, ms_between(now, next_));
-    }
+    if (!idle_.empty() && more()) timeout = std::min(timeout, ms_between(now, due_next()));
     const int wait_ms = timeout <= 0 ? 0 : static_cast<int>(timeout) + 1;
     const int count = ::epoll_wait(poll_, events, 256, wait_ms);
     for (int i = 0; i < count; ++i) read(clients_[events[i].data.u64]);
   }
 
   void read(Client& client) {
-    for (;;) {
+    while (client.connection != nullptr) {
       const long count = client.connection->receive(room_.data(), room_.size());
       if (count == 0) return;
       if (count < 0) return closed(client);
@@ -218,19 +245,21 @@ class Run {
   void leave(Client& client) {
     ++figures_.cancelled;
     rest(client);
-    connect(client);
+    if (!options_.fresh) connect(client);
   }
 
   // A server may close a connection that was idle just when a request is sent: then again.
   void closed(Client& client) {
     connect(client);
     if (!client.busy) return;
-    --busy_;
-    if (client.answer.untouched()) return send(client);
+    if (client.answer.untouched()) {
+      --busy_;
+      return send(client);
+    }
     std::fprintf(stderr, "vsurge_load: the server closed amid an answer\n");
     ++figures_.failed;
-    client.busy = false;
-    idle_.push_back(index_of(client));
+    record(client);
+    rest(client);
   }
 
   bool take(Client& client, std::string_view bytes) {
@@ -238,8 +267,14 @@ class Run {
     const bool whole = client.answer.take(bytes, client.deltas);
     if (client.deltas > before) {
       const auto now = Clock::now();
-      (before == 0 ? figures_.first_ms : figures_.between_ms)
-          .push_back(ms_between(client.last, now));
+      const double ms = ms_between(client.last, now);
+      if (before == 0) {
+        client.first = now;
+        figures_.first_ms.push_back(options_.schedule.empty() ? ms : ms_between(client.due, now));
+      } else {
+        client.gap_ms = std::max(client.gap_ms, ms);
+        figures_.between_ms.push_back(ms);
+      }
       client.last = now;
     }
     return whole;
@@ -251,6 +286,7 @@ class Run {
     const bool refusal = answer.status() == 429 || answer.status() == 503;
     if (refusal) {
       figures_.refusal_ms.push_back(ms);
+      if (answer.status() == 429 && answer.retry_after() <= 0) ++figures_.unadvised;
       if (client.tries < options_.retries) return again(client);
       ++figures_.refused;
     } else if (client.malformed && answer.status() == 400) {
@@ -264,10 +300,28 @@ class Run {
                    answer.rest().c_str());
       ++figures_.failed;
     }
+    record(client);
     rest(client);
   }
 
+  void record(const Client& client) {
+    if (options_.records.empty()) return;
+    Record record{.at_s = ms_between(begin_, client.due) / 1000,
+                  .late_ms = ms_between(client.due, client.sent),
+                  .whole_ms = ms_between(client.due, Clock::now()),
+                  .status = client.answer.status()};
+    if (client.answer.good() && client.deltas > 0) {
+      record.tokens = client.answer.tokens();
+      record.first_ms = ms_between(client.due, client.first);
+      record.gap_ms = client.gap_ms;
+      const auto rest = static_cast<double>(std::max(1L, record.tokens - 1));
+      record.between_ms = ms_between(client.first, client.last) / rest;
+    }
+    figures_.records.push_back(record);
+  }
+
   void rest(Client& client) {
+    if (options_.fresh) client.connection.reset();
     client.busy = false;
     --busy_;
     idle_.push_back(index_of(client));

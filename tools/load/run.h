@@ -9,9 +9,10 @@ namespace vsurge::load {
 
 struct Figures {
   long begun = 0;
-  long good = 0;     // answered in full
-  long refused = 0;  // 429 or 503, no retries left
-  long bad = 0;      // malformed ones that got their 400
+  long good = 0;       // answered in full
+  long refused = 0;    // 429 or 503, no retries left
+  long unadvised = 0;  // times that a 429 had no Retry-After
+  long bad = 0;        // malformed ones that got their 400
   long cancelled = 0;
   long failed = 0;  // anything else
   long retried = 0;
@@ -22,6 +23,7 @@ struct Figures {
   std::vector<double> between_ms;  // between reads that brought text
   std::vector<double> whole_ms;    // of good answers
   std::vector<double> refusal_ms;  // from sending to the end of a 429 or 503
+  std::vector<Record> records;     // of all that ended, where they are asked for
 };
 
 Figures run(const Options& options);

@@ -27,14 +27,16 @@ def test_model():
 
 
 class Served:
-    """A running `vsurge serve` on a free port of this machine; a context manager."""
+    """A running `vsurge serve` on a free port of this machine; a context manager. `through`: a
+    command that runs the one behind it."""
 
-    def __init__(self, program, model, options=(), patience_s=300, size=SMALL):
-        command = [program, "serve", str(model), "--port", "0", *size, *options]
+    def __init__(self, program, model, options=(), patience_s=300, size=SMALL, through=(),
+                 pass_fds=()):
+        command = [*through, program, "serve", str(model), "--port", "0", *size, *options]
         self.lines = []
         self.url = None
         self._ready = threading.Event()
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE,
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, pass_fds=pass_fds,
                                         stderr=subprocess.STDOUT, text=True)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()

@@ -89,14 +89,19 @@ engine::EngineOptions engine_options(const Options& o, int vocabulary) {
   return result;
 }
 
-api::ServiceOptions service_options(const Options& o, int vocabulary) {
-  api::ServiceOptions result;
+api::ModelOptions model_options(const Options& o, int vocabulary) {
+  api::ModelOptions result;
   result.model_names = {"mock"};
   result.family = "mock";
-  result.version = "0";
   result.fingerprint = "fp_000000000000";
   result.context_max = result.prompt_max = o.context;
   result.vocabulary = vocabulary;
+  return result;
+}
+
+api::ServiceOptions service_options(const Options& o) {
+  api::ServiceOptions result;
+  result.version = "0";
   result.http.connections_max = o.connections;
   result.sse_keep_alive = 15'000'000'000;
   result.observers.push_back(std::make_shared<api::RequestLog>());
@@ -136,8 +141,9 @@ int main(int argc, char** argv) {
   const engine::EngineOptions engine_opts = engine_options(o, vocabulary);
   need(engine::check_options(engine_opts));
   engine::Engine engine(engine_opts, runner, sink, clock);
-  const api::ServiceOptions service_opts = service_options(o, vocabulary);
-  api::Service service(service_opts, assets, engine, router);
+  const api::ServiceOptions service_opts = service_options(o);
+  api::Service service(service_opts);
+  service.add({model_options(o, vocabulary), assets, engine, router});
   const auto server = need(server::HttpServer::listen(
       {.port = o.port,
        .io_threads = o.io_threads,

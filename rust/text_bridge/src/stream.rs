@@ -6,14 +6,13 @@
 //! crate (all valid, or one U+FFFD per byte), so it is held until it ends.
 
 use crate::tokenizer::TbTokenizer;
-use crate::{guard, release, Outcome, TbBytes};
+use crate::{guard, release, Outcome, TbBytes, TbView};
 use serde_json::Value as Json;
 use std::os::raw::c_int;
 use std::sync::Arc;
 use tokenizers::Tokenizer;
 
 /// One step that looks at a token alone.
-#[derive(Clone)]
 enum TokenStep {
     Replace(String, String),
     /// `replacement` becomes a space; in the first token it vanishes when `drop_first`.
@@ -28,7 +27,6 @@ enum TokenStep {
 }
 
 /// What a decoder does, as far as it can be done token by token.
-#[derive(Clone)]
 enum Plan {
     /// Tokens spell bytes in GPT-2's alphabet.
     ByteLevel,
@@ -120,7 +118,7 @@ fn plan_of(tokenizer: &Tokenizer) -> Outcome<Plan> {
 }
 
 /// GPT-2's alphabet: each byte has one printable character.
-fn byte_of(c: char) -> Option<u8> {
+pub fn byte_of(c: char) -> Option<u8> {
     let code = c as u32;
     match code {
         0x21..=0x7e | 0xa1..=0xac | 0xae..=0xff => Some(code as u8),
@@ -154,29 +152,74 @@ fn strip(token: &str, content: char, most: usize) -> &str {
     &token[head * content.len_utf8()..]
 }
 
-pub struct TbStream {
+/// What a token spells; nothing where no token has the id.
+#[derive(Clone, Copy, Default)]
+struct Piece {
+    begin: u32,
+    size: u32,
+    special: bool,
+    whole: bool, // its bytes are whole characters
+}
+
+/// What all streams of a tokenizer share.
+pub struct Decoding {
     tokenizer: Arc<Tokenizer>,
-    skip_special: bool,
     plan: Plan,
+    pieces: Vec<Piece>, // by id, with `bytes`; Plan::ByteLevel alone
+    bytes: Vec<u8>,
+}
+
+impl Decoding {
+    pub fn new(tokenizer: Arc<Tokenizer>, vocabulary: u32) -> Outcome<Self> {
+        let plan = plan_of(&tokenizer)?;
+        let (mut pieces, mut bytes) = (Vec::new(), Vec::new());
+        if matches!(plan, Plan::ByteLevel) {
+            pieces.resize(vocabulary as usize, Piece::default());
+            for (id, piece) in pieces.iter_mut().enumerate() {
+                let Some(token) = tokenizer.id_to_token(id as u32) else { continue };
+                let spelled = byte_level(&token);
+                piece.begin = u32::try_from(bytes.len())?;
+                piece.size = u32::try_from(spelled.len())?;
+                piece.special = tokenizer.get_added_vocabulary().is_special_token(&token);
+                piece.whole = std::str::from_utf8(&spelled).is_ok();
+                bytes.extend_from_slice(&spelled);
+            }
+        }
+        Ok(Decoding { tokenizer, plan, pieces, bytes })
+    }
+
+    fn piece(&self, id: u32) -> Piece {
+        self.pieces.get(id as usize).copied().unwrap_or_default()
+    }
+
+    fn spelled(&self, piece: Piece) -> &[u8] {
+        &self.bytes[piece.begin as usize..][..piece.size as usize]
+    }
+}
+
+pub struct TbStream {
+    decoding: Arc<Decoding>,
+    skip_special: bool,
     seen: usize,     // tokens that took part
     bytes: Vec<u8>,  // an unfinished character (ByteLevel) or byte run (ByteFallback)
     stripped: usize, // of strip_head
     head_over: bool, // strip_head has met another character
     ids: Vec<u32>,   // Plan::Whole alone
+    out: String,     // what push gave last
 }
 
 impl TbStream {
-    fn new(tokenizer: &TbTokenizer, skip_special: bool) -> Outcome<Self> {
-        Ok(TbStream {
-            tokenizer: tokenizer.inner.clone(),
+    fn new(tokenizer: &TbTokenizer, skip_special: bool) -> Self {
+        TbStream {
+            decoding: tokenizer.decoding.clone(),
             skip_special,
-            plan: plan_of(&tokenizer.inner)?,
             seen: 0,
             bytes: Vec::new(),
             stripped: 0,
             head_over: false,
             ids: Vec::new(),
-        })
+            out: String::new(),
+        }
     }
 
     fn reset(&mut self) {
@@ -187,21 +230,36 @@ impl TbStream {
         self.ids.clear();
     }
 
-    fn push(&mut self, id: u32) -> String {
-        if matches!(self.plan, Plan::Whole) {
+    /// Text until the next call.
+    fn push(&mut self, id: u32) -> &[u8] {
+        if !matches!(self.decoding.plan, Plan::ByteLevel) {
+            self.out = self.push_token(id);
+            return self.out.as_bytes();
+        }
+        let piece = self.decoding.piece(id);
+        if self.skip_special && piece.special {
+            return &[];
+        }
+        if piece.whole && self.bytes.is_empty() {
+            return self.decoding.spelled(piece);
+        }
+        self.bytes.extend_from_slice(self.decoding.spelled(piece));
+        self.out = self.whole_characters();
+        self.out.as_bytes()
+    }
+
+    fn push_token(&mut self, id: u32) -> String {
+        let tokenizer = &self.decoding.tokenizer;
+        if matches!(self.decoding.plan, Plan::Whole) {
             self.ids.push(id);
             return String::new();
         }
-        let Some(token) = self.tokenizer.id_to_token(id) else { return String::new() };
-        if self.skip_special && self.tokenizer.get_added_vocabulary().is_special_token(&token) {
+        let Some(token) = tokenizer.id_to_token(id) else { return String::new() };
+        if self.skip_special && tokenizer.get_added_vocabulary().is_special_token(&token) {
             return String::new();
         }
         self.seen += 1;
-        match &self.plan {
-            Plan::ByteLevel => {
-                self.bytes.extend_from_slice(&byte_level(&token));
-                self.whole_characters()
-            }
+        match &self.decoding.plan {
             Plan::Joined if self.seen == 1 => token,
             Plan::Joined => format!(" {token}"),
             _ => self.push_text(token),
@@ -235,7 +293,7 @@ impl TbStream {
     }
 
     fn push_text(&mut self, mut token: String) -> String {
-        let Plan::Text { steps, byte_fallback, .. } = &self.plan else { return token };
+        let Plan::Text { steps, byte_fallback, .. } = &self.decoding.plan else { return token };
         for step in steps {
             token = match step {
                 TokenStep::Replace(from, to) => token.replace(from.as_str(), to),
@@ -266,7 +324,9 @@ impl TbStream {
     }
 
     fn strip_head(&mut self, text: String) -> String {
-        let Plan::Text { strip_head: Some((content, most)), .. } = &self.plan else { return text };
+        let Plan::Text { strip_head: Some((content, most)), .. } = &self.decoding.plan else {
+            return text;
+        };
         if self.head_over || text.is_empty() {
             return text;
         }
@@ -277,8 +337,8 @@ impl TbStream {
     }
 
     fn finish(&mut self) -> Outcome<String> {
-        let out = match &self.plan {
-            Plan::Whole => self.tokenizer.decode(&self.ids, self.skip_special)?,
+        let out = match &self.decoding.plan {
+            Plan::Whole => self.decoding.tokenizer.decode(&self.ids, self.skip_special)?,
             Plan::ByteLevel if self.bytes.is_empty() => String::new(),
             Plan::ByteLevel => "\u{fffd}".into(),
             Plan::Joined => String::new(),
@@ -300,7 +360,7 @@ pub unsafe extern "C" fn tb_stream_new(
     error: *mut TbBytes,
 ) -> c_int {
     guard(error, || {
-        *out = Box::into_raw(Box::new(TbStream::new(&*tokenizer, skip_special)?));
+        *out = Box::into_raw(Box::new(TbStream::new(&*tokenizer, skip_special)));
         Ok(())
     })
 }
@@ -314,12 +374,11 @@ pub unsafe extern "C" fn tb_stream_free(stream: *mut TbStream) {
 pub unsafe extern "C" fn tb_stream_push(
     stream: *mut TbStream,
     id: u32,
-    out: *mut TbBytes,
+    out: *mut TbView,
     error: *mut TbBytes,
 ) -> c_int {
     guard(error, || {
-        let piece = (*stream).push(id);
-        out.write(piece.into_bytes().into());
+        out.write((*stream).push(id).into());
         Ok(())
     })
 }

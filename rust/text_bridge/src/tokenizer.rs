@@ -1,5 +1,6 @@
 //! Tokenizer: load, encode, decode.
 
+use crate::fast_encode::FastEncoder;
 use crate::{guard, quietly, refuse, release, text_view, view, Failure, Outcome, TbBytes, TbIds};
 use crate::{stream, token_span, TB_LIMIT};
 use serde_json::Value;
@@ -7,7 +8,7 @@ use std::os::raw::c_int;
 use std::sync::Arc;
 use tokenizers::pre_tokenizer::OffsetType;
 use tokenizers::utils::truncation::TruncationDirection;
-use tokenizers::{AddedToken, Model, PreTokenizer, Tokenizer};
+use tokenizers::{AddedToken, Encoding, Model, PreTokenizer, Tokenizer};
 
 /// How many times longer a file's steps may make a text. Real ones stay below 16.
 const GROWTH_MAX: f64 = 64.0;
@@ -20,6 +21,8 @@ pub struct TbTokenizer {
     bytes_per_token: usize,
     /// The decoder's kind, when it cannot be streamed.
     unstreamed: Option<String>,
+    pub decoding: Arc<stream::Decoding>,
+    fast: Option<FastEncoder>,
 }
 
 /// A token that a file beside tokenizer.json names.
@@ -70,7 +73,25 @@ fn add_named(inner: &mut Tokenizer, named: Vec<Named>) -> Outcome<()> {
     Ok(())
 }
 
-/// The crate's encode_fast, which gives up as soon as there are more than `tokens_max` tokens.
+/// The crate's encode_fast up to its post processor, which gives up when there are more than `most`
+/// tokens.
+fn bare_encoding(inner: &Tokenizer, text: &str, most: usize) -> Outcome<Encoding> {
+    let normalizer = inner.get_normalizer();
+    let mut parts = inner.get_added_vocabulary().extract_and_normalize(normalizer, text);
+    if let Some(split) = inner.get_pre_tokenizer() {
+        split.pre_tokenize(&mut parts)?;
+    }
+    let limit = (most.saturating_add(1), TruncationDirection::Right);
+    inner.get_model().tokenize_in_pretokenized(&mut parts, Some(limit))?;
+    // Offsets are left out: nobody here reads them.
+    Ok(parts.into_encoding(None, 0, OffsetType::None)?)
+}
+
+/// Of a text that the crate takes whole; at most `most` and some more.
+pub fn model_ids(inner: &Tokenizer, text: &str, most: usize) -> Outcome<Vec<u32>> {
+    Ok(bare_encoding(inner, text, most)?.get_ids().to_vec())
+}
+
 fn encode(this: &TbTokenizer, text: &str, add_special: bool, most: usize) -> Outcome<Vec<u32>> {
     let too_many = || Failure {
         status: TB_LIMIT,
@@ -81,19 +102,17 @@ fn encode(this: &TbTokenizer, text: &str, add_special: bool, most: usize) -> Out
         return Err(too_many());
     }
     let inner = &this.inner;
-    let normalizer = inner.get_normalizer();
-    let mut parts = inner.get_added_vocabulary().extract_and_normalize(normalizer, text);
-    if let Some(split) = inner.get_pre_tokenizer() {
-        split.pre_tokenize(&mut parts)?;
-    }
-    let limit = (most.saturating_add(1), TruncationDirection::Right);
-    inner.get_model().tokenize_in_pretokenized(&mut parts, Some(limit))?;
-    // Offsets are left out: nobody here reads them.
-    let encoding = parts.into_encoding(None, 0, OffsetType::None)?;
-    if encoding.len() > most {
-        return Err(too_many());
-    }
-    let ids = inner.post_process(encoding, None, add_special)?.get_ids().to_vec();
+    let fast = this.fast.as_ref().and_then(|fast| fast.encode(inner, text, add_special, most));
+    let ids = match fast {
+        Some(ids) => ids?,
+        None => {
+            let encoding = bare_encoding(inner, text, most)?;
+            if encoding.len() > most {
+                return Err(too_many());
+            }
+            inner.post_process(encoding, None, add_special)?.get_ids().to_vec()
+        }
+    };
     if ids.len() > most {
         return Err(too_many());
     }
@@ -152,7 +171,10 @@ fn load(json: &[u8], named: &[u8], vocabulary_max: u32) -> Outcome<TbTokenizer> 
     }
     let bytes_per_token = token_span::bytes_per_token(&inner).unwrap_or(0);
     let unstreamed = stream::unstreamed(&inner)?;
-    Ok(TbTokenizer { inner: Arc::new(inner), vocabulary, bytes_per_token, unstreamed })
+    let inner = Arc::new(inner);
+    let decoding = Arc::new(stream::Decoding::new(inner.clone(), vocabulary)?);
+    let fast = FastEncoder::new(&inner);
+    Ok(TbTokenizer { inner, vocabulary, bytes_per_token, unstreamed, decoding, fast })
 }
 
 #[no_mangle]

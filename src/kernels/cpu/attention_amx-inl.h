@@ -119,6 +119,7 @@ void amx_values(const DotTile& t, int64_t rows, Ahead& ahead) {
 
 // One call's use of the tiles.
 struct AmxDot {
+  static constexpr bool kWholeSteps = true;
   explicit AmxDot(const DotTile&) {}
   ~AmxDot() { _tile_release(); }
   AmxDot(const AmxDot&) = delete;

@@ -46,19 +46,16 @@ VSURGE_INLINE inline void score_dots(const DotTile& t, int64_t row, int64_t r, i
   });
 }
 
+// Scores of R rows and `blocks` blocks from `block` on.
 template <bool kInteger, int R>
-void score_rows(const DotTile& t, int64_t row, int64_t r, Ahead& ahead) {
+VSURGE_INLINE inline void score_rows(const DotTile& t, int64_t row, int64_t r, int64_t block,
+                                     int64_t blocks) {
   constexpr int kBlocks = R <= 4 ? 4 : 2;
-  const int64_t blocks = t.base.last_block - t.base.first_block;
   int64_t b = 0;
   for (; b + kBlocks <= blocks; b += kBlocks) {
-    fetch(ahead, ahead.lines * kBlocks);
-    score_dots<kInteger, R, kBlocks>(t, row, r, b);
+    score_dots<kInteger, R, kBlocks>(t, row, r, block + b);
   }
-  for (; b < blocks; ++b) {
-    fetch(ahead, ahead.lines);
-    score_dots<kInteger, R, 1>(t, row, r, b);
-  }
+  for (; b < blocks; ++b) score_dots<kInteger, R, 1>(t, row, r, block + b);
 }
 
 // Accumulators of R rows and V vectors of dimensions from d on.
@@ -68,17 +65,17 @@ VSURGE_INLINE inline void value_dots(const DotTile& t, int64_t r, int64_t d, Ahe
   each<R>([&](auto i) VSURGE_INLINE {
     each<V>([&](auto v) VSURGE_INLINE { sums[i][v] = _mm512_setzero_si512(); });
   });
-  const int64_t words = t.key_step / (kInteger ? 4 : 2);
-  const uint8_t* p = t.p + r * t.p_stride + t.step_begin * words * 4;
-  for (int64_t step = 0; step < t.step_end - t.step_begin; ++step, p += words * 4) {
+  const uint8_t* p = t.p + r * t.p_stride + t.step_begin * t.key_step * (kInteger ? 1 : 2);
+  for (int64_t step = 0; step < t.steps; ++step) {
+    const int64_t words = t.words[step];
     const uint8_t* from = t.values[step] + d * 4;
     fetch(ahead, t.key_step * V / (kInteger ? 4 : 2));
-    for (int64_t k = 0; k < words; ++k) {
+    for (int64_t k = 0; k < words; ++k, p += 4) {
       __m512i w[V];
       each<V>([&](auto v)
                   VSURGE_INLINE { w[v] = _mm512_loadu_si512(from + k * t.base.dim * 4 + v * 64); });
       each<R>([&](auto i) VSURGE_INLINE {
-        const __m512i x = broadcast4(p + i * t.p_stride + k * 4);
+        const __m512i x = broadcast4(p + i * t.p_stride);
         each<V>([&](auto v) VSURGE_INLINE {
           if constexpr (kInteger) {
             dot(sums[i][v], x, w[v]);
@@ -102,13 +99,6 @@ VSURGE_INLINE inline void value_dots(const DotTile& t, int64_t r, int64_t d, Ahe
   if constexpr (kInteger) store_value_sums(t, r, R, d, V * 16);
 }
 
-template <bool kInteger, int R>
-void value_rows(const DotTile& t, int64_t r, Ahead& ahead) {
-  int64_t d = 0;
-  for (; d + 32 <= t.base.padded; d += 32) value_dots<kInteger, R, 2>(t, r, d, ahead);
-  if (d < t.base.padded) value_dots<kInteger, R, 1>(t, r, d, ahead);
-}
-
 // f(r, Count<rows>) over pieces of up to eight rows; integer ones hold whole lines.
 template <bool kInteger, class F>
 inline void pieces_of_rows(int64_t rows, F&& f) {
@@ -124,6 +114,7 @@ inline void pieces_of_rows(int64_t rows, F&& f) {
 }
 
 struct Avx512Dot {
+  static constexpr bool kWholeSteps = false;
   explicit Avx512Dot(const DotTile&) {}
   static void scores(const DotTile& t, int64_t row, int64_t rows, Ahead& ahead) {
     if (t.integer) return all_scores<true>(t, row, rows, ahead);
@@ -135,17 +126,32 @@ struct Avx512Dot {
   }
 
  private:
+  // All rows meet some keys, or some dimensions of the values, before the next: those stay in the
+  // first cache.
   template <bool kInteger>
   static void all_scores(const DotTile& t, int64_t row, int64_t rows, Ahead& ahead) {
-    pieces_of_rows<kInteger>(rows, [&](int64_t r, auto count) {
-      score_rows<kInteger, decltype(count)::value>(t, row, r, ahead);
-    });
+    constexpr int64_t kBlocks = 4;
+    const int64_t blocks = t.base.last_block - t.base.first_block;
+    for (int64_t b = 0; b < blocks; b += kBlocks) {
+      const int64_t n = blocks - b < kBlocks ? blocks - b : kBlocks;
+      pieces_of_rows<kInteger>(rows, [&](int64_t r, auto count) {
+        fetch(ahead, ahead.lines * n);
+        score_rows<kInteger, decltype(count)::value>(t, row, r, b, n);
+      });
+    }
   }
   template <bool kInteger>
   static void all_values(const DotTile& t, int64_t rows, Ahead& ahead) {
-    pieces_of_rows<kInteger>(rows, [&](int64_t r, auto count) {
-      value_rows<kInteger, decltype(count)::value>(t, r, ahead);
-    });
+    for (int64_t d = 0; d < t.base.padded; d += 32) {
+      pieces_of_rows<kInteger>(rows, [&](int64_t r, auto count) {
+        constexpr int R = decltype(count)::value;
+        if (d + 32 <= t.base.padded) {
+          value_dots<kInteger, R, 2>(t, r, d, ahead);
+        } else {
+          value_dots<kInteger, R, 1>(t, r, d, ahead);
+        }
+      });
+    }
   }
 };
 

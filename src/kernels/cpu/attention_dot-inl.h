@@ -7,7 +7,8 @@
 //         exact, so their order does not matter and what a slot without a key holds neither.
 // "Rows" are lines, or both planes of each line: row = line * planes + plane, the high one first.
 //
-// A level gives the products: Dot::scores() and Dot::values(), for a group of rows.
+// A level gives the products: Dot::scores() and Dot::values(), for a group of rows, and says
+// whether its steps over bfloat16 values are always of key_step keys (Dot::kWholeSteps).
 #pragma once
 
 #include "kernels/cpu/attention-inl.h"
@@ -47,10 +48,12 @@ struct DotTile {
   float* p_scales;  // [kDotRows]
   int32_t* sums;    // [kDotRows][32]
   // of a chunk
-  uint8_t* copies;                      // [kAttentionChunk / 2][padded][2] bfloat16
-  int64_t step_begin, step_end;         // over values, in the chunk
-  const uint8_t* keys[kChunkBlocks];    // of the chunk's blocks, from first_block on
-  const uint8_t* values[kChunkBlocks];  // of its steps, from step_begin on
+  uint8_t* copies;                          // [kAttentionChunk / 2][padded][2] bfloat16
+  int64_t step_begin, step_end;             // over values, in the chunk
+  const uint8_t* keys[kChunkBlocks];        // of the chunk's blocks, from first_block on
+  const uint8_t* values[kChunkBlocks + 1];  // of its steps, from step_begin on
+  int64_t steps;                            // of `values`
+  int64_t words[kChunkBlocks + 1];          // of p that each meets
 };
 
 inline Ahead ahead_of(const DotTile& t, bool values, int64_t first_block, int64_t last_block) {
@@ -255,13 +258,13 @@ inline void softmax_dot(const DotTile& t, int64_t row, int64_t r) {
 }
 
 // Zeros for the keys of the first and last step that lie outside [first_block, last_block).
-inline void clear_margins(const DotTile& t) {
+inline void clear_margins(const DotTile& t, int64_t rows) {
   const int64_t bytes = t.integer ? 1 : 2;
   const int64_t base = t.base.first_block / kChunkBlocks * kAttentionChunk;
   const int64_t begin = t.step_begin * t.key_step, end = t.step_end * t.key_step;
   const int64_t first = t.base.first_block * 16 - base, last = t.base.last_block * 16 - base;
   if (begin == first && last == end) return;
-  for (int64_t r = 0; r < kDotRows; ++r) {
+  for (int64_t r = 0; r < rows; ++r) {
     uint8_t* p = t.p + r * t.p_stride;
     memset(p + begin * bytes, 0, static_cast<size_t>((first - begin) * bytes));
     memset(p + last * bytes, 0, static_cast<size_t>((end - last) * bytes));
@@ -285,7 +288,28 @@ inline void copy_values(const DotTile& t, int64_t block, uint8_t* to) {
   }
 }
 
+// The last step, whose keys end before it does: where they lie, and behind an even number of them
+// the odd one, beside a zero, as a step of its own. False where that cannot be said.
+inline bool find_last_step(DotTile& t, int64_t block, int64_t i, uint8_t*& copy) {
+  const AttendArgs& a = *t.base.args;
+  const int64_t keys = t.base.key_end - block * 16;
+  if (keys >= t.key_step || block < t.base.first_block || a.kv.page_size < t.key_step) return false;
+  const int64_t row = t.base.dim * 4;  // of two keys
+  t.values[i] = value_block(a, block);
+  t.words[i] = keys / 2;
+  if (keys % 2 == 0) return true;
+  const uint8_t* from = t.values[i] + keys / 2 * row;
+  memset(copy, 0, static_cast<size_t>(row));
+  for (int64_t d = 0; d < t.base.dim; ++d) memcpy(copy + d * 4, from + d * 4, 2);
+  t.values[i + 1] = copy;
+  t.words[i + 1] = 1;
+  copy += row;
+  ++t.steps;
+  return true;
+}
+
 // Where the chunk's keys and values are.
+template <class Dot>
 inline void find_chunk(DotTile& t) {
   const AttendArgs& a = *t.base.args;
   for (int64_t b = t.base.first_block; b < t.base.last_block; ++b) {
@@ -296,16 +320,20 @@ inline void find_chunk(DotTile& t) {
   t.step_begin = (t.base.first_block - base) / blocks;
   t.step_end = (t.base.last_block - base + blocks - 1) / blocks;
   uint8_t* copy = t.copies;
-  for (int64_t i = t.step_begin; i < t.step_end; ++i) {
-    const int64_t block = base + i * blocks;
+  const int64_t steps = t.step_end - t.step_begin;
+  t.steps = steps;
+  for (int64_t n = 0; n < steps; ++n) {
+    const int64_t i = t.step_begin + n, block = base + i * blocks;
+    t.words[n] = t.key_step / (t.integer ? 4 : 2);
     const bool whole = a.kv.page_size >= t.key_step && block >= t.base.first_block &&
                        (block + blocks) * 16 <= t.base.key_end;
     if (t.integer || whole) {
-      t.values[i - t.step_begin] = value_block(a, block);
+      t.values[n] = value_block(a, block);
       continue;
     }
+    if (!Dot::kWholeSteps && n + 1 == steps && find_last_step(t, block, n, copy)) return;
     copy_values(t, block, copy);
-    t.values[i - t.step_begin] = copy;
+    t.values[n] = copy;
     copy += t.base.dim * 64;
   }
 }
@@ -329,8 +357,8 @@ inline void store_value_sums(const DotTile& t, int64_t r, int64_t rows, int64_t 
 // `partial` is of the chunk's first line, or nullptr: merge.
 template <class Dot>
 void chunk_dot(DotTile& t, float* partial, Ahead keys) {
-  find_chunk(t);
-  clear_margins(t);
+  find_chunk<Dot>(t);
+  clear_margins(t, t.rows < kDotRows ? t.rows : kDotRows);
   Ahead values = ahead_of(t, true, t.base.first_block, t.base.last_block);
   const int64_t stride = partial_floats(t.base.args->kv.head_dim);
   float* const spare = t.base.partial;
