@@ -130,6 +130,7 @@ text::Tokenizer infill_tokenizer() {
 TEST(Service, FillsAGap) {
   ServiceFixture fixture;
   fixture.assets.tokenizer = infill_tokenizer();
+  fixture.assets.infill = text::find_infill_tokens(fixture.assets.tokenizer);
   fixture.runner.script = {7, 5, 8};  // the second ends a file
   const auto choice = [&](std::string_view members) {
     const auto body = fmt::format(R"({{"model":"tiny","return_token_ids":true,{}}})", members);
