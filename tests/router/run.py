@@ -200,7 +200,8 @@ class Load:
         for thread in self.threads:
             thread.join()
         assert not self.faults, f"{len(self.faults)} of {self.count}: {self.faults[0]}"
-        assert self.repeated <= max(8, self.count // 200), f"{self.repeated} of {self.count} repeated"
+        assert self.repeated <= max(8, self.count // 200), \
+            f"{self.repeated} of {self.count} repeated"
         return self.count
 
 
