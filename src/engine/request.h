@@ -165,13 +165,14 @@ struct Event {
   Ticket ticket = 0;
   int choice = 0;
   EventKind kind = EventKind::kToken;
-  bool is_last = false;                              // when kEnd: no choice of the ticket is left
-  TokenId token = 0;                                 // unless kEnd
-  FinishReason reason = FinishReason::kStop;         // when kEnd
-  TokenId stop_token = -1;                           // when kStop: the token that ended it
-  Usage usage;                                       // up to and with this event
-  float score = 0;                                   // when kEnd after beam search: sum of logprobs
-  std::shared_ptr<const Logprobs> logprobs;          // if asked for; of kEnd those of stop_token
+  bool is_last = false;                       // when kEnd: no choice of the ticket is left
+  TokenId token = 0;                          // unless kEnd
+  FinishReason reason = FinishReason::kStop;  // when kEnd
+  TokenId stop_token = -1;                    // when kStop: the token that ended it
+  Usage usage;                                // up to and with this event
+  float score = 0;                            // when kEnd after beam search: sum of logprobs
+  std::shared_ptr<const Logprobs>
+      logprobs;  // if asked for; of kEnd those of stop_token, but for beams
   std::shared_ptr<const base::Error> error;          // when kError
   std::shared_ptr<const std::vector<float>> pooled;  // when kEnd after pooling: Pooled::result()
 

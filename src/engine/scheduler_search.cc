@@ -210,7 +210,6 @@ void Scheduler::tell_answer(Group& group, int choice, const Hypothesis& answer) 
   const bool stopped = answer.stop_token >= 0;
   Event event = end_event(stopped ? FinishReason::kStop : FinishReason::kLength);
   event.stop_token = answer.stop_token;
-  if (stopped && group.sampling.logprobs) event.logprobs = answer.logprobs.back();
   event.score = static_cast<float>(answer.score);
   tell_end(group, choice, usage, std::move(event));
 }

@@ -220,12 +220,12 @@ def keys(server):
                 for step in range(16):
                     name = f"{turn}.{step}"
                     command = [server.program, "keys", "add", name, "--key-file", path]
-                    told = killed(command, dice.uniform(0, 1.5 * took))
+                    told = killed(command, dice.uniform(0, 4 * took))
                     good.update({name: told} if told else {})
                     cut += told is None
                 for name in dice.sample(sorted(good), min(len(good), 3)):
                     command = [server.program, "keys", "revoke", name, "--key-file", path]
-                    done = killed(command, dice.uniform(0, 1.5 * took)) is not None
+                    done = killed(command, dice.uniform(0, 4 * took)) is not None
                     secret = good.pop(name)  # not done: neither is known
                     gone.update({secret} if done else ())
                 time.sleep(dice.uniform(0, 0.2))
