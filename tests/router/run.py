@@ -116,8 +116,8 @@ def same_answers(router, workers, key):
 
 
 def streams_flow(router, key):
-    """Events come while the answer is made, not at its end: at least once, as a busy client may find
-    all of them."""
+    """Events come while the answer is made, not at its end: at least once, as a busy client may
+    find all of them."""
     body = {**TEXT, "max_tokens": 1500, "stream": True}
 
     def flows():
