@@ -62,10 +62,10 @@ struct Loaded {
   DecoderWeights weights;
 };
 
-Loaded load(const TestTensors& tensors, WeightChoice choice, const std::string& type = "llama",
-            const std::string& name = "LlamaForCausalLM") {
+Loaded load(const TestTensors& tensors, WeightChoice choice,
+            const std::string& config = config_of("llama", "LlamaForCausalLM")) {
   const TempFolder folder;
-  folder.write("config.json", config_of(type, name));
+  folder.write("config.json", config);
   folder.write("model.safetensors", testing::safetensors_of(tensors));
   const auto checkpoint = open_checkpoint(folder.path());
   CHECK(checkpoint.has_value());
@@ -176,20 +176,10 @@ TEST(Balance, BiasOfUpIsBalancedWithItsRows) {
     tensors[at + "up_proj.bias"] = testing::random_tensor({kIntermediate}, random);
     tensors[at + "down_proj.bias"] = testing::random_tensor({kHidden}, random);
   }
+  std::string config = config_of("llama", "LlamaForCausalLM");
+  config.insert(1, R"("mlp_bias": true, )");
   const auto with_bias = [&](WeightChoice choice) {
-    const TempFolder folder;
-    std::string config = config_of("llama", "LlamaForCausalLM");
-    config.insert(1, R"("mlp_bias": true, )");
-    folder.write("config.json", config);
-    folder.write("model.safetensors", testing::safetensors_of(tensors));
-    const auto checkpoint = open_checkpoint(folder.path());
-    CHECK(checkpoint.has_value());
-    Loaded out;
-    out.spec = read_spec(**checkpoint).value();
-    LoadOptions options;
-    options.weights = choice;
-    out.weights = load_weights(**checkpoint, out.spec, backend(), options).value();
-    return logits_of(std::move(out));
+    return logits_of(load(tensors, choice, config));
   };
   EXPECT_LT(error_of(with_bias(WeightChoice::kI8), with_bias(WeightChoice::kF32)), 1e-2);
 }
