@@ -133,6 +133,48 @@ TEST(ResponsesLogprobs, GoWithTheText) {
   EXPECT_EQ(item.at("content").at(0).at("logprobs").as_array(), logprobs);
 }
 
+// In chat they are top_logprobs, in their order; in completions an object of them and the token
+// itself. A prompt that is echoed keeps its likeliest.
+TEST(LogprobTokenIds, ReplaceTheLikeliest) {
+  SamplingFixture fixture;
+  fixture.runner.script = bytes_of("xy");
+  const std::string ids = R"("temperature":0,"logprob_token_ids":[122,97,120])";
+  const json::value chat =
+      answer(fixture, kChat, testing::chat_body(R"("logprobs":true,"top_logprobs":1,)" + ids));
+  const json::array& content = chat.at("choices").at(0).at("logprobs").at("content").as_array();
+  ASSERT_EQ(content.size(), 2U);
+  for (const json::value& each : content) {
+    std::string order;
+    for (const json::value& told : each.at("top_logprobs").as_array()) {
+      order += told.at("token").as_string();
+    }
+    EXPECT_EQ(order, "zax");
+  }
+  EXPECT_EQ(content[0].at("token").as_string(), "x");
+  EXPECT_EQ(content[0].at("top_logprobs").at(2).at("logprob"), content[0].at("logprob"));
+  EXPECT_LT(content[1].at("top_logprobs").at(2).at("logprob").to_number<double>(),
+            content[1].at("logprob").to_number<double>());
+
+  const json::value completion =
+      answer(fixture, kCompletions, completion_body(R"("echo":true,"logprobs":1,)" + ids));
+  const json::array& top =
+      completion.at("choices").at(0).at("logprobs").at("top_logprobs").as_array();
+  ASSERT_EQ(top.size(), 5U);  // <s>hixy
+  EXPECT_LE(top[1].as_object().size(), 2U);
+  const auto names = [](const json::value& object) {
+    std::string all;
+    for (const auto& [name, logprob] : object.as_object()) all += name;
+    return all;
+  };
+  EXPECT_EQ(names(top[3]), "zax");
+  EXPECT_EQ(names(top[4]), "zaxy");
+
+  const auto refused = fixture.answer(
+      kCompletions, completion_body(R"("n":2,"use_beam_search":true,"logprobs":1,)" + ids));
+  EXPECT_EQ(refused->status(), 400);
+  EXPECT_EQ(json::parse(refused->body()).at("error").at("param").as_string(), "logprob_token_ids");
+}
+
 // A stop token that is shown has logprobs, too.
 TEST(StopTokens, HaveLogprobsWhereTheyAreShown) {
   SamplingFixture fixture;

@@ -19,6 +19,7 @@ using testing::error_of;
 using testing::kChat;
 using testing::kCompletions;
 using testing::SamplingFixture;
+using testing::ServiceFixture;
 
 // A model that says `script` and ends, or says it for ever.
 struct Model {
@@ -303,6 +304,33 @@ TEST_F(SamplingEffects, WhatDependsOnTwoFields) {
   const std::string long_word = R"("bad_words":[")" + std::string(65, 'w') + R"("])";
   EXPECT_EQ(error_of(*fixture.answer(kChat, chat_body(long_word)), 400).at("param").as_string(),
             "bad_words");
+}
+
+// Reasoning whose marks are words may come before an answer that is constrained; the constraint
+// then holds from its end on.
+TEST(ReasoningInWords, ComesBeforeAConstrainedAnswer) {
+  const std::string thought = "Here is my thought process:because Here is my response:";
+  struct Row {
+    std::string says, content, reasoning;
+  };
+  for (const auto& [says, content, reasoning] :
+       {Row{thought + "no", "no", "because"}, Row{"yes", "yes", ""},
+        Row{thought + " yes, or so", "yes", "because"}}) {
+    testing::FixtureOptions options;
+    options.sample = kernels::scalar_kernels()->sample;
+    options.reasoning = find_reasoning_format("granite");
+    ServiceFixture fixture(options);
+    fixture.runner.script = bytes_of(says);
+    const auto answer = fixture.answer(
+        kChat, chat_body(R"("temperature":0,"max_tokens":90,"structured_outputs":{"choice":)"
+                         R"(["yes","no"]})"));
+    ASSERT_EQ(answer->status(), 200) << says << answer->body();
+    const json::value choice = json::parse(answer->body()).at("choices").at(0);
+    EXPECT_EQ(choice.at("message").at("content").as_string(), content) << says;
+    EXPECT_EQ(choice.at("finish_reason").as_string(), "stop");
+    const json::value* told = choice.at("message").as_object().if_contains("reasoning_content");
+    EXPECT_EQ(told != nullptr && told->is_string() ? told->as_string() : "", reasoning) << says;
+  }
 }
 
 }  // namespace

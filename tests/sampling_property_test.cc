@@ -235,6 +235,52 @@ TEST(SamplingProperties, NeverForbiddenNeverNan) {
   }
 }
 
+// Named tokens are told in their order, of the same distribution as the likeliest, and change
+// nothing else.
+TEST(SamplingProperties, NamedTokensAreToldInPlaceOfTheLikeliest) {
+  Dice dice(9);
+  for (int round = 0; round < 500; ++round) {
+    const int vocabulary = static_cast<int>(30 + dice.below(700));
+    const engine::SamplingParams p = random_params(dice, vocabulary);
+    kernels::SampleRow row = row_of(p, dice);
+    const std::vector<float> logits = random_logits(dice, vocabulary);
+    std::vector<std::uint64_t> scratch(kernels::sample_scratch(vocabulary));
+    std::array<kernels::TopLogprob, engine::kLogprobTokenIdsMax> likeliest;
+    std::array<kernels::TopLogprob, engine::kLogprobTokenIdsMax> told;
+    for (const IsaLevel level : kernels::kIsaLevels) {
+      if (!kernels::supported(level)) continue;
+      const auto sample = [&](int count, const TokenId* tokens, kernels::TopLogprob* top) {
+        std::vector<float> copy = logits;
+        row.logprobs = count;
+        row.told_tokens = tokens;
+        row.top = top;
+        return kernels::table(level).sample(copy.data(), vocabulary, row, scratch.data());
+      };
+      const auto plain = sample(engine::kTopLogprobsMax, nullptr, likeliest.data());
+      ASSERT_EQ(plain.top_count, engine::kTopLogprobsMax);
+      // From the least likely to the likeliest of them, then a token drawn at random.
+      std::vector<TokenId> named;
+      for (int i = plain.top_count - 1; i >= 0; --i) named.push_back(plain.top[i].token);
+      named.push_back(dice.token(vocabulary));
+      const auto result = sample(static_cast<int>(named.size()), named.data(), told.data());
+      EXPECT_EQ(result.token, plain.token);
+      EXPECT_EQ(result.logprob, plain.logprob);
+      EXPECT_EQ(result.rank, plain.rank);
+      ASSERT_EQ(result.top_count, static_cast<std::int32_t>(named.size()));
+      for (std::size_t i = 0; i < named.size(); ++i) EXPECT_EQ(told[i].token, named[i]);
+      for (int i = 0; i < plain.top_count; ++i) {
+        const auto mirrored = static_cast<std::size_t>(plain.top_count - 1 - i);
+        EXPECT_EQ(told[mirrored].logprob, plain.top[i].logprob);
+      }
+      const auto at = [&](TokenId token) { return logits[static_cast<std::size_t>(token)]; };
+      const double apart =
+          static_cast<double>(at(named.back())) - static_cast<double>(at(plain.top[0].token));
+      EXPECT_NEAR(static_cast<double>(told[named.size() - 1].logprob),
+                  static_cast<double>(plain.top[0].logprob) + apart, 1e-3 + 1e-6 * -apart);
+    }
+  }
+}
+
 // A tiny answer must be right for every corner: one token, nothing but extremes.
 TEST(SamplingProperties, NotFiniteEndsItWhateverIsAsked) {
   Dice dice(5);

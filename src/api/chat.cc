@@ -116,17 +116,25 @@ std::optional<ReaderOptions> reader_options(const PrepareCall& call, const ChatR
   return out;
 }
 
-// Calls that must come, or fit a schema; else what the request says of its answer.
-ApiResult<void> constrain(const ServiceCore& core, const ChatRequest& request,
-                          const PreparedRequest& prepared,
-                          std::shared_ptr<const text::Grammar>& out) {
+// Where the constraint begins: behind the reasoning, if the model does that.
+ReasoningGate gate_of(const ReasoningStart& start, const text::Tokenizer& tokenizer) {
+  ReasoningGate gate;
+  const auto token = [&](const TextList& texts) {
+    return texts.begin() == texts.end() ? engine::TokenId{-1}
+                                        : tokenizer.id_of(*texts.begin()).value_or(-1);
+  };
+  gate.end = token(start.format.closes);
+  if (gate.end < 0) return {};
+  gate.begin = token(start.format.opens);
+  gate.open = start.open;
+  return gate;
+}
+
+ApiResult<std::shared_ptr<const text::Grammar>> compile_calls(
+    const ServiceCore& core, const ChatRequest& request, const PreparedRequest& prepared,
+    const std::optional<ReasoningStart>& reasoning) {
   const ToolFields& tools = request.tools;
   const auto& structured = request.structured;
-  if (!tools.constrained() && !(tools.any() && structured)) {
-    if (!structured) return {};
-    out = VSURGE_TRY(compile_structured(core, *structured));
-    return {};
-  }
   const std::string& param =
       tools.choice == ToolChoice::kAuto ? std::string("tools") : tools.choice_field;
   // As with other constraints, the answer ends where its calls do.
@@ -161,27 +169,30 @@ ApiResult<void> constrain(const ServiceCore& core, const ChatRequest& request,
   }
   auto source = call_grammar(wanted, core.assets.tokenizer, core.grammars->factory());
   if (!source) return with_param(source.error(), "tools");
-  out = VSURGE_TRY(compile_grammar(core, *source, "tools"));
-  return {};
+  return compile_grammar(core, *source, "tools", reasoning);
 }
 
-// Where the constraint begins: behind the reasoning, if the model does that.
-ReasoningGate gate_of(const ServiceCore& core, const ReaderOptions& reader) {
-  ReasoningGate gate;
-  const ReasoningFormat* format =
-      reader.reasoning != nullptr ? reader.reasoning : core.options.reasoning_format;
-  if (format == nullptr) return gate;
-  const auto token = [&](const TextList& texts) {
-    for (const std::string_view text : texts) {
-      if (const auto id = core.assets.tokenizer.id_of(text)) return *id;
+// Calls that must come, or fit a schema; else what the request says of its answer. Both hold from
+// the end of reasoning on: by a gate where that is one token, else within the grammar.
+ApiResult<void> constrain(const ServiceCore& core, const ChatRequest& request,
+                          std::string_view prompt, PreparedRequest& out) {
+  const ToolFields& tools = request.tools;
+  const auto& structured = request.structured;
+  const bool calls = tools.constrained() || (tools.any() && structured);
+  if (!calls && !structured) return {};
+  std::optional<ReasoningStart> in_grammar;
+  if (const ReasoningFormat* format = core.options.reasoning_format) {
+    const ReasoningStart start{
+        .format = *format, .open = prompt_opens_reasoning(*format, prompt), .calls = calls};
+    if (marks_are_tokens(start, core.assets.tokenizer)) {
+      out.gate = gate_of(start, core.assets.tokenizer);
+    } else {
+      in_grammar.emplace(start);
     }
-    return engine::TokenId{-1};
-  };
-  gate.end = token(format->closes);
-  if (gate.end < 0) return {};
-  gate.begin = token(format->opens);
-  gate.open = reader.reasoning_open;
-  return gate;
+  }
+  out.grammar = VSURGE_TRY(calls ? compile_calls(core, request, out, in_grammar)
+                                 : compile_structured(core, *structured, in_grammar));
+  return {};
 }
 
 // More of it than an answer can have is of no use.
@@ -260,8 +271,7 @@ ApiResult<PreparedRequest> prepare_chat_request(const PrepareCall& call, ChatReq
   }
   PreparedRequest out;
   out.reader = reader_options(call, request, prompt);
-  VSURGE_TRY(constrain(core, request, out, out.grammar));
-  if (out.grammar != nullptr && out.reader) out.gate = gate_of(core, *out.reader);
+  VSURGE_TRY(constrain(core, request, prompt, out));
   out.generation = std::move(request.generation);
   out.generation.tell_reasoning = request.reasoning.include;
   out.generation.stream_reasoning = request.reasoning.stream;

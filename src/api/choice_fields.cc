@@ -1,6 +1,7 @@
 #include "api/choice_fields.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "api/field_table.h"
 #include "api/json.h"
@@ -79,6 +80,20 @@ ApiResult<void> read_chat_logprobs(const ObjectReader& body, GenerationFields& o
   return {};
 }
 
+// They replace the likeliest, whose number then means nothing. An empty list is none, as in vLLM.
+ApiResult<void> read_logprob_tokens(const ObjectReader& body, int vocabulary,
+                                    GenerationFields& out) {
+  auto ids = VSURGE_TRY(read_ids(body, "logprob_token_ids", vocabulary));
+  if (!ids || ids->empty()) return {};
+  if (!out.logprobs) {
+    return bad_value("logprob_token_ids",
+                     "'logprob_token_ids' is only for requests with 'logprobs'.");
+  }
+  out.logprobs = static_cast<int>(ids->size());
+  out.sampling.logprob_token_ids = std::move(*ids);
+  return {};
+}
+
 ApiResult<void> read_logprobs(const ObjectReader& body, Endpoint endpoint, GenerationFields& out) {
   if (endpoint == Endpoint::kChat) {
     VSURGE_TRY(read_chat_logprobs(body, out));
@@ -102,10 +117,11 @@ ApiResult<void> read_logprobs(const ObjectReader& body, Endpoint endpoint, Gener
 
 }  // namespace
 
-ApiResult<void> read_choice_fields(const ObjectReader& body, Endpoint endpoint,
+ApiResult<void> read_choice_fields(const ObjectReader& body, Endpoint endpoint, int vocabulary,
                                    GenerationFields& out) {
   VSURGE_TRY(read_choices(body, out));
   VSURGE_TRY(read_logprobs(body, endpoint, out));
+  VSURGE_TRY(read_logprob_tokens(body, vocabulary, out));
   // The best are told by their logprobs.
   const bool chosen = out.sampling.n > out.choices;
   if (chosen && !out.sampling.logprobs) out.sampling.logprobs = 0;

@@ -6,8 +6,10 @@
 
 namespace vsurge::api {
 
-// n, best_of, beam search, logprobs, prompt_logprobs, echo, token ids. `out.stream` is read before.
-ApiResult<void> read_choice_fields(const ObjectReader& body, Endpoint endpoint,
+// n, best_of, beam search, logprobs and whose, prompt_logprobs, echo, token ids. `out.stream` is
+// read before.
+// vocabulary: token ids are below it.
+ApiResult<void> read_choice_fields(const ObjectReader& body, Endpoint endpoint, int vocabulary,
                                    GenerationFields& out);
 
 }  // namespace vsurge::api

@@ -120,6 +120,7 @@ void Exchange::hand_over(Prepared prepared) {
   const auto run = prepared.request.form->background();
   // What was counted against a key's limits ends with the response.
   const auto record = std::make_shared<RequestRecord>(*call_.record);
+  record->background = true;
   call_.record->counted = false;
   call_.record->model = prepared.core->name();
   const auto responder = RecordedResponder::make(

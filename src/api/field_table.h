@@ -74,6 +74,7 @@ inline constexpr auto kFields = std::to_array<Field>({
     {"no_stop_trim", kInBoth, kWorks, shape::flag()},
     {"logprobs", kInChat, kWorks, shape::flag()},
     {"logprobs", kInCompletions, kWorks, shape::integer(0, kTop)},
+    {"logprob_token_ids", kInBoth, kWorks, shape::token_ids(engine::kLogprobTokenIdsMax)},
     {"prompt_logprobs", kInBoth, kWorks, shape::integer(0, kTop)},
     {"thinking_token_budget", kInBoth, kWorks, shape::integer(0, kIntMax)},
     {"priority", kInOpenAi, kWorks, shape::integer(kIntMin, kIntMax, "0")},
@@ -135,7 +136,6 @@ inline constexpr auto kFields = std::to_array<Field>({
     {"json_schema", kInBoth, kWorks},
     {"kv_transfer_params", kInBoth, kNullOnly},
     {"logits_processors", kInBoth, "[[]]"},
-    {"logprob_token_ids", kInBoth, kNullOnly},
     {"mirostat", kInBoth, "[0]"},
     {"mm_processor_kwargs", kInChat, "[{}]"},
     {"repetition_detection", kInBoth, kNullOnly},
@@ -197,15 +197,18 @@ void no_such_row();
 // The row of a field; what is not a constant expression does not compile: a name that no row of
 // this kind has, or several rows of different shape and no endpoint that tells them apart.
 consteval const Field& row_of(std::string_view name, FieldKind kind, std::uint8_t endpoints) {
-  const Field* found = nullptr;
-  for (const Field& field : kFields) {
+  // By index: where null pointers are sanitized, comparing one with nullptr is no constant for
+  // g++ 12.
+  std::size_t found = kFields.size();
+  for (std::size_t i = 0; i < kFields.size(); ++i) {
+    const Field& field = kFields[i];
     if (field.name != name || field.shape.kind != kind || !field.works()) continue;
     if ((field.endpoints & endpoints) == 0) continue;
-    if (found != nullptr) several_rows_so_name_the_endpoint();
-    found = &field;
+    if (found != kFields.size()) several_rows_so_name_the_endpoint();
+    found = i;
   }
-  if (found == nullptr) no_such_row();
-  return *found;
+  if (found == kFields.size()) no_such_row();
+  return kFields[found];
 }
 
 template <FieldKind kKind>

@@ -147,7 +147,7 @@ ApiResult<GenerationFields> read_generation_fields(const json::object& object, E
   out.model = std::move(*model);
   VSURGE_TRY(check_fields(object, endpoint, {.ignored = context.ignored}));
   VSURGE_TRY(read_stream(body, endpoint, out));
-  VSURGE_TRY(read_choice_fields(body, endpoint, out));
+  VSURGE_TRY(read_choice_fields(body, endpoint, context.vocabulary, out));
   // A search for the likeliest answer is not for what makes drawing better.
   const bool search = out.sampling.beam.width > 0;
   VSURGE_TRY(

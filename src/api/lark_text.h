@@ -20,4 +20,20 @@ inline std::string lark_regex_literal(std::string_view text) {
   return out;
 }
 
+// A regex as what stands between two slashes.
+inline std::string lark_regex(std::string_view pattern) {
+  std::string out;
+  bool escaped = false;
+  for (const char c : pattern) {
+    if (c == '\n') {
+      out += escaped ? "n" : "\\n";
+    } else {
+      if (c == '/' && !escaped) out += '\\';
+      out += c;
+    }
+    escaped = c == '\\' && !escaped;
+  }
+  return out;
+}
+
 }  // namespace vsurge::api

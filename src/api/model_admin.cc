@@ -28,16 +28,18 @@ constexpr std::int64_t kContextMax = 1 << 24;
 constexpr double kWeightMax = 1e6;
 
 constexpr auto kLoadFields = std::to_array<PlainField>({
-    {"model"},
-    {"name"},
-    {"path"},
-    {"aliases"},
-    {"max_length"},
-    {"max_model_len"},
-    {"memory"},
-    {"wait"},
+    {"model", {}, shape::name(kIdBytesMax)},
+    {"name", {}, shape::name(kIdBytesMax)},
+    {"path", {}, shape::text()},
+    {"aliases", {}, shape::texts(kModelAliasesMax, kIdBytesMax)},
+    {"max_length", {}, shape::integer(1, kContextMax)},
+    {"max_model_len", {}, shape::integer(1, kContextMax)},
+    {"memory", {}, shape::number_above(0, kWeightMax, "1")},
+    {"wait", {}, shape::flag("true")},
 });
-constexpr auto kUnloadFields = std::to_array<PlainField>({{"model"}, {"name"}, {"wait"}});
+constexpr auto kUnloadFields = std::to_array<PlainField>({{"model", {}, shape::name(kIdBytesMax)},
+                                                          {"name", {}, shape::name(kIdBytesMax)},
+                                                          {"wait", {}, shape::flag("true")}});
 
 // Two names of one member.
 ApiResult<std::string> read_name(const ObjectReader& body) {
@@ -105,6 +107,13 @@ std::string load_json(const ModelEntry& model) {
 }
 
 }  // namespace
+
+std::span<const PlainField> load_fields() {
+  return kLoadFields;
+}
+std::span<const PlainField> unload_fields() {
+  return kUnloadFields;
+}
 
 // A load or an unload on its way.
 struct ModelAdmin::Job {

@@ -2,12 +2,17 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 
 #include "api/plain_call.h"
 #include "base/worker_pool.h"
 
 namespace vsurge::api {
+
+// Of the bodies of the two routes.
+std::span<const PlainField> load_fields();
+std::span<const PlainField> unload_fields();
 
 class ModelAdmin {
  public:

@@ -11,6 +11,7 @@
 
 #include "api/embeddings.h"
 #include "api/fields.h"
+#include "api/model_admin.h"
 #include "api/model_choice.h"
 #include "api/openapi_parts.h"
 #include "api/rerank.h"
@@ -204,6 +205,10 @@ BodyName body_name(Target target) {
       return {"detokenize", detokenize_fields(), {"tokens"}};
     case Target::kConversations:
       return {"conversations", conversation_fields()};
+    case Target::kModelLoad:
+      return {"load", load_fields()};
+    case Target::kModelUnload:
+      return {"unload", unload_fields()};
     default:
       return {};
   }

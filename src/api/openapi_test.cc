@@ -12,6 +12,7 @@
 
 #include "api/embeddings.h"
 #include "api/fields.h"
+#include "api/model_admin.h"
 #include "api/openapi_parts.h"
 #include "api/requests_fixture.h"
 #include "api/rerank.h"
@@ -171,6 +172,7 @@ TEST(OpenApi, HasTheFieldsOfTheTables) {
       {"/v1/embeddings", embeddings_fields()}, {"/v1/rerank", rerank_fields()},
       {"/v1/score", score_fields()},           {"/tokenize", tokenize_fields()},
       {"/detokenize", detokenize_fields()},    {"/v1/conversations", conversation_fields()},
+      {"/v1/models/load", load_fields()},      {"/v1/models/unload", unload_fields()},
   };
   for (const auto& [path, fields] : plain) {
     const json::object& properties = document.properties(path);

@@ -164,19 +164,26 @@ ApiResult<PreparedPrompt> prepare_prompt(const ServiceCore& core,
   return out;
 }
 
-ApiResult<std::shared_ptr<const text::Grammar>> compile_grammar(const ServiceCore& core,
-                                                                const text::GrammarSource& source,
-                                                                std::string_view param) {
+ApiResult<std::shared_ptr<const text::Grammar>> compile_grammar(
+    const ServiceCore& core, const text::GrammarSource& source, std::string_view param,
+    const std::optional<ReasoningStart>& reasoning) {
   VSURGE_TRY(check_end(source, param));
-  if (core.grammars != nullptr) return core.grammars->get(source, param);
-  return unsupported(std::string(param),
-                     "Answers cannot be constrained with this model's tokenizer.");
+  if (core.grammars == nullptr) {
+    return unsupported(std::string(param),
+                       "Answers cannot be constrained with this model's tokenizer.");
+  }
+  if (!reasoning) return core.grammars->get(source, param);
+  auto whole =
+      behind_reasoning(source, *reasoning, core.assets.tokenizer, core.grammars->factory());
+  if (!whole) return with_param(whole.error(), std::string(param));
+  return core.grammars->get(*whole, param);
 }
 
-ApiResult<std::shared_ptr<const text::Grammar>> compile_structured(const ServiceCore& core,
-                                                                   const StructuredOutput& wanted) {
+ApiResult<std::shared_ptr<const text::Grammar>> compile_structured(
+    const ServiceCore& core, const StructuredOutput& wanted,
+    const std::optional<ReasoningStart>& reasoning) {
   if (wanted.tag == nullptr || core.grammars == nullptr) {
-    return compile_grammar(core, wanted.source, wanted.param);
+    return compile_grammar(core, wanted.source, wanted.param, reasoning);
   }
   for (const StructuralTag::Tag& tag : wanted.tag->tags) {
     VSURGE_TRY(check_end(tag.content, wanted.param));
@@ -184,7 +191,7 @@ ApiResult<std::shared_ptr<const text::Grammar>> compile_structured(const Service
   auto source =
       structural_tag_grammar(*wanted.tag, core.assets.tokenizer, core.grammars->factory());
   if (!source) return with_param(source.error(), wanted.param);
-  return compile_grammar(core, *source, wanted.param);
+  return compile_grammar(core, *source, wanted.param, reasoning);
 }
 
 }  // namespace vsurge::api

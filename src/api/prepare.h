@@ -11,6 +11,7 @@
 #include "api/generation.h"
 #include "api/output_constraint.h"
 #include "api/prepare_call.h"
+#include "api/reasoned_grammar.h"
 #include "api/service_core.h"
 #include "api/structured_output.h"
 
@@ -74,13 +75,14 @@ ApiResult<PreparedPrompt> prepare_prompt(const ServiceCore& core,
                                          std::vector<engine::TokenId> ids,
                                          std::optional<std::string_view> text);
 
-// Compiled, or found among those that are.
-ApiResult<std::shared_ptr<const text::Grammar>> compile_grammar(const ServiceCore& core,
-                                                                const text::GrammarSource& source,
-                                                                std::string_view param);
+// Compiled, or found among those that are. reasoning: given where it is a part of the grammar.
+ApiResult<std::shared_ptr<const text::Grammar>> compile_grammar(
+    const ServiceCore& core, const text::GrammarSource& source, std::string_view param,
+    const std::optional<ReasoningStart>& reasoning = std::nullopt);
 // The same of what a request says.
-ApiResult<std::shared_ptr<const text::Grammar>> compile_structured(const ServiceCore& core,
-                                                                   const StructuredOutput& wanted);
+ApiResult<std::shared_ptr<const text::Grammar>> compile_structured(
+    const ServiceCore& core, const StructuredOutput& wanted,
+    const std::optional<ReasoningStart>& reasoning = std::nullopt);
 
 template <class T>
 ApiResult<T> as_api(base::Result<T> result) {

@@ -56,6 +56,7 @@ void RequestLog::ended(const RequestRecord& record) {
   text("error", record.error_code);
   text("reason", record.finish_reason);
   if (record.stream) fields.push_back({"stream", std::int64_t{1}});
+  if (record.background) fields.push_back({"background", std::int64_t{1}});
   if (record.choices > 0) append_answer(fields, record);
   fields.push_back({"total_ms", milliseconds(record.ended - record.arrived)});
   text("traceparent", record.traceparent);

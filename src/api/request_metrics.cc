@@ -23,7 +23,8 @@ std::string_view known_method(std::string_view method) {
 
 void RequestMetrics::ended(const RequestRecord& record) {
   const std::lock_guard lock(mutex_);
-  count_http(record);
+  if (!record.background) count_http(record);  // its request has a record of its own
+  if (!record.error_code.empty()) ++counts_.errors[record.error_code];
   if (record.choices > 0) count_answer(record);
 }
 
@@ -43,7 +44,6 @@ void RequestMetrics::count_http(const RequestRecord& record) {
   http.request_bytes += static_cast<double>(record.request_bytes);
   http.response_bytes += static_cast<double>(record.response_bytes);
   ++counts_.statuses[{record.route, record.status}];
-  if (!record.error_code.empty()) ++counts_.errors[record.error_code];
 }
 
 void RequestMetrics::count_answer(const RequestRecord& record) {

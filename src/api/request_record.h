@@ -38,6 +38,7 @@ struct RequestRecord {
   // Of api_error.h; in a stream that had begun, beside status 200.
   std::string error_code;
   bool stream = false;
+  bool background = false;        // a response that goes on behind the request that asked for it
   int choices = 0;                // of all prompts; 0 = it did not come to that
   int max_tokens = 0;             // that an answer may have
   std::size_t request_bytes = 0;  // of the body

@@ -161,6 +161,12 @@ TEST(Responses, InTheBackground) {
   EXPECT_EQ(ended.at("usage").at("output_tokens").as_int64(), 7);
   const json::value items = parsed(*fixture.get(fmt::format("{}/{}/input_items", kPath, id)));
   EXPECT_EQ(items.at("data").as_array().size(), 1U);
+  // One request has made one answer, however often it was looked at.
+  const std::string metrics = fixture.get("/metrics")->body();
+  EXPECT_TRUE(metrics.contains(
+      R"(http_requests_total{handler="/v1/responses",method="POST",status="2xx"} 1.0)"
+      "\n"))
+      << metrics;
   // It is one that others may go on from, and cancelling it changes nothing.
   EXPECT_EQ(
       fixture.answer(kPath, body_with(fmt::format(R"("previous_response_id":"{}")", id)))->status(),

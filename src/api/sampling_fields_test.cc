@@ -146,6 +146,12 @@ TEST(SamplingFields, LogprobsOfEachEndpoint) {
       {R"("top_logprobs":1)", "invalid_value", "top_logprobs"},
       {R"("logprobs":false,"top_logprobs":1)", "invalid_value", "top_logprobs"},
       {R"("logprobs":true,"top_logprobs":21)", "invalid_value", "top_logprobs"},
+      {R"("logprobs":true,"top_logprobs":1,"logprob_token_ids":[0,999,0])", ""},
+      {R"("logprob_token_ids":[])", ""},
+      {R"("logprob_token_ids":[5])", "invalid_value", "logprob_token_ids"},
+      {R"("logprobs":false,"logprob_token_ids":[5])", "invalid_value", "logprob_token_ids"},
+      {R"("logprobs":true,"logprob_token_ids":[1000])", "invalid_value", "logprob_token_ids[0]"},
+      {R"("logprobs":true,"logprob_token_ids":5)", "invalid_type", "logprob_token_ids"},
       {R"("echo":true)", "unsupported_value", "echo"},
   };
   for (const Row& row : of_chat) {

@@ -122,6 +122,7 @@ ModelOptions model_options(const FixtureOptions& options) {
   out.prompt_max = options.prompt_max;
   out.speculative_tokens_max = options.speculative_tokens;
   out.pooled = options.pooled;
+  out.reasoning_format = options.reasoning;
   return out;
 }
 
@@ -308,6 +309,12 @@ void ScriptedRunner::run_rows(const engine::PlannedSequence& planned, const engi
     if (row.logprobs > 0) {
       row.top = result.top.data() + alternatives_;
       alternatives_ += static_cast<std::size_t>(row.logprobs);
+    }
+    std::vector<std::uint32_t> mask;
+    if (planned.constraint != nullptr && i + 1 == planned.rows) {
+      mask.resize((kVocabulary + 31) / 32);
+      EXPECT_TRUE(planned.constraint->fill_mask(mask));
+      row.allowed_tokens = mask.data();
     }
     std::vector<float> logits(kVocabulary);
     for (std::size_t token = 0; token < logits.size(); ++token) {

@@ -155,6 +155,7 @@ struct FixtureOptions {
   base::Nanoseconds sse_keep_alive = 0;
   base::Nanoseconds watchdog = 30'000'000'000;
   ModelLoader* loader = nullptr;
+  const ReasoningFormat* reasoning = nullptr;
 };
 
 class ServiceFixture {

@@ -226,11 +226,8 @@ class Writer {
       out_ += fmt::format("tag{0}: {1} free{0}\nfree{0}[lazy]: /(?s:.*){2}/\n", id, rest,
                           lark_regex_literal(tag.end));
     } else if (tag.content.kind == Kind::kRegex) {
-      std::string pattern = tag.content.text;
-      for (std::size_t at = 0; (at = pattern.find('/', at)) != std::string::npos; at += 2) {
-        pattern.insert(at, 1, '\\');
-      }
-      out_ += fmt::format("tag{0}: {1} REGEX{0} {2}\nREGEX{0}: /{3}/\n", id, rest, end, pattern);
+      out_ += fmt::format("tag{0}: {1} REGEX{0} {2}\nREGEX{0}: /{3}/\n", id, rest, end,
+                          lark_regex(tag.content.text));
     } else {
       out_ += fmt::format("tag{0}: {1} json{0} {2}\njson{0}: %json {3}\n", id, rest, end,
                           VSURGE_TRY(factory_.lark_schema(tag.content.text)));

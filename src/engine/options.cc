@@ -146,6 +146,7 @@ base::Status check_only_beams(const SamplingParams& sampling) {
       {"allowed_token_ids", !sampling.allowed_token_ids.empty()},
       {"suppress_tokens", !sampling.suppress_tokens.empty()},
       {"thinking_token_budget", sampling.thinking.has_value()},
+      {"logprob_token_ids", !sampling.logprob_token_ids.empty()},
       {"prompt_logprobs", sampling.prompt_logprobs.has_value()},
       {"speculative_tokens", sampling.speculative_tokens != 0},
   };
@@ -193,7 +194,12 @@ base::Status check_sampling(const EngineOptions& options, const SamplingParams& 
   if (sampling.prompt_logprobs) {
     VSURGE_TRY(whole_in_range("prompt_logprobs", *sampling.prompt_logprobs, 0, kTopLogprobsMax));
   }
-  return {};
+  if (sampling.logprob_token_ids.empty()) return {};
+  if (!sampling.logprobs) {
+    return fail_param(ErrorCode::kInvalidRequest, "logprob_token_ids",
+                      "logprob_token_ids: has no meaning without logprobs");
+  }
+  return are_tokens(options, "logprob_token_ids", sampling.logprob_token_ids, kLogprobTokenIdsMax);
 }
 
 base::Status check_pooling(const EngineOptions& options, const Request& request) {

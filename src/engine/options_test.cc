@@ -153,6 +153,17 @@ TEST(CheckRequest, ListsNameTheField) {
       {"n", [](Request& r) { r.sampling.n = 129; }},
       {"logprobs", [](Request& r) { r.sampling.logprobs = -1; }},
       {"logprobs", [](Request& r) { r.sampling.logprobs = 21; }},
+      {"logprob_token_ids", [](Request& r) { r.sampling.logprob_token_ids = {5}; }},
+      {"logprob_token_ids",
+       [](Request& r) {
+         r.sampling.logprobs = 0;
+         r.sampling.logprob_token_ids = {1000};
+       }},
+      {"logprob_token_ids",
+       [](Request& r) {
+         r.sampling.logprobs = 0;
+         r.sampling.logprob_token_ids.assign(129, 5);
+       }},
       {"prompt_logprobs", [](Request& r) { r.sampling.prompt_logprobs = -1; }},
       {"prompt_logprobs", [](Request& r) { r.sampling.prompt_logprobs = 21; }},
       {"speculative_tokens", [](Request& r) { r.sampling.speculative_tokens = -1; }},

@@ -17,6 +17,7 @@ namespace vsurge::engine {
 
 using TokenId = std::int32_t;
 inline constexpr int kTopLogprobsMax = 20;
+inline constexpr std::size_t kLogprobTokenIdsMax = 128;
 inline constexpr int kPredictionGuesses = 8;
 
 using Ticket = std::uint64_t;  // names a request from submit to its end; never reused
@@ -98,6 +99,9 @@ struct SamplingParams {
   // Alternatives told with each token, [0, kTopLogprobsMax]; absent: no logarithms at all. From the
   // distribution of the model itself: before every parameter above.
   std::optional<int> logprobs;
+  // Not empty, with logprobs: the alternatives are these, in this order, instead of the likeliest.
+  // Up to kLogprobTokenIdsMax; the prompt's alternatives stay the likeliest.
+  std::vector<TokenId> logprob_token_ids;
   std::optional<int> prompt_logprobs;  // the same for each token of the prompt but the first
   std::optional<ThinkingBudget> thinking;
   BeamSearch beam;

@@ -58,6 +58,9 @@ std::unique_ptr<Group> make_group(const EngineOptions& options, Ticket ticket, R
   const int answer = request.pooling ? 1 : std::min(room, sampling.max_tokens.value_or(room));
   group->alive = sampling.n;
   group->row_logprobs = sampling.logprobs.value_or(-1);
+  if (!sampling.logprob_token_ids.empty()) {
+    group->row_logprobs = static_cast<int>(sampling.logprob_token_ids.size());
+  }
   if (sampling.beam.width > 0) {
     begin_search(options, *group, answer, request);
     return group;
@@ -72,6 +75,7 @@ std::unique_ptr<Group> make_group(const EngineOptions& options, Ticket ticket, R
     s.length = group->prompt_tokens;
     s.tokens_max = s.length + answer;
     s.row = row_of(sampling, choice_seed(options, ticket, sampling, choice));
+    if (!sampling.logprob_token_ids.empty()) s.row.told_tokens = sampling.logprob_token_ids.data();
     s.sampler = SamplerState::make(sampling, request.prompt, options);
     s.scored = sampling.prompt_logprobs && choice == 0 ? 1 : s.length;
     const auto index = static_cast<std::size_t>(choice);

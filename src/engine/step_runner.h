@@ -33,7 +33,7 @@ struct PlannedSequence {
 };
 
 // Alternatives (logprobs) of one row.
-inline constexpr int kRowAlternativesMax = 64;
+inline constexpr int kRowAlternativesMax = 128;
 
 // What decides a row of logits.
 struct PlannedRow {
@@ -50,6 +50,7 @@ struct PlannedRow {
     if (scored_token >= 0) {  // the prompt is as it is
       row.edits_count = row.step_edits_count = 0;
       row.allowed_tokens = nullptr;
+      row.told_tokens = nullptr;
     }
     return row;
   }

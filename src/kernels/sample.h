@@ -43,6 +43,8 @@ struct SampleRow {
   int32_t logprobs = -1;      // alternatives wanted; -1 = no logarithms
   int32_t scored_token = -1;  // >= 0: nothing is drawn, this token's logprobs are told
   TopLogprob* top = nullptr;  // [logprobs] where the alternatives go; nullptr = nowhere
+  // [logprobs] valid ids: the alternatives are these, in this order; nullptr = the likeliest
+  const int32_t* told_tokens = nullptr;
 };
 constexpr float kGreedyTemperature = 1e-5F;
 
@@ -58,7 +60,7 @@ struct SampleResult {
   int32_t rank = 0;                 // with logprobs: tokens with a greater logit, plus 1
   float logprob = 0;                // with logprobs: of the logits as they came in
   int32_t top_count = 0;            // SampleRow::logprobs, less for a small vocabulary
-  const TopLogprob* top = nullptr;  // SampleRow::top: descending, ties by lowest id
+  const TopLogprob* top = nullptr;  // SampleRow::top: the likeliest descend, ties by lowest id
 };
 
 // Eight-byte elements of scratch that one row needs.

@@ -69,6 +69,7 @@ void add_sampling(Text& text, const SamplingParams& s) {
   text.add("early_stopping", static_cast<int>(s.beam.early_stopping), 0);
   text.add("speculative_tokens", s.speculative_tokens, 0);
   text.add("logprobs", s.logprobs);
+  text.add_tokens("logprobs of", s.logprob_token_ids);
   text.add("prompt_logprobs", s.prompt_logprobs);
   text.add("repetition_penalty", s.repetition_penalty, usual.repetition_penalty);
   text.add("presence_penalty", s.presence_penalty, usual.presence_penalty);

@@ -48,7 +48,7 @@ class EventCheck {
   void note_end(const Outcome& next);
   void note_fault(int position);
   void check_usage();
-  void check_logprobs(Chain chain, TokenId token, std::optional<int> wanted);
+  void check_logprobs(Chain chain, TokenId token, std::optional<Alternatives> wanted);
   int answer() const { return static_cast<int>(choice_.tokens.size()) - story_.prompt; }
 
   World& world_;
@@ -57,13 +57,13 @@ class EventCheck {
   Choice& choice_;
 };
 
-void EventCheck::check_logprobs(Chain chain, TokenId token, std::optional<int> wanted) {
+void EventCheck::check_logprobs(Chain chain, TokenId token, std::optional<Alternatives> wanted) {
   if (!wanted) {
     if (event_.logprobs) report("logprobs that nobody asked for");
     return;
   }
   if (!event_.logprobs) return report("no logprobs");
-  std::array<kernels::TopLogprob, kTopLogprobsMax> top;
+  std::array<kernels::TopLogprob, kRowAlternativesMax> top;
   const kernels::SampleResult right =
       Model::scores(chain, token, *wanted, world_.options().vocabulary, top.data());
   const Logprobs& got = *event_.logprobs;
@@ -83,7 +83,8 @@ void EventCheck::take_prompt_logprobs() {
     return report("prompt logprobs out of order");
   }
   if (event_.token != choice_.tokens[place]) report("logprobs of the prompt leave out one");
-  check_logprobs(choice_.chain[place - 1], event_.token, wanted);
+  check_logprobs(choice_.chain[place - 1], event_.token,
+                 wanted ? std::optional(Alternatives{*wanted}) : std::nullopt);
   ++choice_.scored;
   world_.seen.note(Situation::kPromptLogprobs);
 }
@@ -99,7 +100,7 @@ void EventCheck::take_token() {
                   next.kind == Outcome::Kind::kToken ? "" : "its end with ", next.token);
   }
   if (answer() >= story_.answer_max) report("more than {} tokens", story_.answer_max);
-  check_logprobs(choice_.chain.back(), event_.token, story_.spec->sampling.logprobs);
+  check_logprobs(choice_.chain.back(), event_.token, alternatives_of(story_.spec->sampling));
   world_.seen.note_if(event_.logprobs != nullptr, Situation::kLogprobs);
   if (answer() == 0 && event_.choice == 0) {
     ++world_.ledger.first_tokens;

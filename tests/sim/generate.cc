@@ -246,6 +246,11 @@ void Generator::draw_sampling(SamplingParams& s) {
   if (random_.chance(w.choices)) s.n = random_.between(1, random_.chance(80) ? 4 : 9);
   if (random_.chance(w.guesses)) s.speculative_tokens = random_.between(1, 16);
   if (random_.chance(w.logprobs)) s.logprobs = random_.between(0, 20);
+  if (s.logprobs && random_.chance(30)) {
+    for (int i = random_.between(1, random_.chance(80) ? 4 : 128); i > 0; --i) {
+      s.logprob_token_ids.push_back(token());
+    }
+  }
   if (random_.chance(w.logprobs)) s.prompt_logprobs = random_.between(0, 20);
   if (random_.chance(w.edits)) draw_edits(s);
   if (random_.chance(w.searches)) draw_search(s);

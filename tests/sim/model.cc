@@ -146,18 +146,27 @@ float Model::logit(Chain chain, std::uint64_t draw, TokenId token) {
   return static_cast<float>(hash >> 40) * 0x1p-20F - 8.0F;
 }
 
-kernels::SampleResult Model::scores(Chain chain, TokenId token, int logprobs, int vocabulary,
-                                    kernels::TopLogprob* top) {
+std::optional<Alternatives> alternatives_of(const SamplingParams& sampling) {
+  if (!sampling.logprobs) return std::nullopt;
+  const std::vector<TokenId>& named = sampling.logprob_token_ids;
+  if (named.empty()) return Alternatives{*sampling.logprobs};
+  return Alternatives{static_cast<int>(named.size()), named.data()};
+}
+
+kernels::SampleResult Model::scores(Chain chain, TokenId token, const Alternatives& wanted,
+                                    int vocabulary, kernels::TopLogprob* top) {
   kernels::SampleResult result{};
   result.token = token;
-  if (logprobs < 0) return result;
+  if (wanted.count < 0) return result;
   const std::uint64_t hash = mix(chain, static_cast<std::uint64_t>(token) + 17);
   result.logprob = -static_cast<float>(hash >> 56);
   result.rank = 1 + static_cast<std::int32_t>(hash % 5);
-  result.top_count = std::min(logprobs, vocabulary);
+  const bool named = wanted.tokens != nullptr;
+  result.top_count = named ? wanted.count : std::min(wanted.count, vocabulary);
   result.top = top;
   for (int i = 0; i < result.top_count; ++i) {
-    top[i] = {static_cast<std::int32_t>((hash >> 8) % 1024) + i, -static_cast<float>(i)};
+    const auto likely = static_cast<std::int32_t>((hash >> 8) % 1024) + i;
+    top[i] = {named ? wanted.tokens[i] : likely, -static_cast<float>(i)};
   }
   return result;
 }

@@ -121,6 +121,14 @@ struct Outcome {
   base::ErrorCode code = base::ErrorCode::kInternal;
 };
 
+// What is told beside a token.
+struct Alternatives {
+  int count = -1;                   // -1: nothing, not even of the token
+  const TokenId* tokens = nullptr;  // [count]; nullptr = the likeliest
+};
+// Absent: no logprobs are wanted.
+std::optional<Alternatives> alternatives_of(const SamplingParams& sampling);
+
 class Model {
  public:
   Model(const Scenario& scenario, Seen& seen) : scenario_(scenario), seen_(seen) {}
@@ -142,8 +150,8 @@ class Model {
   static std::vector<float> pooled(const Story& story, const Choice& choice);
   // Whether the state at `position` is one of them.
   static bool is_pooled(const Story& story, int position);
-  static kernels::SampleResult scores(Chain chain, TokenId token, int logprobs, int vocabulary,
-                                      kernels::TopLogprob* top);
+  static kernels::SampleResult scores(Chain chain, TokenId token, const Alternatives& wanted,
+                                      int vocabulary, kernels::TopLogprob* top);
   // What decides the draw: of a row but for the position, and of the parameters it is made from.
   static std::uint64_t draw_of(const kernels::SampleRow& row);
   static std::uint64_t draw_of(const SamplingParams& sampling, std::uint64_t seed);

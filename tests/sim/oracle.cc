@@ -180,13 +180,20 @@ void Oracle::check_row(const Part& part, const kernels::SampleRow& row, int posi
   }
   const TokenId wanted =
       scored ? part.choice.tokens[static_cast<std::size_t>(position) + 1] : TokenId{-1};
+  const Alternatives named = alternatives_of(sampling).value_or(Alternatives{});
   const int logprobs = part.story.search ? search_row_logprobs(part.story)
                        : scored          ? sampling.prompt_logprobs.value_or(-2)
-                                         : sampling.logprobs.value_or(-1);
+                                         : named.count;
   if (row.scored_token != wanted || row.logprobs != logprobs) {
     fault_.report("ticket {} at {}: the row scores {} with {} logprobs, expected {} with {}",
                   part.planned.ticket, position, row.scored_token, row.logprobs, wanted, logprobs);
   }
+  const bool same = row.told_tokens == nullptr
+                        ? scored || named.tokens == nullptr
+                        : !scored && std::equal(row.told_tokens, row.told_tokens + row.logprobs,
+                                                sampling.logprob_token_ids.begin(),
+                                                sampling.logprob_token_ids.end());
+  if (!same) fault_.report("ticket {} at {}: other tokens are told", part.planned.ticket, position);
   if (Model::draw_of(row) != part.choice.draw) {
     fault_.report("ticket {}.{}: the row has other parameters", part.planned.ticket,
                   part.planned.choice);
@@ -246,7 +253,8 @@ kernels::SampleResult Oracle::draw(const Part& part, const kernels::SampleRow& r
     }
     if (fails(FaultKind::kBadToken)) token = scenario_.options.vocabulary + part.planned.choice;
   }
-  return Model::scores(last.chain, token, row.logprobs, scenario_.options.vocabulary, room_.data());
+  return Model::scores(last.chain, token, {row.logprobs, row.told_tokens},
+                       scenario_.options.vocabulary, room_.data());
 }
 
 kernels::SampleResult Oracle::draw_search(const Part& part, const Slot& last,

@@ -150,6 +150,7 @@ bool Shrinker::simplify_request(std::size_t index) {
   any |= set(spec(&R::use_prefix_cache), true);
   any |= set(sampling(&S::speculative_tokens), 0);
   any |= set(sampling(&S::prompt_logprobs), std::optional<int>());
+  any |= set(sampling(&S::logprob_token_ids), std::vector<TokenId>());
   any |= set(sampling(&S::logprobs), std::optional<int>());
   any |= set(sampling(&S::stop_token_ids), std::vector<TokenId>());
   any |= set(sampling(&S::bad_words), std::vector<std::vector<TokenId>>());

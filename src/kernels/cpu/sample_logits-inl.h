@@ -92,11 +92,19 @@ inline void find_top(const SampleWork& work, const SampleRow& row, float max, do
                      SampleResult& result) {
   const int32_t wanted = row.logprobs < work.vocabulary ? row.logprobs : work.vocabulary;
   if (wanted <= 0 || row.top == nullptr) return;
+  result.top = row.top;
+  if (row.told_tokens != nullptr) {
+    result.top_count = row.logprobs;
+    for (int32_t i = 0; i < row.logprobs; ++i) {
+      const int32_t token = row.told_tokens[i];
+      row.top[i] = {token, logprob_of(work.logits[token], max, log_total)};
+    }
+    return;
+  }
   int32_t count = gather_logits(work, reached_by(work, wanted), wanted);
   if (count > wanted) count = keep_first(work.keys, count, wanted);
   sort_descending(work.keys, 0, count);
   result.top_count = count;
-  result.top = row.top;
   for (int32_t i = 0; i < count; ++i) {
     const float logit = value_of(work.keys[i]);
     row.top[i] = {token_of(work.keys[i]), logprob_of(logit, max, log_total)};
