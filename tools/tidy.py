@@ -12,7 +12,7 @@ import argparse
 import pathlib
 import sys
 
-from tidy_rules import form, includes, layout, symbols, words
+from tidy_rules import form, includes, layout, symbols, tries, words
 from tidy_rules.tree import Tree
 
 
@@ -31,7 +31,7 @@ def main() -> int:
         if args.update:
             form.update_ratchet(tree)
         faults = []
-        for rules in (includes, form, words, layout):
+        for rules in (includes, form, words, layout, tries):
             faults += rules.check(tree)
     for fault in sorted(faults):
         print(fault)

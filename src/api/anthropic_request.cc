@@ -290,9 +290,8 @@ ApiResult<ToolSpec> read_tool(const ObjectReader& tool, std::string& as_openai) 
   as_openai += R"(,"parameters":)";
   append_json(as_openai, *schema);
   as_openai += "}}";
-  return ToolSpec{.name = *name,
-                  .parameters = schema->get_object(),
-                  .strict = VSURGE_TRY(tool.boolean("strict", false))};
+  const bool strict = VSURGE_TRY(tool.boolean("strict", false));
+  return ToolSpec{.name = *name, .parameters = schema->get_object(), .strict = strict};
 }
 
 ApiResult<ToolSpecs> read_tool_list(const ObjectReader& body, std::string& as_openai) {

@@ -170,9 +170,8 @@ base::Result<text::GrammarSource> behind_reasoning(const text::GrammarSource& an
                                                    const ReasoningStart& start,
                                                    const text::Tokenizer& tokenizer,
                                                    const text::GrammarFactory& factory) {
-  Writer writer(tokenizer, factory);
-  return text::GrammarSource{
-      .kind = Kind::kLark, .text = VSURGE_TRY(writer.write(answer, start)), .whitespace = {}};
+  std::string lark = VSURGE_TRY(Writer(tokenizer, factory).write(answer, start));
+  return text::GrammarSource{.kind = Kind::kLark, .text = std::move(lark), .whitespace = {}};
 }
 
 }  // namespace vsurge::api

@@ -88,10 +88,9 @@ ApiResult<json::object> read_call(const ObjectReader& item) {
   if (!id) return missing(item.path_of("call_id"));
   const auto name = VSURGE_TRY(item.name("name", kIdBytesMax));
   if (!name) return missing(item.path_of("name"));
-  return json::object{{"type", "function_call"},
-                      {"call_id", *id},
-                      {"name", *name},
-                      {"arguments", VSURGE_TRY(needed(item, "arguments"))}};
+  const std::string_view arguments = VSURGE_TRY(needed(item, "arguments"));
+  return json::object{
+      {"type", "function_call"}, {"call_id", *id}, {"name", *name}, {"arguments", arguments}};
 }
 
 ApiResult<json::object> read_output(const ObjectReader& item, const base::JsonLimits& limits) {
@@ -100,9 +99,8 @@ ApiResult<json::object> read_output(const ObjectReader& item, const base::JsonLi
   if (!id) return missing(item.path_of("call_id"));
   const json::value* output = item.find("output");
   if (output == nullptr) return missing(item.path_of("output"));
-  return json::object{{"type", "function_call_output"},
-                      {"call_id", *id},
-                      {"output", VSURGE_TRY(read_text(*output, item.path_of("output"), limits))}};
+  const std::string text = VSURGE_TRY(read_text(*output, item.path_of("output"), limits));
+  return json::object{{"type", "function_call_output"}, {"call_id", *id}, {"output", text}};
 }
 
 ApiResult<json::object> read_reasoning(const ObjectReader& item, const base::JsonLimits& limits) {

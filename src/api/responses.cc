@@ -78,9 +78,10 @@ ApiResult<PreparedRequest> prepare(const PrepareCall& call) {
   std::vector<std::string> ignored;
   ResponsesRequest request =
       VSURGE_TRY(read_responses_request(body, request_context(call.core, ignored)));
+  json::array history = VSURGE_TRY(past_items(call, request));
   ResponseFacts facts{.echo = std::move(request.echo),
                       .input = std::move(request.input),
-                      .history = VSURGE_TRY(past_items(call, request)),
+                      .history = std::move(history),
                       .conversation_id = request.conversation_id,
                       .owner = owner_of(call.key),
                       .store = request.store,

@@ -56,9 +56,11 @@ ApiResult<void> read_content(const ObjectReader& content, StructuralTag::Tag& ou
     return {};
   }
   if (type == "json_schema") {
-    out.content = {Kind::kJsonSchema, VSURGE_TRY(read_schema(content, "json_schema")), ""};
+    out.content.kind = Kind::kJsonSchema;
+    out.content.text = VSURGE_TRY(read_schema(content, "json_schema"));
   } else if (type == "regex") {
-    out.content = {Kind::kRegex, VSURGE_TRY(needed_text(content, "pattern")), ""};
+    out.content.kind = Kind::kRegex;
+    out.content.text = VSURGE_TRY(needed_text(content, "pattern"));
   } else {
     return unsupported(content.path_of("type"),
                        fmt::format("'{}' {} is not supported; json_schema, regex and any_text are.",
@@ -77,7 +79,8 @@ ApiResult<StructuralTag::Tag> read_tag(const json::value& value, const std::stri
   out.end = VSURGE_TRY(needed_text(reader, "end"));
   if (legacy) {
     VSURGE_TRY(only(reader, {"begin", "schema", "end"}));
-    out.content = {Kind::kJsonSchema, VSURGE_TRY(read_schema(reader, "schema")), ""};
+    out.content.kind = Kind::kJsonSchema;
+    out.content.text = VSURGE_TRY(read_schema(reader, "schema"));
     return out;
   }
   VSURGE_TRY(only(reader, {"type", "begin", "content", "end"}));
@@ -269,9 +272,8 @@ ApiResult<StructuralTag> read_structural_tag(const json::value& value, const std
 base::Result<text::GrammarSource> structural_tag_grammar(const StructuralTag& tag,
                                                          const text::Tokenizer& tokenizer,
                                                          const text::GrammarFactory& factory) {
-  Writer writer(tag, tokenizer, factory);
-  return text::GrammarSource{
-      .kind = Kind::kLark, .text = VSURGE_TRY(writer.write()), .whitespace = {}};
+  std::string lark = VSURGE_TRY(Writer(tag, tokenizer, factory).write());
+  return text::GrammarSource{.kind = Kind::kLark, .text = std::move(lark), .whitespace = {}};
 }
 
 }  // namespace vsurge::api

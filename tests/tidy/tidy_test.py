@@ -185,6 +185,24 @@ class TidyTest(unittest.TestCase):
         self.write("docs/a.py", 'x = """\n' + "x" * 101 + '\n"""\n')
         self.expect_clean()
 
+    # Early returns
+
+    def test_a_try_in_an_initialiser(self):
+        message = "VSURGE_TRY in an initialiser"
+        for text in ("auto f() -> R {\n  return A{.s = text(),\n           .b = VSURGE_TRY(g())};\n}\n",
+                     "R f() {\n  A a = {text(), VSURGE_TRY(g())};\n}\n",
+                     "R f() {\n  h({text(), two(VSURGE_TRY(g()))});\n}\n",
+                     "R f() {\n  auto l = [s = text(), b = VSURGE_TRY(g())] { return b; };\n}\n"):
+            self.fault("src/base/c.cc", text, message)
+        for text in ("R f() {\n  const auto b = VSURGE_TRY(g());\n  return A{text(), b};\n}\n",
+                     "R f() {\n  if (VSURGE_TRY(g()) == 1) {\n    VSURGE_TRY(h());\n  }\n}\n",
+                     "R f() {\n  auto l = [&]() -> R {\n    return h(text(), VSURGE_TRY(g()));\n"
+                     "  };\n}\n",
+                     "R f() {\n  switch (x) {\n    case 1: {\n      VSURGE_TRY(g());\n    }\n"
+                     "  }\n}\n"):
+            self.write("src/base/c.cc", text)
+            self.expect_clean()
+
     # Words
 
     def test_banned_words(self):

@@ -206,10 +206,9 @@ class Writer {
 base::Result<text::GrammarSource> call_grammar(const CallGrammarRequest& request,
                                                const text::Tokenizer& tokenizer,
                                                const text::GrammarFactory& factory) {
-  Writer writer(request, tokenizer, factory);
-  return text::GrammarSource{.kind = text::GrammarSource::Kind::kLark,
-                             .text = VSURGE_TRY(writer.write()),
-                             .whitespace = {}};
+  std::string lark = VSURGE_TRY(Writer(request, tokenizer, factory).write());
+  return text::GrammarSource{
+      .kind = text::GrammarSource::Kind::kLark, .text = std::move(lark), .whitespace = {}};
 }
 
 }  // namespace vsurge::api
