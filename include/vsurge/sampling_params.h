@@ -48,8 +48,10 @@ struct SamplingParams {
   int min_tokens = 0;                                // nothing ends an answer before
   std::optional<int> thinking_token_budget = {};     // then reasoning is closed
 
-  std::optional<int> logprobs = {};         // [0, 20] likeliest tokens beside each
-  std::optional<int> prompt_logprobs = {};  // the same for the prompt
+  std::optional<int> logprobs = {};  // [0, 20] likeliest tokens beside each
+  // With logprobs: up to 128 tokens told beside each instead, in this order.
+  std::vector<std::int32_t> logprob_token_ids = {};
+  std::optional<int> prompt_logprobs = {};  // likeliest tokens beside each of the prompt
   bool include_stop_str_in_output = false;
   bool skip_special_tokens = true;  // in the text
 

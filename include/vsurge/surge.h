@@ -21,13 +21,13 @@ namespace vsurge {
 struct TokenLogprob {
   std::int32_t token_id = 0;
   float logprob = 0;          // natural
-  int rank = 0;               // 1 = the likeliest
+  int rank = 0;               // 1 = the likeliest; 0 = not known: of logprob_token_ids
   std::string decoded_token;  // of bytes that are no text: "bytes:\\xe2\\x82"
 };
 
 struct TokenLogprobs {
   TokenLogprob token;
-  std::vector<TokenLogprob> top;  // the likeliest at its place, as many as were asked for
+  std::vector<TokenLogprob> top;  // at its place: the likeliest, or those of logprob_token_ids
 };
 
 // One of the answers to a prompt.

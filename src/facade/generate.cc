@@ -260,6 +260,15 @@ class Generation {
     return to;
   }
 
+  TokenLogprobs told(engine::TokenId token, const engine::Logprobs& from) {
+    if (sampling_.logprob_token_ids.empty()) return told(token, from, *sampling_.logprobs);
+    TokenLogprobs to{told(token, from.logprob, from.rank), {}};
+    for (const kernels::TopLogprob& each : from.top) {
+      to.top.push_back(told(each.token, each.logprob, 0));
+    }
+    return to;
+  }
+
   CompletionOutput output_of(Answer& answer) {
     CompletionOutput output;
     output.index = answer.sample.generation_idx;
@@ -268,7 +277,7 @@ class Generation {
     output.finish_reason = answer.sample.finish_reason;
     output.cumulative_logprob = answer.choice.logprob_sum();
     for (const api::ScoredToken& token : answer.scored) {
-      output.logprobs.push_back(told(token.token, *token.logprobs, *sampling_.logprobs));
+      output.logprobs.push_back(told(token.token, *token.logprobs));
     }
     if (!answer.choice.stop_string().empty()) {
       output.stop_reason = answer.choice.stop_string();

@@ -56,6 +56,7 @@ void set_dry(const SamplingParams& from, engine::SamplingParams& to) {
 void set_choices(const SamplingParams& from, engine::SamplingParams& to) {
   to.n = from.best_of.value_or(from.n);
   to.logprobs = from.logprobs;
+  to.logprob_token_ids = from.logprob_token_ids;
   to.prompt_logprobs = from.prompt_logprobs;
   if (from.use_beam_search) {
     to.beam = {.width = to.n,

@@ -186,6 +186,16 @@ TEST_F(Surge, LogprobsOfPromptAndAnswer) {
   EXPECT_NEAR(sample.outputs[0].cumulative_logprob, sum, 1e-9);
   ASSERT_EQ(sample.prompt_logprobs.size(), static_cast<std::size_t>(sample.prompt_tokens) - 1);
   EXPECT_EQ(sample.prompt_logprobs.back().token.decoded_token, " is");
+
+  sampling.logprob_token_ids = {sample.token_ids[1], sample.token_ids[0]};
+  const ReturnSample named = surge_->generate("The capital of France is", sampling);
+  EXPECT_EQ(named.token_ids, sample.token_ids);
+  const auto& first = named.outputs[0].logprobs[0];
+  ASSERT_EQ(first.top.size(), 2U);
+  EXPECT_EQ(first.top[0].token_id, sample.token_ids[1]);
+  EXPECT_EQ(first.top[1].token_id, sample.token_ids[0]);
+  EXPECT_EQ(first.top[1].logprob, first.token.logprob);
+  EXPECT_EQ(first.top[1].rank, 0);
 }
 
 TEST_F(Surge, WhatStoppedAnAnswer) {
@@ -249,6 +259,7 @@ TEST_F(Surge, NamesTheParameterThatIsWrong) {
       {"bad_words", [](P& p) { p.bad_words = {""}; }},
       {"logit_bias", [](P& p) { p.logit_bias[1 << 30] = 1; }},
       {"logprobs", [](P& p) { p.logprobs = 21; }},
+      {"logprob_token_ids", [](P& p) { p.logprob_token_ids = {5}; }},
       {"min_tokens", [](P& p) { p.min_tokens = 5; }},
       {"dry_penalty_last_n", [](P& p) { p.dry_penalty_last_n = -2; }},
       {"use_beam_search", [](P& p) { p.use_beam_search = true; }},
