@@ -272,14 +272,17 @@ fn compile_in_time(compiler: &Arc<Compiler>, source: Source) -> Outcome<TbMatche
             let _ = sender.send(made); // there is room for one, and it is waited for
         }
     };
-    std::thread::Builder::new().stack_size(COMPILE_STACK_BYTES).spawn(work)?;
+    let thread = std::thread::Builder::new().stack_size(COMPILE_STACK_BYTES).spawn(work)?;
     if let Ok(made) = receiver.recv_timeout(Duration::from_millis(limits.compile_ms_max)) {
+        let _ = thread.join(); // what it keeps to itself is freed, too
         return made;
     }
     compiler.late.fetch_add(1, Ordering::AcqRel);
     if ended.swap(true, Ordering::AcqRel) {
         compiler.late.fetch_sub(1, Ordering::AcqRel);
-        return receiver.recv()?;
+        let made = receiver.recv()?;
+        let _ = thread.join();
+        return made;
     }
     late(TB_LIMIT, &format!("took longer than {} ms to compile", limits.compile_ms_max))
 }
