@@ -60,37 +60,18 @@ class Writer {
   }
 
  private:
-  // A token of the vocabulary that a text begins with, as <|this|> or [THIS] is one.
-  std::optional<std::pair<text::TokenId, std::size_t>> token_at(std::string_view text) const {
+  // A token of the vocabulary that a text begins with, as <|this|> or [THIS] is one; by its id.
+  std::optional<LarkPiece> token_at(std::string_view text) const {
     if (text.empty() || (text[0] != '<' && text[0] != '[')) return std::nullopt;
     const std::size_t end = text.find(text[0] == '<' ? '>' : ']');
     if (end == std::string_view::npos) return std::nullopt;
     const auto id = tokenizer_.id_of(text.substr(0, end + 1));
     if (!id) return std::nullopt;
-    return std::pair(*id, end + 1);
+    return LarkPiece{fmt::format("<[{}]>", *id), end + 1};
   }
 
-  // Text as Lark has it, tokens by their ids.
   std::string literal(std::string_view text) const {
-    std::string out, plain;
-    const auto flush = [&] {
-      if (plain.empty()) return;
-      out += out.empty() ? "" : " ";
-      append_json_string(out, plain);
-      plain.clear();
-    };
-    while (!text.empty()) {
-      if (const auto token = token_at(text)) {
-        flush();
-        out += fmt::format("{}<[{}]>", out.empty() ? "" : " ", token->first);
-        text.remove_prefix(token->second);
-      } else {
-        plain += text.front();
-        text.remove_prefix(1);
-      }
-    }
-    flush();
-    return out;
+    return lark_literal(text, [&](std::string_view rest) { return token_at(rest); });
   }
 
   // What is thought, and the mark behind it. Text alone never has a special token in it, so one

@@ -151,7 +151,7 @@ def run_faults(program, model):
         answer = start_stream(server, name, 20).read().decode()
         assert answer.rstrip().endswith("data: [DONE]"), answer
     # A failure of the engine, and one that hangs: open streams are told, the process ends. Where a
-    # sanitizer makes everything slow no sound step may seem to hang, nor the streams begin too late.
+    # sanitizer makes everything slow no sound step may seem to hang, nor a stream begin too late.
     for failpoint in "throw@100", "hang@100":
         options = ("--failpoint", failpoint, "--watchdog", "5")
         with served.Served(program, model, options) as server:

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <boost/json/array.hpp>
 #include <boost/json/serialize.hpp>
+#include <optional>
 #include <utility>
 
 #include "api/formats/harmony.h"
@@ -79,31 +80,15 @@ class Writer {
 
   // Text as Lark has it: what are tokens of the vocabulary by their ids, '#' as a number.
   std::string literal(std::string_view text, bool number = false) const {
-    std::string out, plain;
-    const auto flush = [&] {
-      if (plain.empty()) return;
-      out += out.empty() ? "" : " ";
-      append_json_string(out, plain);
-      plain.clear();
-    };
-    while (!text.empty()) {
+    return lark_literal(text, [&](std::string_view rest) -> std::optional<LarkPiece> {
       const auto mark = std::ranges::find_if(
-          marks_, [&](const auto& each) { return text.starts_with(each.first); });
+          marks_, [&](const auto& each) { return rest.starts_with(each.first); });
       if (mark != marks_.end()) {
-        flush();
-        out += fmt::format("{}<[{}]>", out.empty() ? "" : " ", mark->second);
-        text.remove_prefix(mark->first.size());
-      } else if (number && text.front() == '#') {
-        flush();
-        out += out.empty() ? "/[0-9]{1,3}/" : " /[0-9]{1,3}/";
-        text.remove_prefix(1);
-      } else {
-        plain += text.front();
-        text.remove_prefix(1);
+        return LarkPiece{fmt::format("<[{}]>", mark->second), mark->first.size()};
       }
-    }
-    flush();
-    return out;
+      if (number && rest.front() == '#') return LarkPiece{"/[0-9]{1,3}/", 1};
+      return std::nullopt;
+    });
   }
 
   base::Status write_call(std::size_t i) {
