@@ -15,12 +15,10 @@ import argparse
 import json
 import os
 import pathlib
-import re
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "tools" / "load"), str(ROOT / "tools" / "bench")]
@@ -55,19 +53,6 @@ class Load:
         return json.loads(text)
 
 
-def metrics(server):
-    """Sums by name, and of request_success_total by reason."""
-    with urllib.request.urlopen(server.url + "/metrics", timeout=60) as answer:
-        text = answer.read().decode()
-    found = {}
-    for name, labels, value in re.findall(r"^([\w:]+)(?:\{(.*)\})? (\S+)$", text, re.M):
-        reason = re.search(r'finished_reason="(\w+)"', labels)
-        state = re.search(r'state="(\w+)"', labels)
-        key = name + "".join("." + one.group(1) for one in (reason, state) if one)
-        found[key] = found.get(key, 0) + float(value)
-    return found
-
-
 def capacity(server, words, clients):
     """Requests a second of so many clients who never rest."""
     figures = Load(server.port, "--clients", clients, "--seconds", 15, *words).figures()
@@ -92,13 +77,13 @@ def run(server, minutes):
     print(f"soak: {streams:.1f} streams and {whole:.1f} whole answers a second, "
           f"{minutes:g} minutes", flush=True)
     server.wait_idle(60)
-    before = metrics(server)
+    before = server.metrics()
     mixed = ("--clients", 64, "--seconds", minutes * 60, "--cancel-every", 10, "--bad-every", 20)
     loads = [Load(server.port, *mixed, "--rate", streams, *STREAMS),
              Load(server.port, *mixed, "--rate", whole, *WHOLE)]
     begun, samples = time.monotonic(), []
     while any(load.process.poll() is None for load in loads):
-        now = metrics(server)
+        now = server.metrics()
         samples.append((time.monotonic() - begun, now["process_resident_memory_bytes"]))
         time.sleep(2)
     figures = {}
@@ -107,7 +92,7 @@ def run(server, minutes):
             figures[key] = figures.get(key, 0) + value
     server.wait_idle(60)
     time.sleep(2)  # the server closes the connections of those who have left
-    return figures, samples, before, metrics(server)
+    return figures, samples, before, server.metrics()
 
 
 def fill(report, figures, samples, before, after):

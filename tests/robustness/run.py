@@ -18,6 +18,7 @@ import rows_json
 import rows_listen
 import rows_manager
 import rows_models
+import rows_overload
 import rows_process
 import rows_template
 import rows_text
@@ -27,7 +28,7 @@ import tiny_model
 GROUPS = {"json": rows_json, "fields": rows_fields, "text": rows_text, "template": rows_template,
           "http": rows_http, "crowd": rows_crowd, "tls": rows_tls, "process": rows_process,
           "listen": rows_listen, "manager": rows_manager, "models": rows_models,
-          "audit": rows_audit, "crash": rows_crash}
+          "overload": rows_overload, "audit": rows_audit, "crash": rows_crash}
 
 
 def run_row(server, row):

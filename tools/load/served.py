@@ -49,8 +49,9 @@ class Served:
     def _read(self):
         for line in self.process.stdout:
             self.lines.append(line)
-            found = re.search(r"ready.*?(https?://[^/\s]+)", line)
-            if found and self.url is None:
+            if self.url is not None:
+                continue
+            if found := re.search(r"ready.*?(https?://[^/\s]+)", line):
                 self.url = found.group(1)
                 self._ready.set()
         self._ready.set()
@@ -62,6 +63,18 @@ class Served:
     def get(self, path):
         with urllib.request.urlopen(self.url + path, timeout=30) as answer:
             return json.load(answer)
+
+    def metrics(self):
+        """Sums by name; of those by reason or state, by `name.reason`."""
+        with urllib.request.urlopen(self.url + "/metrics", timeout=60) as answer:
+            text = answer.read().decode()
+        found = {}
+        for name, labels, value in re.findall(r"^([\w:]+)(?:\{(.*)\})? (\S+)$", text, re.M):
+            reason = re.search(r'finished_reason="(\w+)"', labels)
+            state = re.search(r'state="(\w+)"', labels)
+            key = name + "".join("." + one.group(1) for one in (reason, state) if one)
+            found[key] = found.get(key, 0) + float(value)
+        return found
 
     def model_name(self):
         return self.get("/v1/models")["data"][0]["id"]
