@@ -26,19 +26,24 @@ constexpr std::array<std::pair<std::string_view, Failure>, 3> kFailures = {{
 }  // namespace
 
 base::Result<Failpoint> parse_failpoint(std::string_view text) {
-  const std::size_t at = text.find('@');
-  const auto* kind = std::ranges::find(kFailures, text.substr(0, at),
+  const std::size_t colon = text.rfind(':');  // a name may hold one
+  const bool named = colon != std::string_view::npos;
+  const std::string_view failure = named ? text.substr(colon + 1) : text;
+  const std::size_t at = failure.find('@');
+  const auto* kind = std::ranges::find(kFailures, failure.substr(0, at),
                                        &std::pair<std::string_view, Failure>::first);
   std::uint64_t step = 0;
-  const char* end = text.data() + text.size();
+  const char* end = failure.data() + failure.size();
   const bool number = at != std::string_view::npos &&
-                      std::from_chars(text.data() + at + 1, end, step).ptr == end &&
-                      at + 1 < text.size();
-  if (kind == kFailures.end() || !number) {
-    return base::fail(base::ErrorCode::kUsage,
-                      "failpoint: expected throw@N, hang@N or nan@N, found '{}'", text);
+                      std::from_chars(failure.data() + at + 1, end, step).ptr == end &&
+                      at + 1 < failure.size();
+  if (kind == kFailures.end() || !number || (named && colon == 0)) {
+    return base::fail(
+        base::ErrorCode::kUsage,
+        "failpoint: expected throw@N, hang@N or nan@N, or one of them as NAME:throw@N, found '{}'",
+        text);
   }
-  return Failpoint{kind->second, step};
+  return Failpoint{kind->second, step, std::string(text.substr(0, named ? colon : 0))};
 }
 
 void FailingRunner::run(const StepPlan& plan, StepResult& result) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "base/error.h"
@@ -18,9 +19,10 @@ enum class Failure : std::uint8_t {
 struct Failpoint {
   Failure failure = Failure::kThrow;
   std::uint64_t step = 0;  // the first is 0
+  std::string engine;      // its name; empty = each
 };
 
-// "throw@100", "hang@0", "nan@7"; kUsage else.
+// "throw@100", "hang@0", "nan@7", and for one of several engines "NAME:throw@100"; kUsage else.
 base::Result<Failpoint> parse_failpoint(std::string_view text);
 
 class FailingRunner final : public StepRunner {

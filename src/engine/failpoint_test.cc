@@ -17,7 +17,14 @@ TEST(Failpoint, Texts) {
   ASSERT_TRUE(point);
   EXPECT_EQ(point->failure, Failure::kNotFinite);
   EXPECT_EQ(point->step, 120U);
-  for (const char* bad : {"", "nan", "nan@", "nan@x", "nan@1x", "@1", "oom@1", "nan@-1"}) {
+  EXPECT_EQ(point->engine, "");
+  const auto named = parse_failpoint("a:b@2:hang@7");
+  ASSERT_TRUE(named);
+  EXPECT_EQ(named->failure, Failure::kHang);
+  EXPECT_EQ(named->step, 7U);
+  EXPECT_EQ(named->engine, "a:b@2");
+  for (const char* bad : {"", "nan", "nan@", "nan@x", "nan@1x", "@1", "oom@1", "nan@-1", ":nan@1",
+                          "a:", "a:oom@1", "a:nan"}) {
     EXPECT_EQ(parse_failpoint(bad).error().code, base::ErrorCode::kUsage) << bad;
   }
 }
@@ -26,8 +33,8 @@ TEST(Failpoint, FailsAtItsStepAlone) {
   StepPlan plan;
   plan.rows.resize(2);
   CountingRunner inner;
-  FailingRunner throws(inner, {Failure::kThrow, 1});
-  FailingRunner spoils(inner, {Failure::kNotFinite, 1});
+  FailingRunner throws(inner, {Failure::kThrow, 1, ""});
+  FailingRunner spoils(inner, {Failure::kNotFinite, 1, ""});
   for (int step = 0; step < 3; ++step) {
     StepResult result;
     result.reset(plan);

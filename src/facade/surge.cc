@@ -142,8 +142,10 @@ base::Result<std::shared_ptr<vSurge::State>> build(const AutoModelForCausalLM& m
   engine::StepRunner* runner = surge->executor.get();
   if (!options.failpoint.empty()) {
     const auto failpoint = VSURGE_TRY(engine::parse_failpoint(options.failpoint));
-    surge->failing = std::make_unique<engine::FailingRunner>(*runner, failpoint);
-    runner = surge->failing.get();
+    if (failpoint.engine.empty() || failpoint.engine == surge->name) {
+      surge->failing = std::make_unique<engine::FailingRunner>(*runner, failpoint);
+      runner = surge->failing.get();
+    }
   }
   surge->turns = std::make_unique<facade::TurnRunner>(*runner, facade::ComputeTurns::of_process());
   surge->engine =

@@ -11,8 +11,8 @@ import time
 import harness
 import tiny_model
 import wire
-from expect import ok, refused, stream
-from program import SMALL, USAGE, expect, run
+from expect import ok, refused, stream, stream_error
+from program import ENVIRONMENT, SMALL, USAGE, expect, run
 from served import Served
 from table import Row
 
@@ -21,6 +21,7 @@ HEADERS = (("Authorization", f"Bearer {ADMIN}"),)
 # Little memory, so that its division shows.
 SIZE = tuple({"16M": "1536K"}.get(s, s) for s in harness.SIZE
              if s not in ("--served-model-name", "m"))
+WATCHDOG_S = 0.5  # a step that is ten times as old never ends
 PLACE = {}  # where prepare() has put things
 
 
@@ -240,6 +241,79 @@ def drained(server):
     ok()(server.ask(chat("second")))
 
 
+def two(server, failpoint, *options):
+    """A server of `m` and `b` with this failpoint, which is both models' unless it names one."""
+    root = PLACE["root"]
+    options = ("--model", f"b={root / 'three'}", "--failpoint", failpoint, "--watchdog",
+               str(WATCHDOG_S), *options)
+    return Served(server.program, f"m={root / 'two'}", options, size=SIZE)
+
+
+def begin_stream(served, model):
+    connection = wire.Wire(served.port)
+    connection.send(wire.request("/v1/chat/completions", chat(
+        model, max_tokens=400, ignore_eos=True, stream=True)))
+    return connection
+
+
+def ask(served, path, body=b"", method="POST"):
+    with wire.Wire(served.port) as connection:
+        connection.send(wire.request(path, body, method=method))
+        return connection.answer()
+
+
+def health_when_broken(served):
+    """The first that is no 200. One that is says of no step that it is older than the watchdog
+    allows and a second."""
+    end = time.monotonic() + wire.PATIENCE_S
+    while (answer := ask(served, "/health", method="GET")).status == 200:
+        assert time.monotonic() < end, "no engine breaks"
+        ages = [model["step_age_seconds"] for model in answer.json()["models"].values()]
+        assert max(ages) < WATCHDOG_S + 1, f"200 while steps are so old: {ages}"
+        time.sleep(0.01)
+    return answer
+
+
+def one_fails(failpoint, word, ends_with):
+    """Its own clients are told, the other model's answers go on, and probes say how it stands."""
+    def act(server):
+        broken = refused("engine_unavailable", status=503)
+        with two(server, f"b:{failpoint}") as served:
+            with begin_stream(served, "m") as staying, begin_stream(served, "b") as failing:
+                assert health_when_broken(served).status == 503
+                stream_error("engine_unavailable")(failing.answer())
+                stream()(staying.answer())
+            broken(ask(served, "/v1/chat/completions", chat("b")))
+            health = ask(served, "/health", method="GET")
+            told = {name: model["status"] for name, model in health.json()["models"].items()}
+            assert health.status == 503 and told == {"m": "ready", "b": word}, health
+            ready = [ask(served, f"/{probe}", method="GET").status
+                     for probe in ("ready", "ready?model=m", "ready?model=b", "live")]
+            assert ready == [200, 200, 503, 200], ready
+            fields = {"max_tokens": 16, "ignore_eos": True, "logprobs": True,
+                      "return_token_ids": True}
+            answer = ask(served, "/v1/chat/completions", chat("m", **fields))
+            assert json.dumps(answer.json()["choices"]) == alone(server, "two"), answer
+            assert served.process.poll() is None, "one of two ended the process"
+            assert served.stop() == ends_with, served.process.returncode
+    return act
+
+
+def all_fail(failpoint):
+    """Everybody is told, and the process ends by itself."""
+    def act(server):
+        broken = refused("engine_unavailable", status=503)
+        with two(server, failpoint) as served:
+            streams = [begin_stream(served, model) for model in ("m", "b") * 2]
+            for connection in streams:
+                answer = connection.answer()
+                late = answer.status != 200  # its engine failed before it was heard
+                (broken if late else stream_error("engine_unavailable"))(answer)
+                connection.close()
+            assert served.process.wait(wire.PATIENCE_S) == ENVIRONMENT, served.process.returncode
+    return act
+
+
 def starts(*models, says, options=()):
     def act(server):
         three = PLACE["root"] / "three"
@@ -290,3 +364,9 @@ def rows(server):
     yield Row("M12", "a folder that is none",
               starts("a", says="model_folder", options=("--model-folder", "/no/such")))
     yield Row("M13", "a file of settings", by_file)
+    yield Row("M14", "one of two engines fails", one_fails("throw@300", "error", 0))
+    yield Row("M14", "one of two engines hangs", one_fails("hang@300", "stuck", ENVIRONMENT))
+    yield Row("M14", "both fail", all_fail("throw@300"))
+    yield Row("M14", "both hang", all_fail("hang@300"))
+    yield Row("M14", "a failpoint that is none",
+              starts("a", "b", says="failpoint", options=("--failpoint", "a:x@1")))
