@@ -25,6 +25,7 @@ struct ServeOptions {
 void add_server_options(OptionSet& set, ServeOptions& options) {
   options.fire.host = "127.0.0.1";  // the library keeps the original's 0.0.0.0
   options.fire.exit_on_fault = true;
+  options.fire.exit_while_loading = true;
   // With the original's 1 a burst of short prompts would be read one a step.
   options.model.surge.max_concurrent_prefill = 8;
   set.add("--host", options.fire.host, "address to listen on; none = only where --listen says")

@@ -109,6 +109,9 @@ struct FireOptions {
   // with an error and fire() throws; a hanging engine cannot be stopped, and ends the process
   // (status 4). With several models: when no engine is left.
   bool exit_on_fault = false;
+  // A model that is loading when fire() is to end cannot be stopped: end the process (status 0)
+  // once running answers have ended, rather than wait for it.
+  bool exit_while_loading = false;
   // SIGTERM and SIGINT drain, a second one stops at once; with TLS, SIGHUP reads its files anew.
   bool handle_signals = true;
 };

@@ -104,7 +104,8 @@ struct SurgeOptions {
   std::int64_t kv_cache_memory_bytes = 0;
   // Seconds of one step, after which the engine counts as stuck: /health says 503, the log too.
   double watchdog_s = 30;
-  // For tests: throw@N, hang@N or nan@N fail in the N-th step; NAME:throw@N where that is its name.
+  // For tests: throw@N, hang@N or nan@N fail in the N-th step, hang@load never gets so far;
+  // NAME:throw@N where that is its name.
   std::string failpoint = {};
   // That wait for a place in a step; more are refused.
   std::size_t max_queue_requests = 4096;

@@ -1,6 +1,8 @@
 #include "api/model_admin.h"
 
+#include <algorithm>
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <exception>
 #include <set>
@@ -102,6 +104,10 @@ ApiError error_of_job(const base::Error& error) {
   return out;
 }
 
+ApiError shutting_down() {
+  return from_base({ErrorCode::kShuttingDown, "The server is shutting down.", ""});
+}
+
 std::string load_json(const ModelEntry& model) {
   return fmt::format(R"({{"success":true,"model":{}}})", model_json(model, model.names.front()));
 }
@@ -115,23 +121,30 @@ std::span<const PlainField> unload_fields() {
   return kUnloadFields;
 }
 
+// Who asked for a load or an unload, as long as that is on its way.
+struct ModelAdmin::Client {
+  Client(PlainCall asks, bool waits_for_it, bool loads_one)
+      : call(std::move(asks)), loads(loads_one), told(!waits_for_it) {}
+
+  // Once, from whatever thread: what becomes of it.
+  void tell(ApiResult<std::string> made) const {
+    if (told.exchange(true)) return;
+    call.responder->post([to = call, made = std::move(made)] {
+      if (!made) return send_error(to, made.error());
+      to.responder->send(200, {{"Content-Type", "application/json"}}, *made);
+    });
+  }
+
+  const PlainCall call;
+  const bool loads;
+  mutable std::atomic<bool> told;
+};
+
 // A load or an unload on its way.
 struct ModelAdmin::Job {
   std::shared_ptr<ServiceHub> hub;
   ModelLoader& loader;
-  PlainCall call;
-  bool waits = true;  // the client, for the end
-
-  void answer(int status, std::string body) const {
-    call.responder->post([to = call, status, body = std::move(body)] {
-      to.responder->send(status, {{"Content-Type", "application/json"}}, body);
-    });
-  }
-  void end(ApiResult<std::string> made) const {
-    if (!waits) return;
-    if (made) return answer(200, std::move(*made));
-    call.responder->post([to = call, error = std::move(made).error()] { send_error(to, error); });
-  }
+  std::shared_ptr<const Client> client;
 
   void load(const ModelWish& wish) const;
   ApiResult<std::string> try_load(const ModelWish& wish) const;
@@ -169,7 +182,7 @@ void ModelAdmin::Job::load(const ModelWish& wish) const {
   } else {
     base::log_info("model {}: ready", in_quotes(name));
   }
-  end(std::move(made));
+  client->tell(std::move(made));
 }
 
 bool ModelAdmin::Job::wait_until_free(const std::shared_ptr<ServiceCore>& core, long others,
@@ -190,7 +203,7 @@ void ModelAdmin::Job::unload(const std::string& name, std::shared_ptr<ServiceCor
   if (const auto stopped = loader.stop(name); !stopped) {
     hub->models.end_unload(name, true);
     base::log_error("model {}: not unloaded: {}", shown, stopped.error().message);
-    return end(std::unexpected(from_base(stopped.error())));
+    return client->tell(std::unexpected(from_base(stopped.error())));
   }
   hub->models.drop_core(name);
   // All its requests have been told; they go as soon as their connections' threads get to it.
@@ -204,7 +217,7 @@ void ModelAdmin::Job::unload(const std::string& name, std::shared_ptr<ServiceCor
   base::log_info("model {}: unloaded", shown);
   std::string told = R"({"success":true,"model":)";
   append_json_string(told, name);
-  end(told + "}");
+  client->tell(told + "}");
 }
 
 ModelAdmin::ModelAdmin(std::shared_ptr<ServiceHub> hub, ModelLoader* loader)
@@ -213,7 +226,28 @@ ModelAdmin::ModelAdmin(std::shared_ptr<ServiceHub> hub, ModelLoader* loader)
 ApiResult<void> ModelAdmin::check_changes() const {
   if (loader_ == nullptr) return unsupported("", "This server's models do not change.");
   if (!hub_->shutting_down.load(std::memory_order_relaxed)) return {};
-  return std::unexpected(from_base({ErrorCode::kShuttingDown, "The server is shutting down.", ""}));
+  return std::unexpected(shutting_down());
+}
+
+std::shared_ptr<ModelAdmin::Client> ModelAdmin::enter(PlainCall call, bool waits, bool loads) {
+  auto client = std::make_shared<Client>(std::move(call), waits, loads);
+  const std::lock_guard lock(mutex_);
+  std::erase_if(clients_, [](const auto& one) { return one.expired(); });
+  clients_.push_back(client);
+  return client;
+}
+
+bool ModelAdmin::is_busy() const {
+  const std::lock_guard lock(mutex_);
+  return std::ranges::any_of(clients_, [](const auto& one) { return !one.expired(); });
+}
+
+void ModelAdmin::give_up_loads() const {
+  const std::lock_guard lock(mutex_);
+  for (const auto& one : clients_) {
+    const auto client = one.lock();
+    if (client != nullptr && client->loads) client->tell(std::unexpected(shutting_down()));
+  }
 }
 
 void ModelAdmin::load(PlainCall call, const std::string& body) {
@@ -228,7 +262,7 @@ void ModelAdmin::load(PlainCall call, const std::string& body) {
     if (const auto free = hub_->models.begin_load(wish.names); !free) {
       return std::unexpected(from_base(free.error()));
     }
-    const Job job{hub_, *loader_, call, waits};
+    const Job job{hub_, *loader_, enter(call, waits, true)};
     if (!workers_.post([job, wish] { job.load(wish); })) {
       hub_->models.end_load(wish.names.front(), nullptr);
       return std::unexpected(
@@ -254,7 +288,7 @@ void ModelAdmin::unload(PlainCall call, const std::string& body) {
     auto core = hub_->models.begin_unload(asked);
     if (!core) return std::unexpected(from_base(core.error()));
     const std::string name = (*core)->name();
-    const Job job{hub_, *loader_, call, waits};
+    const Job job{hub_, *loader_, enter(call, waits, false)};
     // The job alone holds the core.
     auto held = std::make_shared<std::shared_ptr<ServiceCore>>(std::move(*core));
     if (!workers_.post([job, name, held] { job.unload(name, std::move(*held)); })) {

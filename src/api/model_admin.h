@@ -2,8 +2,10 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "api/plain_call.h"
 #include "base/worker_pool.h"
@@ -24,14 +26,25 @@ class ModelAdmin {
   void load(PlainCall call, const std::string& body);
   void unload(PlainCall call, const std::string& body);
 
+  // Any thread. Whether something comes or goes.
+  bool is_busy() const;
+  // After the hub shuts down: who waits for a model that is coming is told that it will not.
+  void give_up_loads() const;
+
  private:
   struct Job;
+  struct Client;
+
+  // Of a job that begins.
+  std::shared_ptr<Client> enter(PlainCall call, bool waits, bool loads);
 
   // Whether models may come and go, and still do.
   ApiResult<void> check_changes() const;
 
   const std::shared_ptr<ServiceHub> hub_;
   ModelLoader* const loader_;
+  mutable std::mutex mutex_;
+  std::vector<std::weak_ptr<const Client>> clients_;  // guarded by mutex_; their jobs hold them
   base::WorkerPool workers_;
 };
 

@@ -376,6 +376,11 @@ void Service::set_loading(bool loading) {
 
 void Service::begin_shutdown() {
   state_->hub->shutting_down.store(true);
+  state_->model_admin.give_up_loads();
+}
+
+bool Service::changes_models() const {
+  return state_->model_admin.is_busy();
 }
 
 }  // namespace vsurge::api

@@ -64,6 +64,8 @@ class Service final : public HttpHandler {
   void set_loading(bool loading);
   // From now on new work is refused with 503; /health says so.
   void begin_shutdown();
+  // Whether a model is coming or going, which the destructor waits for.
+  bool changes_models() const;
 
  private:
   struct State;

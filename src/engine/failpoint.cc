@@ -29,6 +29,10 @@ base::Result<Failpoint> parse_failpoint(std::string_view text) {
   const std::size_t colon = text.rfind(':');  // a name may hold one
   const bool named = colon != std::string_view::npos;
   const std::string_view failure = named ? text.substr(colon + 1) : text;
+  std::string engine(text.substr(0, named ? colon : 0));
+  if (failure == "hang@load" && named == !engine.empty()) {
+    return Failpoint{Failure::kHang, {}, std::move(engine)};
+  }
   const std::size_t at = failure.find('@');
   const auto* kind = std::ranges::find(kFailures, failure.substr(0, at),
                                        &std::pair<std::string_view, Failure>::first);
@@ -37,13 +41,17 @@ base::Result<Failpoint> parse_failpoint(std::string_view text) {
   const bool number = at != std::string_view::npos &&
                       std::from_chars(failure.data() + at + 1, end, step).ptr == end &&
                       at + 1 < failure.size();
-  if (kind == kFailures.end() || !number || (named && colon == 0)) {
-    return base::fail(
-        base::ErrorCode::kUsage,
-        "failpoint: expected throw@N, hang@N or nan@N, or one of them as NAME:throw@N, found '{}'",
-        text);
+  if (kind == kFailures.end() || !number || named == engine.empty()) {
+    return base::fail(base::ErrorCode::kUsage,
+                      "failpoint: expected throw@N, hang@N, nan@N or hang@load, or one of them as "
+                      "NAME:throw@N, found '{}'",
+                      text);
   }
-  return Failpoint{kind->second, step, std::string(text.substr(0, named ? colon : 0))};
+  return Failpoint{kind->second, step, std::move(engine)};
+}
+
+void FailingRunner::load() const {
+  if (!failpoint_.step && failpoint_.failure == Failure::kHang) hang();
 }
 
 void FailingRunner::run(const StepPlan& plan, StepResult& result) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -18,11 +19,12 @@ enum class Failure : std::uint8_t {
 
 struct Failpoint {
   Failure failure = Failure::kThrow;
-  std::uint64_t step = 0;  // the first is 0
-  std::string engine;      // its name; empty = each
+  std::optional<std::uint64_t> step = 0;  // the first is 0; nothing: before all, while it loads
+  std::string engine;                     // its name; empty = each
 };
 
-// "throw@100", "hang@0", "nan@7", and for one of several engines "NAME:throw@100"; kUsage else.
+// "throw@100", "hang@0", "nan@7", "hang@load", and for one of several engines "NAME:throw@100";
+// kUsage else.
 base::Result<Failpoint> parse_failpoint(std::string_view text);
 
 class FailingRunner final : public StepRunner {
@@ -30,6 +32,8 @@ class FailingRunner final : public StepRunner {
   // `to` must outlive it.
   FailingRunner(StepRunner& to, const Failpoint& failpoint) : to_(to), failpoint_(failpoint) {}
   void run(const StepPlan& plan, StepResult& result) override;
+  // Before the first step: hangs where it should while it loads.
+  void load() const;
 
  private:
   StepRunner& to_;

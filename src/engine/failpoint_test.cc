@@ -23,8 +23,9 @@ TEST(Failpoint, Texts) {
   EXPECT_EQ(named->failure, Failure::kHang);
   EXPECT_EQ(named->step, 7U);
   EXPECT_EQ(named->engine, "a:b@2");
+  EXPECT_FALSE(parse_failpoint("a:hang@load")->step);
   for (const char* bad : {"", "nan", "nan@", "nan@x", "nan@1x", "@1", "oom@1", "nan@-1", ":nan@1",
-                          "a:", "a:oom@1", "a:nan"}) {
+                          "a:", ":hang@load", "nan@load", "a:oom@1", "a:nan"}) {
     EXPECT_EQ(parse_failpoint(bad).error().code, base::ErrorCode::kUsage) << bad;
   }
 }

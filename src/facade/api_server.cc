@@ -406,6 +406,11 @@ base::Status vSurgeApiServer::State::fire(const FireOptions& fire) {
   }
   if (fire.on_draining) fire.on_draining();
   drain(service, *server, heartbeat);
+  if (fire.exit_while_loading && service.changes_models()) {
+    base::log_info("a model was still coming or going: the process ends without it");
+    spdlog::shutdown();
+    std::_Exit(0);
+  }
   return {};
 }
 

@@ -179,6 +179,7 @@ vSurge::State::~State() {
 base::Status vSurge::State::start() {
   const std::lock_guard lock(start_mutex);
   if (started) return {};
+  if (failing != nullptr && !warm) failing->load();
   // The largest legal step touches every kernel and buffer that a request will.
   if (!std::exchange(warm, true)) {
     // By turns, too, but not of the runner that fails in tests, which counts its steps.

@@ -1,6 +1,7 @@
 """M: several models in one server, those that come and go while it runs, and keys for some of them.
 The bytes of each are those that it writes alone."""
 
+import contextlib
 import json
 import pathlib
 import subprocess
@@ -252,13 +253,13 @@ def two(server, failpoint, *options):
 def begin_stream(served, model):
     connection = wire.Wire(served.port)
     connection.send(wire.request("/v1/chat/completions", chat(
-        model, max_tokens=400, ignore_eos=True, stream=True)))
+        model, max_tokens=400, ignore_eos=True, stream=True), headers=HEADERS))
     return connection
 
 
 def ask(served, path, body=b"", method="POST"):
     with wire.Wire(served.port) as connection:
-        connection.send(wire.request(path, body, method=method))
+        connection.send(wire.request(path, body, method=method, headers=HEADERS))
         return connection.answer()
 
 
@@ -312,6 +313,53 @@ def all_fail(failpoint):
                 connection.close()
             assert served.process.wait(wire.PATIENCE_S) == ENVIRONMENT, served.process.returncode
     return act
+
+
+def in_hand(served, model):
+    state = ask(served, "/health", method="GET").json()["models"][model]
+    return state["waiting"] + state["running"]
+
+
+@contextlib.contextmanager
+def loading(server):
+    """A server in which a model never ends loading, and the connection of who waits for it. Running
+    answers would get an hour."""
+    options = ("--model-folder", str(PLACE["root"]), "--api-key", ADMIN, "--failpoint",
+               "c:hang@load", "--drain-timeout", "3600")
+    with Served(server.program, f"m={PLACE['root'] / 'two'}", options, size=SIZE) as served, \
+            wire.Wire(served.port) as waiting:
+        waiting.send(wire.request("/v1/models/load", {"model": "c", "path": "three"},
+                                  headers=HEADERS))
+        end = time.monotonic() + wire.PATIENCE_S
+        while " model 'c': loading" not in "".join(served.lines):
+            assert time.monotonic() < end, "it does not begin to load"
+            time.sleep(0.01)
+        yield served, waiting
+
+
+def ended_while_loading(server):
+    """Running answers end whole, and nobody waits for the model."""
+    with loading(server) as (served, waiting), begin_stream(served, "m") as running:
+        running.until(b"data:")
+        served.process.terminate()
+        refused("shutting_down", status=503)(waiting.answer())
+        running.until(b"data: [DONE]")
+        assert served.process.wait(wire.PATIENCE_S) == 0, served.process.returncode
+
+
+def ended_at_once_while_loading(server):
+    """Nor at a second signal, with an answer that would never end."""
+    with loading(server) as (served, waiting), wire.Wire(served.port) as held:
+        ok()(ask(served, "/v1/engine/pause", {}))
+        held.send(wire.request("/v1/chat/completions", chat("m"), headers=HEADERS))
+        end = time.monotonic() + wire.PATIENCE_S
+        while not in_hand(served, "m"):
+            assert time.monotonic() < end, "the request does not come"
+        served.process.terminate()
+        refused("shutting_down", status=503)(waiting.answer())
+        assert served.process.poll() is None, "it did not wait for the answer"
+        served.process.terminate()
+        assert served.process.wait(wire.PATIENCE_S) == 0, served.process.returncode
 
 
 def starts(*models, says, options=()):
@@ -370,3 +418,5 @@ def rows(server):
     yield Row("M14", "both hang", all_fail("hang@300"))
     yield Row("M14", "a failpoint that is none",
               starts("a", "b", says="failpoint", options=("--failpoint", "a:x@1")))
+    yield Row("M15", "ended while a model loads", ended_while_loading)
+    yield Row("M15", "ended at once while a model loads", ended_at_once_while_loading)
