@@ -11,6 +11,7 @@
 namespace vsurge::server {
 namespace {
 
+constexpr auto kRestAfter = milliseconds(1000);   // of idleness
 constexpr auto kLingerTime = milliseconds(2000);  // for the client to see the answer's end
 constexpr std::size_t kLingerBytesMax = 16 * base::kMiB;
 
@@ -137,6 +138,8 @@ void Connection::close() {
 Task<Connection::After> Connection::read_request() {
   using State = RequestReader::State;
   phase_ = Phase::kIdle;
+  idle_since_ = Clock::now();
+  rests_ = false;
   set_deadline(requests_ == 0 ? limits_.header_timeout_ms : limits_.keep_alive_timeout_ms);
   bool body = false;
   auto state = reader_.next();
@@ -166,7 +169,13 @@ Task<Connection::After> Connection::read_request() {
     }
     if (body) set_body_deadline();
     if (phase_ == Phase::kIdle && shared_->draining) co_return After::kClose;
+    if (phase_ == Phase::kIdle && stream_->is_tls()) reader_.release();
     const auto [error, count] = co_await stream_->read_some(reader_.prepare());
+    const bool told_to_rest = rests_ && error == asio::error::operation_aborted;
+    if (told_to_rest && !timed_out_ && !shared_->draining) {
+      if (co_await rest()) co_return After::kClose;
+      continue;
+    }
     if (timed_out_ && phase_ == Phase::kReading) {
       Rejection late{408, body ? "the request body did not come in time"
                                : "the request header did not come in time"};
@@ -176,6 +185,15 @@ Task<Connection::After> Connection::read_request() {
     state = reader_.commit(count);
   }
   co_return After::kNext;
+}
+
+// A connection in use reads straight into its buffer. Thousands are idle for long: after a second
+// of that their buffers go, and what comes then is waited for without one.
+Task<IoError> Connection::rest() {
+  reader_.release();
+  answer_ = Answer{};
+  auto [error] = co_await stream_->socket().async_wait(Socket::wait_read, kAwait);
+  co_return timed_out_ ? asio::error::timed_out : error;
 }
 
 // False when all bodies together would be too large.
@@ -302,6 +320,11 @@ void Connection::check_deadline(Clock::time_point now) {
     worker_->run([self = shared_from_this(), id = answer_.id] {
       if (self->is_current(id) && self->answer_.on_quiet) self->answer_.on_quiet();
     });
+  }
+  // What TLS has read ahead no wait of the socket would tell.
+  if (phase_ == Phase::kIdle && !rests_ && now - idle_since_ > kRestAfter && !stream_->is_tls()) {
+    rests_ = true;
+    cancel_io();
   }
   if (now > deadline_) {
     deadline_ = Clock::time_point::max();

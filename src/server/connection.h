@@ -264,6 +264,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   Task<void> live();
   Task<After> read_request();
+  Task<IoError> rest();
   bool count_body(std::size_t bytes);
   void set_body_deadline();
   Task<After> answer_request();
@@ -307,11 +308,13 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::size_t body_bytes_ = 0;  // of reader_'s, counted in Shared::bodies_bytes
   Phase phase_ = Phase::kIdle;
   Clock::time_point deadline_ = Clock::time_point::max();
+  Clock::time_point idle_since_;
   Clock::time_point body_begin_;
   Clock::time_point progress_;  // of writing
   std::size_t requests_ = 0;
   bool refuse_;
   bool timed_out_ = false;
+  bool rests_ = false;    // the read was cancelled so that memory is given back
   bool writing_ = false;  // the coroutine is
   bool will_write_ = false;
   bool stopped_ = false;

@@ -102,6 +102,12 @@ RequestReader::State RequestReader::commit(std::size_t count) {
   return advance();
 }
 
+void RequestReader::release() {
+  if (begin_ < end_) return;
+  begin_ = end_ = 0;
+  std::vector<char>().swap(buffer_);
+}
+
 RequestReader::State RequestReader::next() {
   if (state_ != State::kComplete) return state_;
   state_ = State::kIdle;

@@ -2,7 +2,7 @@
 // the fuzz target run exactly what the server runs. Raw checks first (HeadScanner), then Beast's
 // parser for the head, our rules for its fields, and the body under its limit.
 // One object per connection, not thread-safe. Memory: at most one head and one read ahead, plus the
-// body received so far.
+// body received so far; next to none after release().
 #pragma once
 
 #include <cstddef>
@@ -38,6 +38,8 @@ class RequestReader {
   // Room for bytes from the connection, never empty; then commit() how many of it came.
   std::span<char> prepare();
   State commit(std::size_t count);
+  // While nothing is unread and no prepared room in use: frees the room until the next prepare().
+  void release();
   // After kComplete: forgets that request and goes on with the bytes that came after it.
   State next();
 

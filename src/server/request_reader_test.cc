@@ -65,6 +65,28 @@ TEST(RequestReader, HoldsOnlyWhatItMust) {
   EXPECT_EQ(reader.next(), State::kIdle);
 }
 
+TEST(RequestReader, GivesItsRoomBackUnlessBytesWait) {
+  RequestReader reader(base::HttpLimits{});
+  const std::string one = "GET /a HTTP/1.1\r\nHost: h\r\n\r\n";
+  const std::string cut = "GET /b HTTP/1.1\r\nHo";
+  const auto put = [&](const std::string& bytes) {
+    const auto room = reader.prepare();
+    std::copy(bytes.begin(), bytes.end(), room.begin());
+    return reader.commit(bytes.size());
+  };
+  reader.release();  // nothing was prepared yet
+  EXPECT_EQ(put(one + cut), State::kComplete);
+  reader.release();  // half a request is unread
+  EXPECT_EQ(reader.take_request().path, "/a");
+  EXPECT_EQ(reader.next(), State::kHead);
+  EXPECT_EQ(put(one.substr(cut.size())), State::kComplete);
+  EXPECT_EQ(reader.take_request().path, "/b");
+  EXPECT_EQ(reader.next(), State::kIdle);
+  reader.release();
+  EXPECT_EQ(put(one), State::kComplete);
+  EXPECT_EQ(reader.take_request().path, "/a");
+}
+
 TEST(RequestReader, StaysRejected) {
   State state{};
   EXPECT_TRUE(

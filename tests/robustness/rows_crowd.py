@@ -1,4 +1,4 @@
-"""Crowds of slow peers, beside answers that must stay as they are."""
+"""Crowds of slow and idle peers, beside answers that must stay as they are."""
 
 import contextlib
 import resource
@@ -10,6 +10,8 @@ from table import Row
 from wire import request
 
 CROWD = 1000  # a tenth of it where a sanitizer makes everything slow
+IDLE, IDLE_BYTES_MAX = 3500, 20_000  # they had 30,000 when each kept its buffers
+REST_S = 30  # until idle connections have given back what they hold: a second or two
 PATIENCE_S = 120
 CONTEXT = 8192  # tokens; at 300 bytes each more than all buffers on the way hold
 SIZE = ("--max-model-len", str(CONTEXT), "--max-num-seqs", "8", "--kv-cache-memory-bytes", "64M",
@@ -19,11 +21,11 @@ MUCH = text(max_tokens=CONTEXT - 40, ignore_eos=True, stream=True, logprobs=5,
 GOLDEN = text(max_tokens=60, ignore_eos=True, stream=True, seed=7, temperature=1)
 
 
-def crowd_of(server):
+def crowd_of(server, most=CROWD):
     """How many there may be: each is a file here and one in the server."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    return min(CROWD // 10 if server.sanitized() else CROWD, hard // 2 - 200)
+    return min(most // 10 if server.sanitized() else most, hard // 2 - 200)
 
 
 def golden(server):
@@ -38,6 +40,34 @@ def golden(server):
 def waiting(server):
     models = server.get("/health")["models"].values()
     return sum(model["waiting"] for model in models), sum(model["running"] for model in models)
+
+
+def idle(server):
+    """They have asked for a stream and sent a long body, and are kept alive: what they used is
+    given back, as far as malloc lets it go."""
+    long = request("/tokenize", {"model": "m", "prompt": "x" * 15_000})
+    asked = [request("/v1/completions", text(stream=True, max_tokens=16, ignore_eos=True)), long]
+    for data in asked:
+        server.send(data)
+    before = server.memory_bytes()
+    count = crowd_of(server, IDLE)
+    with contextlib.ExitStack() as stack:
+        crowd = [stack.enter_context(server.connect()) for _ in range(count)]
+        for data in asked:
+            for connection in crowd:
+                connection.send(data)
+                assert connection.answer().status == 200
+        end = time.monotonic() + REST_S
+        while (each := (server.memory_bytes() - before) // count) > IDLE_BYTES_MAX:
+            if time.monotonic() > end:
+                break
+            time.sleep(0.1)
+        print(f"{count} idle connections: {each} bytes each")
+        # Sanitizers keep what was freed.
+        assert server.sanitized() or each <= IDLE_BYTES_MAX, f"{each} bytes for each that is idle"
+        for connection in crowd[::100]:
+            connection.send(long)
+            assert connection.answer().status == 200, "a connection that rested is not heard"
 
 
 def readers(server):
@@ -93,5 +123,6 @@ def senders(server):
 
 
 def rows(_):
+    yield Row("X13", f"{IDLE} kept alive, their memory", idle)
     yield Row("X02", f"{CROWD} that read nothing", readers)
     yield Row("H09", f"{CROWD} that send a byte now and then", senders)
