@@ -162,11 +162,9 @@ std::vector<engine::TokenId> bytes_of(std::string_view text) {
 }
 
 void TestExecutor::post(std::function<void()> task) {
-  {
-    const std::lock_guard lock(mutex_);
-    tasks_.push_back(std::move(task));
-  }
-  wake_.notify_one();
+  const std::lock_guard lock(mutex_);
+  tasks_.push_back(std::move(task));
+  wake_.notify_one();  // with the lock: who is woken may destroy all this
 }
 
 void TestExecutor::run_until(const std::function<bool()>& done) {
