@@ -330,6 +330,16 @@ TEST(ReasoningInWords, ComesBeforeAConstrainedAnswer) {
     EXPECT_EQ(choice.at("finish_reason").as_string(), "stop");
     const json::value* told = choice.at("message").as_object().if_contains("reasoning_content");
     EXPECT_EQ(told != nullptr && told->is_string() ? told->as_string() : "", reasoning) << says;
+
+    const auto whole = fixture.answer(
+        kChat, chat_body(R"("temperature":0,"max_tokens":90,"separate_reasoning":false,)"
+                         R"("structured_outputs":{"choice":["yes","no"]})"));
+    ASSERT_EQ(whole->status(), 200) << whole->body();
+    const json::value message = json::parse(whole->body()).at("choices").at(0).at("message");
+    const std::string_view text = message.at("content").as_string();
+    EXPECT_EQ(text, says.substr(0, text.size()));
+    EXPECT_TRUE(text.ends_with(content)) << text;
+    EXPECT_EQ(text.size() > content.size(), !reasoning.empty()) << text;
   }
 }
 

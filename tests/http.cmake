@@ -47,6 +47,7 @@ set_tests_properties(bytes.streams PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 600)
 if(CMAKE_CXX_FLAGS MATCHES "-fsanitize")
   # The rehearsal of the largest step alone would take minutes.
   list(TRANSFORM clients PREPEND clients.)
-  set_property(TEST ${clients} bytes.streams
-               PROPERTY ENVIRONMENT VSURGE_MAX_NUM_BATCHED_TOKENS=64)
+  set_property(TEST ${clients} bytes.streams PROPERTY ENVIRONMENT
+               VSURGE_MAX_NUM_BATCHED_TOKENS=64 VSURGE_TEST_SANITIZED=1)
+  set_property(TEST ${clients} PROPERTY TIMEOUT 1200)
 endif()

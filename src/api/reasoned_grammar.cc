@@ -26,14 +26,11 @@ constexpr TextList kHarmonyOpens = {"<|channel|>analysis<|message|>"};
 constexpr TextList kHarmonyCloses = {"<|end|><|start|>assistant"};
 constexpr std::string_view kHarmonyFinal = "<|channel|>final<|message|>";
 
-bool is_harmony(const ReasoningFormat& format) {
-  return &format == &harmony_reasoning();
-}
 const TextList& opens_of(const ReasoningFormat& format) {
-  return is_harmony(format) ? kHarmonyOpens : format.opens;
+  return is_harmony(nullptr, &format) ? kHarmonyOpens : format.opens;
 }
 const TextList& closes_of(const ReasoningFormat& format) {
-  return is_harmony(format) ? kHarmonyCloses : format.closes;
+  return is_harmony(nullptr, &format) ? kHarmonyCloses : format.closes;
 }
 
 class Writer {
@@ -42,6 +39,7 @@ class Writer {
       : tokenizer_(tokenizer), factory_(factory) {}
 
   base::Result<std::string> write(const text::GrammarSource& answer, const ReasoningStart& start) {
+    const bool harmony = is_harmony(nullptr, &start.format);
     const TextList& opens = opens_of(start.format);
     std::string any;
     for (const std::string_view text : opens) any += (any.empty() ? "" : " | ") + literal(text);
@@ -51,10 +49,10 @@ class Writer {
     } else if (!any.empty()) {
       out += "reasoning? ";
     }
-    if (is_harmony(start.format) && !start.calls) out += "final? ";
+    if (harmony && !start.calls) out += "final? ";
     out += "answer\n";
     if (!start.open && !any.empty()) out += fmt::format("reasoning: ({}) rest\n", any);
-    if (is_harmony(start.format)) out += fmt::format("final: {}\n", literal(kHarmonyFinal));
+    if (harmony) out += fmt::format("final: {}\n", literal(kHarmonyFinal));
     out += rest(closes_of(start.format));
     return out + VSURGE_TRY(answer_rule(answer));
   }
@@ -141,7 +139,7 @@ class Writer {
 }  // namespace
 
 bool marks_are_tokens(const ReasoningStart& start, const text::Tokenizer& tokenizer) {
-  if (is_harmony(start.format)) return false;
+  if (is_harmony(nullptr, &start.format)) return false;
   const auto is_token = [&](std::string_view text) { return tokenizer.id_of(text).has_value(); };
   return std::ranges::all_of(start.format.closes, is_token) &&
          (start.open || std::ranges::all_of(start.format.opens, is_token));

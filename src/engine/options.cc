@@ -164,7 +164,7 @@ base::Status check_beams(const EngineOptions& options, const SamplingParams& sam
   const int stops = static_cast<int>(stop_tokens(sampling, options.eos_tokens).size());
   // So that as many go on in each step as there are beams, whatever ends.
   const int most =
-      std::min({running_max(options), kRowAlternativesMax - stops, options.vocabulary - stops});
+      std::min({running_max(options), kBeamCandidatesMax - stops, options.vocabulary - stops});
   if (beam.width < 2 || beam.width > most) {
     return fail_param(ErrorCode::kInvalidRequest, "n",
                       "n: expected 2 to {} beams with {} tokens that end an answer, found {}", most,

@@ -212,7 +212,7 @@ TEST(SchedulerSearch, WhatDrawsOrEditsIsRefusedByName) {
     while (check_request(wide, r)) ++r.sampling.beam.width;
     return r.sampling.beam.width - 1;
   };
-  EXPECT_EQ(most(200, 1000), kRowAlternativesMax - 2);  // two end an answer
+  EXPECT_EQ(most(200, 100), 62);  // two end an answer
   EXPECT_EQ(most(200, 10), 8);
   EXPECT_EQ(most(7, 100), 7);
 }

@@ -1,6 +1,7 @@
 // StepRunner: what runs a plan. Real: Executor. In simulation: an oracle that checks it.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -32,8 +33,10 @@ struct PlannedSequence {
   Pooled* pooled = nullptr;
 };
 
-// Alternatives (logprobs) of one row.
-inline constexpr int kRowAlternativesMax = 128;
+// Alternatives (logprobs) of one row: the likeliest, candidates of beams, or tokens by name.
+inline constexpr int kBeamCandidatesMax = 64;
+inline constexpr int kRowAlternativesMax =
+    std::max(kBeamCandidatesMax, static_cast<int>(kLogprobTokenIdsMax));
 
 // What decides a row of logits.
 struct PlannedRow {

@@ -251,20 +251,13 @@ class Generation {
     return {token, logprob, rank, texts_.of(token).text};
   }
 
-  TokenLogprobs told(engine::TokenId token, const engine::Logprobs& from, int top) {
+  // top: how many of the likeliest; absent: all there are, of tokens that were named.
+  TokenLogprobs told(engine::TokenId token, const engine::Logprobs& from, std::optional<int> top) {
     TokenLogprobs to{told(token, from.logprob, from.rank), {}};
     for (const kernels::TopLogprob& each : from.top) {
-      if (static_cast<int>(to.top.size()) == top) break;
-      to.top.push_back(told(each.token, each.logprob, static_cast<int>(to.top.size()) + 1));
-    }
-    return to;
-  }
-
-  TokenLogprobs told(engine::TokenId token, const engine::Logprobs& from) {
-    if (sampling_.logprob_token_ids.empty()) return told(token, from, *sampling_.logprobs);
-    TokenLogprobs to{told(token, from.logprob, from.rank), {}};
-    for (const kernels::TopLogprob& each : from.top) {
-      to.top.push_back(told(each.token, each.logprob, 0));
+      const int before = static_cast<int>(to.top.size());
+      if (before == top) break;
+      to.top.push_back(told(each.token, each.logprob, top ? before + 1 : 0));
     }
     return to;
   }
@@ -276,8 +269,10 @@ class Generation {
     output.token_ids = answer.sample.token_ids;
     output.finish_reason = answer.sample.finish_reason;
     output.cumulative_logprob = answer.choice.logprob_sum();
+    const bool named = !sampling_.logprob_token_ids.empty();
     for (const api::ScoredToken& token : answer.scored) {
-      output.logprobs.push_back(told(token.token, *token.logprobs));
+      output.logprobs.push_back(
+          told(token.token, *token.logprobs, named ? std::nullopt : sampling_.logprobs));
     }
     if (!answer.choice.stop_string().empty()) {
       output.stop_reason = answer.choice.stop_string();

@@ -260,7 +260,7 @@ void Generator::draw_sampling(SamplingParams& s) {
 void Generator::draw_search(SamplingParams& s) {
   const EngineOptions& o = scenario_.options;
   const int stops = static_cast<int>(stop_tokens(s, o.eos_tokens).size());
-  const int most = std::min({running_max(o), kRowAlternativesMax - stops, o.vocabulary - stops});
+  const int most = std::min({running_max(o), kBeamCandidatesMax - stops, o.vocabulary - stops});
   if (most < 2) return;
   SamplingParams search;
   search.seed = s.seed;
