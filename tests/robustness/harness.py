@@ -122,9 +122,12 @@ class Server(served.Served):
             time.sleep(0.01)
         assert fault is None, fault
 
-    def sanitized(self):
+    def sanitized(self, by=("libasan", "libtsan")):
         maps = (pathlib.Path("/proc") / str(self.process.pid) / "maps").read_text()
-        return "libasan" in maps or "libtsan" in maps
+        return any(library in maps for library in by)
+
+    def thread_sanitized(self):
+        return self.sanitized(by=("libtsan",))
 
     def check_end(self):
         """After the last row."""
