@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs torch (without CUDA), transformers and gguf into the private Python environment: the
-# references of tools/oracle and `./dev bench quality`. Some hundred MB; the tests need none of it.
+# Installs torch (without CUDA), transformers and what makes GGUF files into the private Python
+# environment: the references of tools/oracle and `./dev bench quality`, and what a checkpoint needs
+# to become llama.cpp's. Some hundred MB; the tests need none of it.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 cache=${VSURGE_CACHE:-$HOME/.cache/vsurge}
@@ -12,5 +13,5 @@ $pip --no-deps torch==2.15.0
 site=$("$cache/venv/bin/python" -c 'import sysconfig; print(sysconfig.get_paths()["purelib"])')
 "$cache/venv/bin/python" "$data/peers/torch_cpu_stubs.py" "$site"
 $pip filelock typing-extensions sympy networkx jinja2==3.1.6 fsspec transformers==5.23.0 \
-  safetensors numpy tokenizers gguf
-"$cache/venv/bin/python" -c 'import torch, transformers, gguf'
+  safetensors numpy tokenizers gguf sentencepiece
+"$cache/venv/bin/python" -c 'import torch, transformers, gguf, sentencepiece'

@@ -63,8 +63,15 @@ install_checkpoint() {
     --tokenizer "$data/tokenizers/qwen3"
 }
 
-install_llama() { python3 "$root/tools/bench/llama_peer.py" "$model" BF16 Q8_0 Q4_0 Q4_K_M; }
-install_ik() { python3 "$root/tools/bench/llama_peer.py" --ik "$model" BF16 Q8_0 Q4_0; }
+converts() { "$cache/venv/bin/python" -c "import torch, transformers, gguf, sentencepiece"; }
+install_llama() {
+  converts 2>/dev/null || "$root/tools/setup/oracle.sh"
+  python3 "$root/tools/bench/llama_peer.py" "$model" BF16 Q8_0 Q4_0 Q4_K_M
+}
+install_ik() {
+  converts 2>/dev/null || "$root/tools/setup/oracle.sh"
+  python3 "$root/tools/bench/llama_peer.py" --ik "$model" BF16 Q8_0 Q4_0
+}
 
 install_openvino() {
   local out
