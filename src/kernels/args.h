@@ -104,6 +104,9 @@ struct LinearArgs {
   int64_t out_stride;
   const float* bias;  // [N] or nullptr
   bool accumulate;    // out += instead of out =
+  // More than caches keep until it is read: written past them where the CPU can, and seen by other
+  // threads after store_fence(). `out` and out_stride are multiples of 64 bytes then.
+  bool past_caches;
   int64_t panel_begin, panel_end;
   int64_t panel_limit;  // one behind the last that the caller may take next: worth fetching
 };

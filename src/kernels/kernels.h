@@ -18,6 +18,9 @@ struct KernelTable {
   SampleFunction sample;
 };
 
+// What linear() wrote past the caches lies before whatever this thread stores next.
+void store_fence();
+
 // The one symbol of each ISA unit (cpu/*.cc); call through table().
 const KernelTable* scalar_kernels();
 const KernelTable* avx2_kernels();

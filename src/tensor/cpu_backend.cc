@@ -52,10 +52,19 @@ constexpr std::int64_t kPlanesMax = 2;
 // made of a row it reads again itself, where lines between cores are dearer than weights read twice
 // out of the last cache.
 constexpr std::int64_t kRowsApart = 64;
+// Results of many rows that are larger than this leave no room for anything else in the second
+// cache, and wait for lines of memory that nobody needs.
+constexpr std::int64_t kPastCachesBytes = 1 << 20;
 // What activation_stride() adds to a row of a plane, at most.
 constexpr std::int64_t kStrideSlack = 128;
 // Split attention tiles of so many full-length sequences may be in flight at once.
 constexpr std::int64_t kSplitSequences = 8;
+
+bool goes_past_caches(const Tensor& out, const LinearSpec& spec) {
+  const std::int64_t stride = out.row_stride * static_cast<std::int64_t>(sizeof(float));
+  const bool aligned = reinterpret_cast<std::uintptr_t>(out.data) % 64 == 0 && stride % 64 == 0;
+  return aligned && !spec.accumulate && out.rows * stride >= kPastCachesBytes;
+}
 
 }  // namespace
 
@@ -194,6 +203,7 @@ void CpuBackend::do_linear(Tensor x, const Weight& w, Tensor out, const LinearSp
   args.out_stride = out.row_stride;
   args.bias = spec.bias;
   args.accumulate = spec.accumulate;
+  args.past_caches = goes_past_caches(out, spec);
   const std::int64_t panels = ceil_div(w.rows, kPanelRows);
   // Pairs of panels share their activations.
   std::int64_t grain = std::max<std::int64_t>(2, panels / (pool_.size() * 8) / 2 * 2);
@@ -205,6 +215,7 @@ void CpuBackend::do_linear(Tensor x, const Weight& w, Tensor out, const LinearSp
     part.panel_end = end;
     part.panel_limit = panels;
     kernels_.linear(part);
+    if (part.past_caches) kernels::store_fence();
   });
 }
 
@@ -231,6 +242,7 @@ void CpuBackend::linear_by_rows(const kernels::LinearArgs& args, std::int64_t gr
       one.panel_end = std::min(panels, panel + grain);
       one.panel_limit = panels;
       kernels_.linear(one);
+      if (one.past_caches) kernels::store_fence();
     }
   });
 }

@@ -72,18 +72,20 @@ Model make_model(Backend& backend, WeightFormat format) {
 double step_s(Backend& backend, const Model& model, std::int64_t rows, const LinearSpec& spec) {
   std::vector<float> x(static_cast<std::size_t>(rows * 3072), 0.5F);
   for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i % 97) - 48.0F;
-  std::vector<float> out(static_cast<std::size_t>(rows * 6144));
   const std::int64_t head_rows = rows > 64 ? 1 : rows;
-  std::vector<float> logits(static_cast<std::size_t>(head_rows * kHead.n));
+  // Of the alignment that a model's have.
+  auto out = Buffer::allocate(static_cast<std::size_t>(rows * 6144) * sizeof(float));
+  auto logits = Buffer::allocate(static_cast<std::size_t>(head_rows * kHead.n) * sizeof(float));
+  CHECK(out.has_value() && logits.has_value());
   double best = 1e9;
   for (int round = 0; round < 3; ++round) {
     const double start = now_s();
     for (const Weight& w : model.layers) {
       backend.linear(Tensor::view(x.data(), DType::kF32, rows, w.cols), w,
-                     Tensor::view(out.data(), DType::kF32, rows, w.rows), spec);
+                     Tensor::view(out->data(), DType::kF32, rows, w.rows), spec);
     }
     backend.linear(Tensor::view(x.data(), DType::kF32, head_rows, kHead.k), model.head,
-                   Tensor::view(logits.data(), DType::kF32, head_rows, kHead.n), spec);
+                   Tensor::view(logits->data(), DType::kF32, head_rows, kHead.n), spec);
     best = std::min(best, now_s() - start);
   }
   return best;

@@ -14,7 +14,7 @@ inline void write_outputs(const LinearArgs& a, Vf y, int64_t row, int64_t panel)
   if (n >= 16) {
     if (a.bias != nullptr) y = vadd(y, vload(a.bias + n0));
     if (a.accumulate) y = vadd(y, vload(out));
-    vstore(out, y);
+    a.past_caches ? vstore_past_caches(out, y) : vstore(out, y);
     return;
   }
   if (a.bias != nullptr) y = vadd(y, vload_n(a.bias + n0, n));

@@ -1,5 +1,6 @@
 // Which levels the CPU and the operating system can run.
 #include <cpuid.h>
+#include <immintrin.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -41,6 +42,10 @@ bool has_amx() {
 }
 
 }  // namespace
+
+void store_fence() {
+  _mm_sfence();
+}
 
 bool supported(IsaLevel level) {
   __builtin_cpu_init();

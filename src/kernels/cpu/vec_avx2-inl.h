@@ -23,6 +23,10 @@ inline void vstore(float* p, Vf a) {
   _mm256_storeu_ps(p, a.lo);
   _mm256_storeu_ps(p + 8, a.hi);
 }
+inline void vstore_past_caches(float* p, Vf a) {
+  _mm256_stream_ps(p, a.lo);
+  _mm256_stream_ps(p + 8, a.hi);
+}
 // Lanes whose index is below n, as a mask for maskload and maskstore.
 inline __m256i lanes_below(int64_t n, int first) {
   const __m256i index =

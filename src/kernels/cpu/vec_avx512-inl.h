@@ -24,6 +24,9 @@ inline Vf vload(const float* p) {
 inline void vstore(float* p, Vf a) {
   _mm512_storeu_ps(p, a);
 }
+inline void vstore_past_caches(float* p, Vf a) {
+  _mm512_stream_ps(p, a);
+}
 inline Vf vload_n(const float* p, int64_t n) {
   return _mm512_maskz_loadu_ps(first_lanes(n), p);
 }

@@ -27,6 +27,10 @@ inline Vf vload(const float* p) {
 inline void vstore(float* p, const Vf& a) {
   memcpy(p, a.v, sizeof a.v);
 }
+// p at a multiple of 64 bytes; other threads see it after store_fence() (kernels.h).
+inline void vstore_past_caches(float* p, const Vf& a) {
+  vstore(p, a);
+}
 // Only the first n lanes; the others are zero.
 inline Vf vload_n(const float* p, int64_t n) {
   Vf r = vset(0);
