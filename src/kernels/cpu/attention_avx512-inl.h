@@ -89,27 +89,37 @@ VSURGE_INLINE inline void value_dots(const DotTile& t, int64_t r, int64_t d, Ahe
     }
   }
   const int64_t stride = partial_floats(t.base.args->kv.head_dim);
-  each<R>([&](auto i) VSURGE_INLINE {
+  constexpr int kPlanes = kInteger ? 2 : 1;
+  each<R / kPlanes>([&](auto line) VSURGE_INLINE {
+    constexpr int i = line * kPlanes;
+    float* to = t.base.partial + (r / kPlanes + line) * stride + d;
     each<V>([&](auto v) VSURGE_INLINE {
-      void* to = t.sums + i * 32 + v * 16;
-      if constexpr (!kInteger) to = t.base.partial + (r + i) * stride + d + v * 16;
-      _mm512_storeu_si512(to, sums[i][v]);
+      if constexpr (kInteger) {
+        store_value_sum(to + v * 16, sums[i][v], sums[i + 1][v], t.p_scales[r + i]);
+      } else {
+        _mm512_storeu_si512(to + v * 16, sums[i][v]);
+      }
     });
   });
-  if constexpr (kInteger) store_value_sums(t, r, R, d, V * 16);
 }
 
-// f(r, Count<rows>) over pieces of up to eight rows; integer ones hold whole lines.
+// f(Count<rows>) of up to eight rows; integer ones are whole lines.
+template <bool kInteger, class F>
+inline void with_rows(int64_t rows, F&& f) {
+  if constexpr (kInteger) {
+    with_count<kTileRows / 2>(rows / 2,
+                              [&](auto count) { f(Count<2 * decltype(count)::value>{}); });
+  } else {
+    with_count<kTileRows>(rows, f);
+  }
+}
+
+// f(r, Count<rows>) over pieces of up to eight rows.
 template <bool kInteger, class F>
 inline void pieces_of_rows(int64_t rows, F&& f) {
   for (int64_t r = 0; r < rows; r += kTileRows) {
     const int64_t n = rows - r < kTileRows ? rows - r : kTileRows;
-    if constexpr (kInteger) {
-      with_count<kTileRows / 2>(n / 2,
-                                [&](auto count) { f(r, Count<2 * decltype(count)::value>{}); });
-    } else {
-      with_count<kTileRows>(n, [&](auto count) { f(r, count); });
-    }
+    with_rows<kInteger>(n, [&](auto count) { f(r, count); });
   }
 }
 
@@ -142,6 +152,16 @@ struct Avx512Dot {
   }
   template <bool kInteger>
   static void all_values(const DotTile& t, int64_t rows, Ahead& ahead) {
+    if (rows <= kTileRows) {
+      with_rows<kInteger>(rows, [&](auto count) {
+        constexpr int R = decltype(count)::value;
+        constexpr int V = R <= 2 ? 8 : R <= 6 ? 4 : 2;
+        int64_t d = 0;
+        for (; d + V * 16 <= t.base.padded; d += V * 16) value_dots<kInteger, R, V>(t, 0, d, ahead);
+        for (; d < t.base.padded; d += 16) value_dots<kInteger, R, 1>(t, 0, d, ahead);
+      });
+      return;
+    }
     for (int64_t d = 0; d < t.base.padded; d += 32) {
       pieces_of_rows<kInteger>(rows, [&](int64_t r, auto count) {
         constexpr int R = decltype(count)::value;

@@ -338,18 +338,22 @@ inline void find_chunk(DotTile& t) {
   }
 }
 
+// Sixteen accumulators of a line from the sums of its two planes.
+inline void store_value_sum(float* to, __m512i high, __m512i low, float scale) {
+  const __m512i sum = _mm512_add_epi32(_mm512_slli_epi32(high, 8), low);
+  _mm512_storeu_ps(to, _mm512_mul_ps(_mm512_cvtepi32_ps(sum), _mm512_set1_ps(scale)));
+}
+
 // The accumulators of integer rows [r, r + rows), whose sums these are, and `width` dimensions from
 // d on.
 inline void store_value_sums(const DotTile& t, int64_t r, int64_t rows, int64_t d, int64_t width) {
   const int64_t stride = partial_floats(t.base.args->kv.head_dim);
   for (int64_t i = 0; i < rows; i += 2) {
-    const __m512 scale = _mm512_set1_ps(t.p_scales[r + i]);
     float* to = t.base.partial + (r + i) / 2 * stride + d;
     for (int64_t k = 0; k < width; k += 16) {
       const int32_t* at = t.sums + i * 32 + k;
-      const __m512i high = _mm512_loadu_si512(at), low = _mm512_loadu_si512(at + 32);
-      const __m512i sum = _mm512_add_epi32(_mm512_slli_epi32(high, 8), low);
-      _mm512_storeu_ps(to + k, _mm512_mul_ps(_mm512_cvtepi32_ps(sum), scale));
+      store_value_sum(to + k, _mm512_loadu_si512(at), _mm512_loadu_si512(at + 32),
+                      t.p_scales[r + i]);
     }
   }
 }
