@@ -10,8 +10,9 @@ from table import Row
 from wire import request
 
 CROWD = 1000  # a tenth of it where a sanitizer makes everything slow
-IDLE, IDLE_BYTES_MAX = 3500, 20_000  # they had 30,000 when each kept its buffers
-REST_S = 30  # until idle connections have given back what they hold: a second or two
+IDLE, IDLE_BYTES_MAX = 3500, 14_000  # they had 30,000 when each kept its buffers
+# Until idle connections have given back what they hold: a second or two, and ten of malloc's.
+REST_S = 40
 PATIENCE_S = 120
 CONTEXT = 8192  # tokens; at 300 bytes each more than all buffers on the way hold
 SIZE = ("--max-model-len", str(CONTEXT), "--max-num-seqs", "8", "--kv-cache-memory-bytes", "64M",
@@ -44,7 +45,7 @@ def waiting(server):
 
 def idle(server):
     """They have asked for a stream and sent a long body, and are kept alive: what they used is
-    given back, as far as malloc lets it go."""
+    given back to the system."""
     long = request("/tokenize", {"model": "m", "prompt": "x" * 15_000})
     asked = [request("/v1/completions", text(stream=True, max_tokens=16, ignore_eos=True)), long]
     for data in asked:
