@@ -9,6 +9,13 @@ std::size_t pages_of(const model::StepLimits& limits, int tokens) {
   return static_cast<std::size_t>((tokens + limits.page_size - 1) / limits.page_size);
 }
 
+// Some row's logits are told as they are.
+bool needs_logits(const StepPlan& plan) {
+  return std::ranges::any_of(plan.sequences, [](const PlannedSequence& planned) {
+    return planned.pooled != nullptr && planned.rows > 0;
+  });
+}
+
 }  // namespace
 
 Executor::Executor(model::Model& model, tensor::Backend& backend, const model::StepLimits& limits)
@@ -145,6 +152,11 @@ void Executor::run(const StepPlan& plan, StepResult& result) {
   } joined{mask_thread_};  // whatever the model does
   const model::Batch batch{tokens_,          positions_, slots_,        sequence_offsets_,
                            context_lengths_, pages_,     page_offsets_, logit_rows_};
+  if (!masks && std::ranges::all_of(rows_, kernels::wants_greatest) && !needs_logits(plan)) {
+    model_.forward_greatest(batch, result.rows);
+    pool(plan, {});
+    return;
+  }
   const tensor::Tensor logits = model_.forward(batch);
   mask_thread_.wait();
   pool(plan, logits);

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <limits>
 
 #include "engine/rehearsal.h"
@@ -60,6 +61,17 @@ class FakeModel final : public model::Model {
                                 static_cast<std::int64_t>(logit_rows.size()), kVocabulary);
   }
 
+  void forward_greatest(const model::Batch& batch,
+                        std::span<kernels::SampleResult> results) override {
+    ++greatest;
+    forward(batch);
+    for (std::size_t row = 0; row < results.size(); ++row) {
+      const auto logits = std::span(logits_).subspan(row * kVocabulary, kVocabulary);
+      results[row].token = static_cast<int>(std::ranges::max_element(logits) - logits.begin());
+      if (static_cast<int>(row) == bad_row) results[row].status = kernels::SampleStatus::kNotFinite;
+    }
+  }
+
   // [token + position, position]
   void read_state(std::int32_t token, std::span<float> out) override {
     const auto at = static_cast<std::size_t>(token);
@@ -70,6 +82,7 @@ class FakeModel final : public model::Model {
 
   std::vector<std::pair<std::int32_t, std::int32_t>> copies;
   int forwards = 0;
+  int greatest = 0;  // of them
   int bad_row = -1;
   std::vector<std::int32_t> tokens, positions, slots, sequence_offsets, context_lengths, pages,
       page_offsets, logit_rows;
@@ -181,6 +194,31 @@ TEST(Executor, NoRowsNoSampling) {
   rig.run(plan_of({planned(0, tokens, pages, false)}));
   EXPECT_TRUE(rig.model.logit_rows.empty());
   EXPECT_EQ(rig.result.sequences[0], nullptr);
+}
+
+// Logits are stored when any row is more than greedy.
+TEST(Executor, GreedyRowsAloneNeedNoLogits) {
+  Rig rig;
+  const Ints token = {30};
+  const Ints pages[] = {{0}, {1}};
+  StepPlan plan = plan_of({planned(0, token, pages[0], true), planned(1, token, pages[1], true)});
+  rig.run(plan);
+  EXPECT_EQ(rig.model.greatest, 1);
+  const auto all = rig.result.rows;
+  kernels::SampleRow drawn = greedy;
+  drawn.temperature = 1e-3F;
+  plan.rows[1].sampling = &drawn;
+  rig.run(plan);
+  EXPECT_EQ(rig.model.greatest, 1);
+  EXPECT_EQ(rig.model.forwards, 2);
+  for (std::size_t row = 0; row < 2; ++row) EXPECT_EQ(rig.result.rows[row].token, all[row].token);
+  FakeConstraint constraint;
+  constraint.allowed = 3;
+  plan.rows[1].sampling = &greedy;
+  plan.sequences[1].constraint = &constraint;
+  rig.run(plan);
+  EXPECT_EQ(rig.model.greatest, 1);
+  EXPECT_EQ(rig.result.rows[1].token, 3);
 }
 
 TEST(Executor, ABadRowFailsAlone) {

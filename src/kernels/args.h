@@ -102,6 +102,7 @@ struct LinearArgs {
   Activations x;
   float* out;  // [rows, N], rows out_stride apart
   int64_t out_stride;
+  int64_t out_panel;  // whose results come first in a row of `out`; 0 but for a part of N
   const float* bias;  // [N] or nullptr
   bool accumulate;    // out += instead of out =
   // More than caches keep until it is read: written past them where the CPU can, and seen by other
@@ -109,6 +110,21 @@ struct LinearArgs {
   bool past_caches;
   int64_t panel_begin, panel_end;
   int64_t panel_limit;  // one behind the last that the caller may take next: worth fetching
+};
+
+// The highest logit of a row so far.
+struct Greatest {
+  float value = -__builtin_inff();
+  int32_t token = INT32_MAX;  // the lowest of equals
+  bool finite = true;         // all that were seen
+};
+
+struct GreatestArgs {
+  const float* logits;  // [rows, count], rows stride apart
+  int64_t stride;
+  int64_t rows, count;
+  int32_t first;   // token of the first column
+  Greatest* best;  // [rows] of other columns; these come to it
 };
 
 struct EmbedArgs {

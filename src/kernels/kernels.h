@@ -16,6 +16,7 @@ struct KernelTable {
   void (*attend)(const AttendArgs& args);
   void (*merge)(const MergeArgs& args);
   SampleFunction sample;
+  void (*greatest)(const GreatestArgs& args);
 };
 
 // What linear() wrote past the caches lies before whatever this thread stores next.

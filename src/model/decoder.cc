@@ -120,14 +120,31 @@ base::Status Decoder::reserve(const StepLimits& limits) {
 // Hence `precise`, everywhere but at the output of attention, which is tame (measured by
 // `./dev bench quality`). Weights that were rounded here do not need it (Weight::one_plane).
 
-Tensor Decoder::forward(const Batch& batch) {
+Activations Decoder::run_layers(const Batch& batch) {
   const Activations a = activations_.head(std::ssize(batch.tokens), std::ssize(batch.logit_rows));
   begin(batch, a);
   for (int layer = 0; layer < info_.layers; ++layer) {
     attend(layer, batch, a);
     feed_forward(layer, a);
   }
-  return read_out(batch.logit_rows, a);
+  backend_.gather_rows(a.residual, batch.logit_rows, a.last);
+  return a;
+}
+
+// logits = Head norm(residual), of the wanted rows alone
+tensor::LinearSpec Decoder::head_spec() const {
+  return {.precise = true, .norm = weights_.output_norm(), .norm_eps = spec_.norm_eps};
+}
+
+Tensor Decoder::forward(const Batch& batch) {
+  const Activations a = run_layers(batch);
+  backend_.linear(a.last, weights_.output(), a.logits, head_spec());
+  return a.logits;
+}
+
+void Decoder::forward_greatest(const Batch& batch, std::span<kernels::SampleResult> results) {
+  const Activations a = run_layers(batch);
+  backend_.linear_greatest(a.last, weights_.output(), head_spec(), results);
 }
 
 void Decoder::observe(const Batch& batch, const Observer& see) {
@@ -235,14 +252,6 @@ void Decoder::read_state(std::int32_t token, std::span<float> out) {
   const auto mean = static_cast<float>(squares / static_cast<double>(width));
   const float scale = 1.0F / std::sqrt(mean + spec_.norm_eps);
   for (std::size_t i = 0; i < width; ++i) out[i] = state[i] * scale * weights_.final_norm[i];
-}
-
-// logits = Head norm(residual), of the wanted rows alone
-Tensor Decoder::read_out(std::span<const std::int32_t> rows, const Activations& a) {
-  backend_.gather_rows(a.residual, rows, a.last);
-  backend_.linear(a.last, weights_.output(), a.logits,
-                  {.precise = true, .norm = weights_.output_norm(), .norm_eps = spec_.norm_eps});
-  return a.logits;
 }
 
 }  // namespace vsurge::model

@@ -23,6 +23,7 @@ class Decoder final : public Model {
   base::Status reserve(const StepLimits& limits) override;
   void copy_page(std::int32_t from, std::int32_t to) override;
   tensor::Tensor forward(const Batch& batch) override;
+  void forward_greatest(const Batch& batch, std::span<kernels::SampleResult> results) override;
   void read_state(std::int32_t token, std::span<float> out) override;
 
   // What a step feeds to the matrices.
@@ -47,7 +48,8 @@ class Decoder final : public Model {
   void attend(int layer, const Batch& batch, const Activations& a);
   void rotate_and_store(int layer, const Batch& batch, const Activations& a);
   void feed_forward(int layer, const Activations& a);
-  tensor::Tensor read_out(std::span<const std::int32_t> rows, const Activations& a);
+  Activations run_layers(const Batch& batch);
+  tensor::LinearSpec head_spec() const;
 
   DecoderSpec spec_;
   DecoderWeights weights_;

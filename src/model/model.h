@@ -90,6 +90,9 @@ class Model {
   // Runs a step within the reserved limits. Returns float logits [logit_rows, vocabulary], valid
   // until the next call.
   virtual tensor::Tensor forward(const Batch& batch) = 0;
+  // The same, when wants_greatest() of all its rows: their tokens, as sample() has them. results:
+  // [logit_rows].
+  virtual void forward_greatest(const Batch& batch, std::span<kernels::SampleResult> results) = 0;
   // The state of a token (an index into Batch::tokens) of the last batch after the last layer and
   // the final norm: out is [hidden].
   virtual void read_state(std::int32_t token, std::span<float> out) = 0;

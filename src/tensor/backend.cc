@@ -27,6 +27,13 @@ void check_step(const Backend::StepShape& shape) {
   CHECK(shape.inputs_max > 0 && shape.heads > 0 && shape.head_dim > 0 && shape.vocabulary >= 0);
 }
 
+void check_inputs(const Tensor& x, const Weight& w, const LinearSpec& spec) {
+  check_floats(x);
+  CHECK(spec.norm.empty() || (!spec.gate && std::cmp_equal(spec.norm.size(), w.cols)));
+  CHECK(x.cols == (spec.gate ? 2 : 1) * w.cols, "x [{}, {}], w [{}, {}]", x.rows, x.cols, w.rows,
+        w.cols);
+}
+
 // Commits all of a KV cache, on all threads; says how far it is when it takes long.
 base::Status commit_all(const Buffer& buffer, base::ThreadPool& pool) {
   constexpr std::size_t kPiece = std::size_t{16} << 20;
@@ -162,13 +169,20 @@ void Backend::embed(const Weight& table, std::span<const std::int32_t> tokens, T
 }
 
 void Backend::linear(Tensor x, const Weight& w, Tensor out, const LinearSpec& spec) {
-  check_floats(x);
+  check_inputs(x, w, spec);
   check_floats(out);
-  CHECK(spec.norm.empty() || (!spec.gate && std::cmp_equal(spec.norm.size(), w.cols)));
-  CHECK(x.cols == (spec.gate ? 2 : 1) * w.cols && out.cols == w.rows && x.rows == out.rows,
-        "x [{}, {}], w [{}, {}], out [{}, {}]", x.rows, x.cols, w.rows, w.cols, out.rows, out.cols);
+  CHECK(out.cols == w.rows && x.rows == out.rows, "x [{}, {}], w [{}, {}], out [{}, {}]", x.rows,
+        x.cols, w.rows, w.cols, out.rows, out.cols);
   const Timer timer(*this, w.rows == vocabulary_ ? Op::kHead : Op::kLinear);
   if (x.rows > 0) do_linear(x, w, out, spec);
+}
+
+void Backend::linear_greatest(Tensor x, const Weight& w, const LinearSpec& spec,
+                              std::span<kernels::SampleResult> results) {
+  check_inputs(x, w, spec);
+  CHECK(!spec.accumulate && std::cmp_equal(results.size(), x.rows) && w.rows <= INT32_MAX);
+  const Timer timer(*this, w.rows == vocabulary_ ? Op::kHead : Op::kLinear);
+  if (x.rows > 0) do_linear_greatest(x, w, spec, results);
 }
 
 void Backend::rope_and_store_kv(Tensor qkv, Tensor cosines, Tensor sines, const RopeSpec& spec,

@@ -138,6 +138,9 @@ class Backend {
   void embed(const Weight& table, std::span<const std::int32_t> tokens, Tensor out);
   // x as LinearSpec says, out [tokens, N]
   void linear(Tensor x, const Weight& w, Tensor out, const LinearSpec& spec = {});
+  // What sample() makes of linear() for rows of which wants_greatest(): the logits are not stored.
+  void linear_greatest(Tensor x, const Weight& w, const LinearSpec& spec,
+                       std::span<kernels::SampleResult> results);
   // Norms and rotates queries and keys of qkv [tokens, (heads + 2 kv_heads) head_dim] in place,
   // then stores keys and values of token t in slot slots[t] (page * page_size + place) of `layer`.
   // cosines, sines: [tokens, rotary_dim / 2], attention factor included.
@@ -168,6 +171,8 @@ class Backend {
   virtual std::size_t do_scratch_bytes(const StepShape& shape) const = 0;
   virtual void do_embed(const Weight& table, std::span<const std::int32_t> tokens, Tensor out) = 0;
   virtual void do_linear(Tensor x, const Weight& w, Tensor out, const LinearSpec& spec) = 0;
+  virtual void do_linear_greatest(Tensor x, const Weight& w, const LinearSpec& spec,
+                                  std::span<kernels::SampleResult> results) = 0;
   virtual void do_rope_and_store_kv(Tensor qkv, Tensor cosines, Tensor sines, const RopeSpec& spec,
                                     std::span<const std::int32_t> slots, KvCache& kv,
                                     int layer) = 0;

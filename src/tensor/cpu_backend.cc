@@ -55,6 +55,13 @@ constexpr std::int64_t kRowsApart = 64;
 // Results of many rows that are larger than this leave no room for anything else in the second
 // cache, and wait for lines of memory that nobody needs.
 constexpr std::int64_t kPastCachesBytes = 1 << 20;
+// Logits that are read at once and not kept: so many rows by so many panels, which fit into the
+// second cache beside the panels; the stride keeps rows out of each other's sets of the first.
+constexpr std::int64_t kTileRows = 64;
+constexpr std::int64_t kTilePanels = 64;
+constexpr std::int64_t kTileStride = kTilePanels * kPanelRows + 16;
+constexpr std::size_t kTileBytes =
+    kTileRows * (kTileStride * sizeof(float) + sizeof(kernels::Greatest));
 // What activation_stride() adds to a row of a plane, at most.
 constexpr std::int64_t kStrideSlack = 128;
 // Split attention tiles of so many full-length sequences may be in flight at once.
@@ -64,6 +71,26 @@ bool goes_past_caches(const Tensor& out, const LinearSpec& spec) {
   const std::int64_t stride = out.row_stride * static_cast<std::int64_t>(sizeof(float));
   const bool aligned = reinterpret_cast<std::uintptr_t>(out.data) % 64 == 0 && stride % 64 == 0;
   return aligned && !spec.accumulate && out.rows * stride >= kPastCachesBytes;
+}
+
+// Rows [first, first + count) of a product.
+kernels::LinearArgs rows_of(const kernels::LinearArgs& args, std::int64_t first,
+                            std::int64_t count) {
+  kernels::LinearArgs part = args;
+  const std::int64_t groups = args.x.group != 0 ? args.x.cols / args.x.group : 0;
+  part.x.rows = count;
+  part.x.values += first * args.x.planes * args.x.stride;
+  if (groups != 0) {
+    part.x.starts += first * groups;
+    part.x.sums += first * groups;
+    part.x.scales += first * groups;
+  }
+  if (args.out != nullptr) part.out += first * args.out_stride;
+  return part;
+}
+
+bool comes_before(const kernels::Greatest& a, const kernels::Greatest& b) {
+  return a.value > b.value || (a.value == b.value && a.token < b.token);
 }
 
 }  // namespace
@@ -96,8 +123,10 @@ CpuBackend::ScratchSizes CpuBackend::scratch_sizes(const StepShape& shape) const
   sizes.groups = inputs / kGroupMin * 3 * sizeof(float);
   sizes.partials = static_cast<std::size_t>(partials) * sizeof(float);
   sizes.attention = threads * static_cast<std::size_t>(attention) * sizeof(float);
-  sizes.sampling = threads * sizeof(std::uint64_t) *
-                   kernels::sample_scratch(static_cast<std::int32_t>(shape.vocabulary));
+  sizes.sampling =
+      threads * std::max(kTileBytes,
+                         sizeof(std::uint64_t) *
+                             kernels::sample_scratch(static_cast<std::int32_t>(shape.vocabulary)));
   return sizes;
 }
 
@@ -224,20 +253,11 @@ void CpuBackend::linear_by_rows(const kernels::LinearArgs& args, std::int64_t gr
   const kernels::Activations& x = args.x;
   const std::int64_t parts = pool_.size(), panels = ceil_div(args.weights.rows, kPanelRows);
   const std::int64_t chunks = ceil_div(panels, grain);
-  const std::int64_t groups = x.group != 0 ? x.cols / x.group : 0;
   pool_.parallel_for(parts * chunks, 1, [&](std::int64_t begin, std::int64_t end, int) {
     for (; begin < end; ++begin) {
       const std::int64_t part = begin / chunks, panel = begin % chunks * grain;
       const std::int64_t row = x.rows * part / parts;
-      kernels::LinearArgs one = args;
-      one.x.rows = x.rows * (part + 1) / parts - row;
-      one.x.values += row * x.planes * x.stride;
-      if (groups != 0) {
-        one.x.starts += row * groups;
-        one.x.sums += row * groups;
-        one.x.scales += row * groups;
-      }
-      one.out += row * args.out_stride;
+      kernels::LinearArgs one = rows_of(args, row, x.rows * (part + 1) / parts - row);
       one.panel_begin = panel;
       one.panel_end = std::min(panels, panel + grain);
       one.panel_limit = panels;
@@ -245,6 +265,67 @@ void CpuBackend::linear_by_rows(const kernels::LinearArgs& args, std::int64_t gr
       if (one.past_caches) kernels::store_fence();
     }
   });
+}
+
+void CpuBackend::do_linear_greatest(Tensor x, const Weight& w, const LinearSpec& spec,
+                                    std::span<kernels::SampleResult> results) {
+  kernels::LinearArgs args{};
+  args.weights = view_of(w);
+  args.x = prepare(x, w, spec);
+  args.bias = spec.bias;
+  args.out_stride = kTileStride;
+  args.panel_limit = ceil_div(w.rows, kPanelRows);
+  need(sampling_, kTileBytes * static_cast<std::size_t>(pool_.size()));
+  for (std::int64_t row = 0; row < x.rows; row += kTileRows) {
+    const std::int64_t rows = std::min(x.rows - row, kTileRows);
+    greatest_of(rows_of(args, row, rows),
+                results.subspan(static_cast<std::size_t>(row), static_cast<std::size_t>(rows)));
+  }
+}
+
+// Of up to kTileRows rows: each thread keeps the greatest of the panels that it takes.
+void CpuBackend::greatest_of(const kernels::LinearArgs& args,
+                             std::span<kernels::SampleResult> results) {
+  const auto tile = [&](int worker) {
+    return reinterpret_cast<float*>(sampling_.data() + kTileBytes * static_cast<unsigned>(worker));
+  };
+  const auto bests = [&](int worker) {
+    auto* begin = reinterpret_cast<kernels::Greatest*>(tile(worker) + kTileRows * kTileStride);
+    return std::span(begin, results.size());
+  };
+  for (int worker = 0; worker < pool_.size(); ++worker) {
+    std::ranges::fill(bests(worker), kernels::Greatest{});
+  }
+  const std::int64_t grain = std::max(kTilePanels, args.panel_limit / (pool_.size() * 8) / 2 * 2);
+  pool_.parallel_for(
+      args.panel_limit, grain, [&](std::int64_t begin, std::int64_t end, int worker) {
+        for (; begin < end; begin += kTilePanels) {
+          kernels::LinearArgs part = args;
+          part.out = tile(worker);
+          part.out_panel = part.panel_begin = begin;
+          part.panel_end = std::min(end, begin + kTilePanels);
+          kernels_.linear(part);
+          const std::int64_t first = begin * kPanelRows;
+          const std::int64_t last = std::min(args.weights.rows, part.panel_end * kPanelRows);
+          kernels_.greatest({.logits = part.out,
+                             .stride = kTileStride,
+                             .rows = args.x.rows,
+                             .count = last - first,
+                             .first = static_cast<std::int32_t>(first),
+                             .best = bests(worker).data()});
+        }
+      });
+  for (std::size_t row = 0; row < results.size(); ++row) {
+    kernels::Greatest best;
+    bool finite = true;
+    for (int worker = 0; worker < pool_.size(); ++worker) {
+      const kernels::Greatest& one = bests(worker)[row];
+      finite = finite && one.finite;
+      if (comes_before(one, best)) best = one;
+    }
+    results[row] = finite ? kernels::SampleResult{best.token, kernels::SampleStatus::kOk}
+                          : kernels::SampleResult{-1, kernels::SampleStatus::kNotFinite};
+  }
 }
 
 void CpuBackend::do_rope_and_store_kv(Tensor qkv, Tensor cosines, Tensor sines,

@@ -20,6 +20,8 @@ class CpuBackend final : public Backend {
   std::size_t do_scratch_bytes(const StepShape& shape) const override;
   void do_embed(const Weight& table, std::span<const std::int32_t> tokens, Tensor out) override;
   void do_linear(Tensor x, const Weight& w, Tensor out, const LinearSpec& spec) override;
+  void do_linear_greatest(Tensor x, const Weight& w, const LinearSpec& spec,
+                          std::span<kernels::SampleResult> results) override;
   void do_rope_and_store_kv(Tensor qkv, Tensor cosines, Tensor sines, const RopeSpec& spec,
                             std::span<const std::int32_t> slots, KvCache& kv, int layer) override;
   void do_copy_page(KvCache& kv, std::int32_t from, std::int32_t to) override;
@@ -36,6 +38,7 @@ class CpuBackend final : public Backend {
   ScratchSizes scratch_sizes(const StepShape& shape) const;
   // Activations of x in the form that `w` multiplies, in the reserved scratch.
   void linear_by_rows(const kernels::LinearArgs& args, std::int64_t grain);
+  void greatest_of(const kernels::LinearArgs& args, std::span<kernels::SampleResult> results);
   kernels::Activations prepare(const Tensor& x, const Weight& w, const LinearSpec& spec);
   // Calls fn(begin, end) over rows, on all threads when there are enough of them.
   template <class F>

@@ -5,6 +5,7 @@
 #include "kernels/cpu/math-inl.h"
 // after math
 #include "kernels/cpu/attention-inl.h"
+#include "kernels/cpu/greatest-inl.h"
 #include "kernels/cpu/linear_avx2-inl.h"
 #include "kernels/cpu/rope-inl.h"
 #include "kernels/cpu/sample-inl.h"
@@ -18,7 +19,8 @@ void linear(const LinearArgs& a) {
   linear_int(a);
 }
 
-constexpr KernelTable kTable{"avx2", prepare, linear, embed, rope_store, attend, merge, sample};
+constexpr KernelTable kTable{"avx2", prepare, linear, embed,   rope_store,
+                             attend, merge,   sample, greatest};
 
 }  // namespace
 

@@ -6,6 +6,7 @@
 #include "kernels/cpu/math-inl.h"
 // after math
 #include "kernels/cpu/attention_avx512-inl.h"
+#include "kernels/cpu/greatest-inl.h"
 #include "kernels/cpu/linear_avx512-inl.h"
 #include "kernels/cpu/rope-inl.h"
 #include "kernels/cpu/sample-inl.h"
@@ -13,8 +14,8 @@
 namespace vsurge::kernels {
 namespace {
 
-constexpr KernelTable kTable{"avx512_vnni",         prepare, linear_dot, embed, rope_store,
-                             attend_dot<Avx512Dot>, merge,   sample};
+constexpr KernelTable kTable{"avx512_vnni",         prepare, linear_dot, embed,   rope_store,
+                             attend_dot<Avx512Dot>, merge,   sample,     greatest};
 
 }  // namespace
 

@@ -9,7 +9,7 @@ namespace {
 // Sixteen outputs of one row: [+ bias] [+ what is there], and only the columns that exist.
 inline void write_outputs(const LinearArgs& a, Vf y, int64_t row, int64_t panel) {
   const int64_t n0 = panel * 16;
-  float* out = a.out + row * a.out_stride + n0;
+  float* out = a.out + row * a.out_stride + n0 - a.out_panel * 16;
   const int64_t n = a.weights.rows - n0;
   if (n >= 16) {
     if (a.bias != nullptr) y = vadd(y, vload(a.bias + n0));
