@@ -13,9 +13,11 @@ namespace {
 class TurningMask final : public TokenConstraint {
  public:
   base::Status fill_mask(std::span<std::uint32_t> words) override {
-    constexpr std::uint32_t kPatterns[] = {0x77777777U, 0xbbbbbbbbU, 0xddddddddU};
-    std::ranges::fill(words, kPatterns[accepted_ % 3]);
+    std::ranges::fill(words, pattern());
     return {};
+  }
+  base::Result<bool> allows(TokenId token) override {
+    return (pattern() >> (token % 32) & 1U) != 0;
   }
   base::Status accept(TokenId) override {
     ++accepted_;
@@ -23,6 +25,11 @@ class TurningMask final : public TokenConstraint {
   }
 
  private:
+  std::uint32_t pattern() const {
+    constexpr std::uint32_t kPatterns[] = {0x77777777U, 0xbbbbbbbbU, 0xddddddddU};
+    return kPatterns[accepted_ % 3];
+  }
+
   std::size_t accepted_ = 0;
 };
 

@@ -22,6 +22,12 @@ class OutputConstraint final : public engine::TokenConstraint {
     return {};
   }
 
+  base::Result<bool> allows(engine::TokenId token) override {
+    if (reasons_) return token < tokens_.vocabulary && !ends_answer(token);
+    if (first_ && gate_.begin >= 0 && token == gate_.begin) return true;
+    return matcher_.allows(token);
+  }
+
   base::Status accept(engine::TokenId token) override {
     const bool first = std::exchange(first_, false);
     if (reasons_) {
@@ -36,6 +42,10 @@ class OutputConstraint final : public engine::TokenConstraint {
   }
 
  private:
+  bool ends_answer(engine::TokenId token) const {
+    return std::ranges::find(tokens_.end_tokens, token) != tokens_.end_tokens.end();
+  }
+
   static void set(std::span<std::uint32_t> words, engine::TokenId token, bool allowed) {
     const auto bit = static_cast<std::size_t>(token);
     if (token < 0 || bit / 32 >= words.size()) return;

@@ -32,6 +32,10 @@ Mask mask_of(engine::TokenConstraint& constraint) {
   Mask mask;
   mask.fill(0xdeadbeef);  // whatever was there
   EXPECT_TRUE(constraint.fill_mask(mask));
+  for (engine::TokenId token = 0; token < text::testing::kLogits; ++token) {
+    const auto alone = constraint.allows(token);
+    EXPECT_TRUE(alone && *alone == allows(mask, token)) << token;
+  }
   return mask;
 }
 

@@ -9,6 +9,11 @@ std::size_t pages_of(const model::StepLimits& limits, int tokens) {
   return static_cast<std::size_t>((tokens + limits.page_size - 1) / limits.page_size);
 }
 
+// The one that draws a token.
+std::size_t last_row(const PlannedSequence& planned) {
+  return static_cast<std::size_t>(planned.first_row + planned.rows - 1);
+}
+
 // Some row's logits are told as they are.
 bool needs_logits(const StepPlan& plan) {
   return std::ranges::any_of(plan.sequences, [](const PlannedSequence& planned) {
@@ -37,6 +42,9 @@ Executor::Executor(model::Model& model, tensor::Backend& backend, const model::S
   logit_rows_.reserve(rows);
   rows_.reserve(rows);
   masks_.resize(sequences * mask_words_);
+  masked_.reserve(sequences);
+  asked_.reserve(sequences);
+  refused_.reserve(sequences);
   state_.resize(static_cast<std::size_t>(model.info().hidden));
   pooled_logits_.resize(kPooledLogitsMax);
 }
@@ -79,20 +87,69 @@ void Executor::MasksJob::run(void* job) {
   masks->executor->fill_masks(*masks->plan, *masks->result);
 }
 
-void Executor::fill_masks(const StepPlan& plan, StepResult& result) {
+// Fills masked_ and asked_; whether a mask is needed before a token is drawn.
+bool Executor::divide_constraints(const StepPlan& plan) {
+  masked_.clear();
+  asked_.clear();
   for (std::size_t i = 0; i < plan.sequences.size(); ++i) {
     const PlannedSequence& planned = plan.sequences[i];
     if (planned.constraint == nullptr || !planned.samples) continue;
-    kernels::SampleRow& row = rows_[static_cast<std::size_t>(planned.first_row + planned.rows - 1)];
-    const auto words = std::span(masks_).subspan(i * mask_words_, mask_words_);
-    std::fill(words.begin(), words.end(), 0U);
-    result.sequences[i] = fault_of(planned.constraint->fill_mask(words));
-    if (row.allowed_tokens != nullptr) {
-      for (std::size_t word = 0; word < mask_words_; ++word) {
-        words[word] &= row.allowed_tokens[word];
-      }
+    const bool asks =
+        kernels::wants_greatest(rows_[last_row(planned)]) && planned.constraint->mask_habit.asks();
+    (asks ? asked_ : masked_).push_back(i);
+  }
+  return !masked_.empty();
+}
+
+void Executor::fill_masks(const StepPlan& plan, StepResult& result) {
+  for (const std::size_t i : masked_) fill_mask(plan, i, result);
+}
+
+void Executor::fill_mask(const StepPlan& plan, std::size_t sequence, StepResult& result) {
+  const PlannedSequence& planned = plan.sequences[sequence];
+  kernels::SampleRow& row = rows_[last_row(planned)];
+  const auto words = std::span(masks_).subspan(sequence * mask_words_, mask_words_);
+  std::fill(words.begin(), words.end(), 0U);
+  result.sequences[sequence] = fault_of(planned.constraint->fill_mask(words));
+  if (row.allowed_tokens != nullptr) {
+    for (std::size_t word = 0; word < mask_words_; ++word) {
+      words[word] &= row.allowed_tokens[word];
     }
-    row.allowed_tokens = words.data();
+  }
+  row.allowed_tokens = words.data();
+}
+
+// Whoever was drawn a token that may not come gets a mask after all, and is drawn another. Greedy
+// sampling without a mask left the logits as they were.
+void Executor::ask_constraints(const StepPlan& plan, const tensor::Tensor& logits,
+                               StepResult& result) {
+  if (asked_.empty()) return;
+  refused_.assign(asked_.size(), 0);
+  const auto ask = [&](std::size_t at) {
+    const std::size_t i = asked_[at];
+    TokenConstraint& constraint = *plan.sequences[i].constraint;
+    const kernels::SampleResult& drawn = result.rows[last_row(plan.sequences[i])];
+    if (drawn.status != kernels::SampleStatus::kOk) return;
+    auto allowed = constraint.allows(drawn.token);
+    if (!allowed) {
+      result.sequences[i] = std::make_unique<base::Error>(std::move(allowed).error());
+      return;
+    }
+    constraint.mask_habit.heard(*allowed);
+    if (*allowed) return;
+    fill_mask(plan, i, result);
+    refused_[at] = 1;
+  };
+  backend_.pool().parallel_for(std::ssize(asked_), 1,
+                               [&](std::int64_t begin, std::int64_t end, int) {
+                                 for (; begin < end; ++begin) ask(static_cast<std::size_t>(begin));
+                               });
+  for (std::size_t at = 0; at < asked_.size(); ++at) {
+    if (refused_[at] == 0) continue;
+    const std::size_t row = last_row(plan.sequences[asked_[at]]);
+    const auto one = tensor::Tensor::view(logits.row<float>(static_cast<std::int64_t>(row)),
+                                          logits.dtype, 1, logits.cols);
+    backend_.sample(one, std::span(rows_).subspan(row, 1), std::span(result.rows).subspan(row, 1));
   }
 }
 
@@ -142,9 +199,7 @@ void Executor::run(const StepPlan& plan, StepResult& result) {
   for (const PlannedRow& row : plan.rows) rows_.push_back(row.sample_row());
   point_to(result.top);
   masks_job_ = {this, &plan, &result};
-  const bool masks = std::ranges::any_of(plan.sequences, [](const PlannedSequence& planned) {
-    return planned.constraint != nullptr && planned.samples;
-  });
+  const bool masks = divide_constraints(plan);
   if (masks) mask_thread_.start(&MasksJob::run, &masks_job_);
   const struct Joined {
     base::SideThread& thread;
@@ -152,7 +207,8 @@ void Executor::run(const StepPlan& plan, StepResult& result) {
   } joined{mask_thread_};  // whatever the model does
   const model::Batch batch{tokens_,          positions_, slots_,        sequence_offsets_,
                            context_lengths_, pages_,     page_offsets_, logit_rows_};
-  if (!masks && std::ranges::all_of(rows_, kernels::wants_greatest) && !needs_logits(plan)) {
+  if (!masks && asked_.empty() && std::ranges::all_of(rows_, kernels::wants_greatest) &&
+      !needs_logits(plan)) {
     model_.forward_greatest(batch, result.rows);
     pool(plan, {});
     return;
@@ -162,6 +218,7 @@ void Executor::run(const StepPlan& plan, StepResult& result) {
   pool(plan, logits);
   if (logit_rows_.empty()) return;
   backend_.sample(logits, rows_, result.rows);
+  ask_constraints(plan, logits, result);
 }
 
 }  // namespace vsurge::engine

@@ -95,13 +95,20 @@ class FakeModel final : public model::Model {
 class FakeConstraint final : public TokenConstraint {
  public:
   base::Status fill_mask(std::span<std::uint32_t> words) override {
+    ++masks;
     if (fails) return base::fail(base::ErrorCode::kInternal, "no mask");
     EXPECT_EQ(words.size(), (kVocabulary + 31) / 32);
     for (const std::uint32_t word : words) EXPECT_EQ(word, 0U);
     if (allowed >= 0) words[static_cast<std::size_t>(allowed / 32)] = 1U << (allowed % 32);
     return {};
   }
+  base::Result<bool> allows(TokenId token) override {
+    ++asked;
+    if (fails) return base::fail(base::ErrorCode::kInternal, "no mask");
+    return token == allowed;
+  }
   base::Status accept(TokenId) override { return {}; }
+  int asked = 0, masks = 0;
   int allowed = -1;
   bool fails = false;
 };
@@ -231,6 +238,39 @@ TEST(Executor, ABadRowFailsAlone) {
   EXPECT_EQ(rig.result.rows[0].token, 30);
   EXPECT_EQ(rig.result.rows[1].status, kernels::SampleStatus::kNotFinite);
   EXPECT_EQ(rig.result.rows[2].token, 32);
+}
+
+TEST(Executor, AsksAConstraintBeforeItMakesAMask) {
+  Rig rig;
+  const Ints token = {30};
+  const Ints pages = {0};
+  FakeConstraint constraint;
+  StepPlan plan = plan_of({planned(0, token, pages, true)});
+  plan.sequences[0].constraint = &constraint;
+  const auto run = [&](int steps, int allowed) {
+    constraint.allowed = allowed;
+    constraint.asked = constraint.masks = 0;
+    for (int step = 0; step < steps; ++step) {
+      rig.run(plan);
+      EXPECT_EQ(rig.result.rows[0].token, allowed) << step;
+    }
+  };
+  run(5, 30);  // what is likeliest
+  EXPECT_EQ(constraint.asked, 5);
+  EXPECT_EQ(constraint.masks, 0);
+  run(8, 69);  // asked, a mask, asked, two masks, asked, two of four masks
+  EXPECT_EQ(constraint.asked, 3);
+  EXPECT_EQ(constraint.masks, 8);
+  run(4, 30);  // the other two
+  EXPECT_EQ(constraint.asked, 2);
+  EXPECT_EQ(constraint.masks, 2);
+  kernels::SampleRow drawn = greedy;
+  drawn.temperature = 0.5F;
+  plan.rows[0].sampling = &drawn;
+  run(3, 69);
+  EXPECT_EQ(constraint.asked, 0);
+  EXPECT_EQ(constraint.masks, 3);
+  EXPECT_EQ(rig.model.greatest, 0);
 }
 
 TEST(Executor, Constraints) {

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "engine/mask_habit.h"
 #include "kernels/sample.h"
 
 namespace vsurge::engine {
@@ -22,14 +23,18 @@ inline constexpr int kPredictionGuesses = 8;
 
 using Ticket = std::uint64_t;  // names a request from submit to its end; never reused
 
-// Masks for constrained output; implemented in text. One sequence; one call at a time: fill_mask on
-// a thread beside the model, accept on the engine's. Neither may throw.
+// Masks for constrained output; implemented in text. One sequence; one call at a time: accept on the
+// engine's thread, the others on any. None may throw.
 class TokenConstraint {
  public:
   virtual ~TokenConstraint() = default;
   // Bit i of words[i / 32]: token i may come next.
   virtual base::Status fill_mask(std::span<std::uint32_t> words) = 0;
+  // That bit of one token, for less.
+  virtual base::Result<bool> allows(TokenId token) = 0;
   virtual base::Status accept(TokenId token) = 0;
+
+  MaskHabit mask_habit;
 };
 
 // "Don't repeat yourself": a token that would go on with a repetition of at least allowed_length

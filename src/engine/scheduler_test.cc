@@ -255,6 +255,7 @@ TEST(Scheduler, TokenOutsideTheVocabularyEndsItsSequence) {
 class RefusingConstraint final : public TokenConstraint {
  public:
   base::Status fill_mask(std::span<std::uint32_t>) override { return {}; }
+  base::Result<bool> allows(TokenId) override { return false; }
   base::Status accept(TokenId) override {
     if (++accepted_ < 3) return {};
     return base::fail(base::ErrorCode::kInternal, "enough");

@@ -70,6 +70,16 @@ base::Status GrammarMatcher::fill_mask(std::span<std::uint32_t> words) {
   return {};
 }
 
+base::Result<bool> GrammarMatcher::allows(TokenId token) {
+  if (token < 0) return false;
+  BridgeBytes error;
+  bool allowed = false;
+  const int status =
+      tb_matcher_allows(handle_.get(), static_cast<std::uint32_t>(token), &allowed, error.out());
+  if (status != TB_OK) return grammar_error(status, error);
+  return allowed;
+}
+
 base::Status GrammarMatcher::accept(TokenId token) {
   BridgeBytes error;
   const int status =

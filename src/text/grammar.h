@@ -48,6 +48,8 @@ class GrammarMatcher {
   // words.size() * 32 >= the logits' width. kInvalidRequest when a limit of a step is passed; the
   // matcher is of no use then.
   base::Status fill_mask(std::span<std::uint32_t> words);
+  // The bit of one token in that mask, for less.
+  base::Result<bool> allows(TokenId token);
   // kInvalidRequest when the last mask did not allow it.
   base::Status accept(TokenId token);
   // Nothing but an end-of-text token can follow.

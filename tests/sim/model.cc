@@ -37,6 +37,11 @@ base::Status ChainConstraint::fill_mask(std::span<std::uint32_t> words) {
   return {};
 }
 
+base::Result<bool> ChainConstraint::allows(TokenId token) {
+  if (mask_fails(state_)) return base::fail(kConstraintFault, "no mask");
+  return allows(state_, token);
+}
+
 base::Status ChainConstraint::accept(TokenId token) {
   state_ = after(state_, token);
   if (accept_fails(state_)) return base::fail(kConstraintFault, "not accepted");

@@ -33,6 +33,7 @@ class ChainConstraint final : public TokenConstraint {
   ChainConstraint(std::uint64_t state, int vocabulary) : state_(state), vocabulary_(vocabulary) {}
 
   base::Status fill_mask(std::span<std::uint32_t> words) override;
+  base::Result<bool> allows(TokenId token) override;
   base::Status accept(TokenId token) override;
 
   // The rules, for both sides.

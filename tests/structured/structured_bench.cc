@@ -2,6 +2,7 @@
 // constrained runs take turns; all answers have the same length.
 #include <fmt/format.h>
 
+#include <atomic>
 #include <chrono>
 #include <cstdio>
 
@@ -34,7 +35,7 @@ constexpr Row kRows[] = {
 
 // How long the engine's calls take.
 struct Spent {
-  double fill_us = 0, accept_us = 0;
+  std::atomic<double> fill_us = 0, ask_us = 0, accept_us = 0;  // several threads at once
   std::size_t tokens = 0;
 };
 
@@ -45,6 +46,15 @@ class Timed final : public engine::TokenConstraint {
   base::Status fill_mask(std::span<std::uint32_t> words) override {
     return timed(spent_.fill_us, [&] { return inner_->fill_mask(words); });
   }
+  base::Result<bool> allows(engine::TokenId token) override {
+    base::Result<bool> allowed = false;
+    const base::Status asked = timed(spent_.ask_us, [&]() -> base::Status {
+      allowed = VSURGE_TRY(inner_->allows(token));
+      return {};
+    });
+    if (!asked) return std::unexpected(asked.error());
+    return allowed;
+  }
   base::Status accept(engine::TokenId token) override {
     ++spent_.tokens;
     return timed(spent_.accept_us, [&] { return inner_->accept(token); });
@@ -52,7 +62,7 @@ class Timed final : public engine::TokenConstraint {
 
  private:
   template <class Call>
-  static base::Status timed(double& sum, Call call) {
+  static base::Status timed(std::atomic<double>& sum, Call call) {
     const auto begun = std::chrono::steady_clock::now();
     base::Status status = call();
     sum +=
@@ -64,10 +74,10 @@ class Timed final : public engine::TokenConstraint {
   Spent& spent_;
 };
 
-double tokens_per_second(structured::Bed& bed, const text::Grammar* grammar, int turn,
-                         Spent& spent) {
+double tokens_per_second(structured::Bed& bed, const text::Grammar* grammar, float temperature,
+                         int turn, Spent& spent) {
   engine::SamplingParams sampling;
-  sampling.temperature = 0.8F;
+  sampling.temperature = temperature;
   sampling.max_tokens = kTokens;
   sampling.ignore_eos = true;
   std::vector<engine::Request> requests;
@@ -88,7 +98,7 @@ double tokens_per_second(structured::Bed& bed, const text::Grammar* grammar, int
          std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
 }
 
-bool measure(structured::Bed& bed, const Row& row) {
+bool measure(structured::Bed& bed, const Row& row, float temperature) {
   const auto grammar =
       bed.factory().compile({text::GrammarSource::Kind::kJsonSchema, std::string(row.schema), ""});
   if (!grammar) {
@@ -98,18 +108,19 @@ bool measure(structured::Bed& bed, const Row& row) {
   double sums[2] = {0, 0};
   Spent spent;
   for (int turn = -1; turn < kTurns; ++turn) {
-    const double free = tokens_per_second(bed, nullptr, turn + 1, spent);
-    const double bound = tokens_per_second(bed, &*grammar, turn + 1, spent);
+    const double free = tokens_per_second(bed, nullptr, temperature, turn + 1, spent);
+    const double bound = tokens_per_second(bed, &*grammar, temperature, turn + 1, spent);
     if (turn < 0) continue;  // warm now
     sums[0] += free;
     sums[1] += bound;
   }
   const auto tokens = static_cast<double>(spent.tokens);
   fmt::print(
-      "{}: free {:.0f}, constrained {:.0f} tokens/s: {:.3f}; a token: mask {:.1f} us, "
-      "accept {:.1f} us\n",
-      row.name, sums[0] / kTurns, sums[1] / kTurns, sums[1] / sums[0], spent.fill_us / tokens,
-      spent.accept_us / tokens);
+      "{}, temperature {}: free {:.0f}, constrained {:.0f} tokens/s: {:.3f}; a token: mask {:.1f} "
+      "us, "
+      "asking {:.1f} us, accept {:.1f} us\n",
+      row.name, temperature, sums[0] / kTurns, sums[1] / kTurns, sums[1] / sums[0],
+      spent.fill_us / tokens, spent.ask_us / tokens, spent.accept_us / tokens);
   return true;
 }
 
@@ -123,7 +134,9 @@ int main(int count, char** arguments) {
     return 1;
   }
   for (const Row& row : kRows) {
-    if (!measure(**bed, row)) return 1;
+    for (const float temperature : {0.0F, 0.8F}) {
+      if (!measure(**bed, row, temperature)) return 1;
+    }
   }
   return 0;
 }

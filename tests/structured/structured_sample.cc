@@ -70,6 +70,15 @@ class RandomModel {
     }
   }
 
+  text::TokenId any() { return static_cast<text::TokenId>(random_() % weights_.size()); }
+
+  // Any that is allowed; some must be.
+  text::TokenId any_of(const std::vector<std::uint32_t>& mask) {
+    std::size_t word = random_() % mask.size();
+    while (mask[word] == 0) word = (word + 1) % mask.size();
+    return static_cast<text::TokenId>(32 * word) + std::countr_zero(mask[word]);
+  }
+
   // -1 when nothing is allowed.
   text::TokenId draw(const std::vector<std::uint32_t>& mask) {
     const std::size_t count = weights_.size();
@@ -112,6 +121,20 @@ class RandomModel {
   std::vector<double> sums_;  // of the weights up to and with each
 };
 
+// A token of whom asking alone tells otherwise than the mask; -1 = none was found. Half of those
+// that are tried may come.
+text::TokenId contradicted(text::GrammarMatcher& matcher, const std::vector<std::uint32_t>& mask,
+                           RandomModel& model) {
+  constexpr int kTries = 24;
+  for (int i = 0; i < kTries; ++i) {
+    const text::TokenId token = i % 2 == 0 ? model.any_of(mask) : model.any();
+    const auto at = static_cast<std::size_t>(token);
+    const auto told = matcher.allows(token);
+    if (!told || *told != ((mask[at / 32] >> (at % 32) & 1U) != 0)) return token;
+  }
+  return -1;
+}
+
 struct Setup {
   text::Tokenizer tokenizer;
   text::GrammarFactory factory;
@@ -140,6 +163,10 @@ json::object sample(const Setup& setup, const text::GrammarSource& source, std::
     const text::TokenId token = filled ? model.draw(mask) : -1;
     if (token < 0) {
       out = {{"status", "failed"}, {"message", filled ? "no token" : filled.error().message}};
+      break;
+    }
+    if (const auto wrong = contradicted(*matcher, mask, model); wrong >= 0) {
+      out = {{"status", "failed"}, {"message", "asked about token " + std::to_string(wrong)}};
       break;
     }
     if (token == setup.end) {

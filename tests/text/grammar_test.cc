@@ -26,6 +26,11 @@ std::string walk(GrammarMatcher& matcher, std::size_t most) {
     Mask mask{};
     const auto status = matcher.fill_mask(mask);
     if (!status) return text + "!" + status.error().message;
+    for (TokenId each = -1; each <= kLogits; ++each) {
+      const auto alone = matcher.allows(each);
+      EXPECT_EQ(alone.has_value() && *alone, each >= 0 && each < kLogits && allows(mask, each))
+          << each;
+    }
     TokenId token = 0;
     while (token < kLogits && !allows(mask, token)) ++token;
     EXPECT_LE(token, kEnd) << "an id beyond the vocabulary is allowed";

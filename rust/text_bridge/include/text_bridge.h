@@ -151,6 +151,8 @@ int tb_matcher_clone(const tb_matcher* matcher, tb_matcher** out, tb_bytes* erro
 void tb_matcher_free(tb_matcher* matcher);
 /* Bit i of words[i / 32]: token i may come next. When the grammar is at its end: the eos ids. */
 int tb_matcher_mask(tb_matcher* matcher, uint32_t* words, size_t word_count, tb_bytes* error);
+/* The bit of one token in that mask, without making it. */
+int tb_matcher_allows(tb_matcher* matcher, uint32_t token, bool* out, tb_bytes* error);
 int tb_matcher_commit(tb_matcher* matcher, uint32_t token, tb_bytes* error);
 bool tb_matcher_is_stopped(const tb_matcher* matcher);
 

@@ -401,6 +401,34 @@ pub unsafe extern "C" fn tb_matcher_mask(
     })
 }
 
+// What compute_mask_or_eos says of `token`. Where bytes are forced, that is the token which the
+// tokenizer would take for them, whatever else spells them.
+fn allows(matcher: &mut TbMatcher, token: u32) -> Outcome<bool> {
+    if token as usize >= matcher.ids {
+        return Ok(false);
+    }
+    if matcher.inner.is_stopped() {
+        return Ok(matcher.inner.compute_mask_or_eos()?.is_allowed(token));
+    }
+    match matcher.inner.compute_ff_tokens().first() {
+        Some(&forced) => Ok(forced == token),
+        None => Ok(matcher.inner.validate_tokens(&[token])? == 1),
+    }
+}
+
+#[no_mangle]
+pub unsafe extern "C" fn tb_matcher_allows(
+    matcher: *mut TbMatcher,
+    token: u32,
+    out: *mut bool,
+    error: *mut TbBytes,
+) -> c_int {
+    guard(error, || {
+        *out = allows(&mut *matcher, token)?;
+        Ok(())
+    })
+}
+
 #[no_mangle]
 pub unsafe extern "C" fn tb_matcher_commit(
     matcher: *mut TbMatcher,
