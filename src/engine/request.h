@@ -23,8 +23,8 @@ inline constexpr int kPredictionGuesses = 8;
 
 using Ticket = std::uint64_t;  // names a request from submit to its end; never reused
 
-// Masks for constrained output; implemented in text. One sequence; one call at a time: accept on the
-// engine's thread, the others on any. None may throw.
+// Masks for constrained output; implemented in text. One sequence; one call at a time: accept on
+// the engine's thread, the others on any. None may throw.
 class TokenConstraint {
  public:
   virtual ~TokenConstraint() = default;

@@ -82,7 +82,8 @@ def checkpoint(shape):
     folder = llama_peer.cache() / "models" / f"{shape}-random"
     if not (folder / "model.safetensors").exists():
         tool = llama_peer.test_data() / "peers/make_random_model.py"
-        output([sys.executable, tool, shape, folder, "--tokenizer",
+        python = llama_peer.cache() / "peers/checkpoint/bin/python"  # tools/setup/peers.sh made it
+        output([python if python.exists() else sys.executable, tool, shape, folder, "--tokenizer",
                 llama_peer.test_data() / "tokenizers/qwen3"])
     return folder
 
