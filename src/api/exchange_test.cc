@@ -101,9 +101,8 @@ TEST(Exchange, ClientLeavesBeforeItsTextIsRead) {
   const auto leaver = fixture.post(kChat, chat_body());
   leaver->leave();
   const auto stayer = fixture.post(kChat, chat_body());
-  fixture.executor.run_until([&] {
-    return leaver.use_count() == 1 && fixture.engine.metrics().requests_waiting == 1;
-  });
+  fixture.executor.run_until(
+      [&] { return leaver.use_count() == 1 && fixture.engine.metrics().requests_waiting == 1; });
   fixture.engine.resume();
   fixture.finish(*stayer);
   EXPECT_EQ(stayer->status(), 200);
