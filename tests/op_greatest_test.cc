@@ -119,27 +119,22 @@ TEST(LinearGreatest, TellsWhatIsNotFinite) {
 }
 
 TEST(LinearGreatest, SaysWhatRowsItIsFor) {
-  kernels::SampleRow row = kGreedy;
-  EXPECT_TRUE(kernels::wants_greatest(row));
-  row.temperature = 1;
-  EXPECT_FALSE(kernels::wants_greatest(row));
-  row.top_k = 1;
-  EXPECT_TRUE(kernels::wants_greatest(row));
-  row.logprobs = 0;
-  EXPECT_FALSE(kernels::wants_greatest(row));
-  row = kGreedy;
-  row.scored_token = 3;
-  EXPECT_FALSE(kernels::wants_greatest(row));
-  row = kGreedy;
-  row.edits_count = 1;
-  EXPECT_FALSE(kernels::wants_greatest(row));
-  row = kGreedy;
-  row.step_edits_count = 1;
-  EXPECT_FALSE(kernels::wants_greatest(row));
-  row = kGreedy;
-  const std::uint32_t mask = 1;
-  row.allowed_tokens = &mask;
-  EXPECT_FALSE(kernels::wants_greatest(row));
+  static const std::uint32_t kMask = 1;
+  EXPECT_TRUE(kernels::wants_greatest(kGreedy));
+  using Change = void (*)(kernels::SampleRow&);
+  for (const Change change : std::initializer_list<Change>{
+           [](auto& row) { row.temperature = 1; }, [](auto& row) { row.logprobs = 0; },
+           [](auto& row) { row.scored_token = 3; }, [](auto& row) { row.edits_count = 1; },
+           [](auto& row) { row.step_edits_count = 1; },
+           [](auto& row) { row.allowed_tokens = &kMask; }}) {
+    kernels::SampleRow row = kGreedy;
+    change(row);
+    EXPECT_FALSE(kernels::wants_greatest(row));
+  }
+  kernels::SampleRow first = kGreedy;
+  first.temperature = 1;
+  first.top_k = 1;
+  EXPECT_TRUE(kernels::wants_greatest(first));
 }
 
 }  // namespace

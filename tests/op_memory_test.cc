@@ -1,5 +1,5 @@
 // Memory of the backend: pages of the KV cache are there before they are used, plans fit what was
-// reserved for them, outputs that go past the caches are those that do not.
+// reserved for them.
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -28,52 +28,6 @@ TEST(KvMemory, IsCommittedWhenItIsMade) {
   ASSERT_TRUE(fresh->commit(40 * 4096, 41 * 4096));
   ASSERT_EQ(::mincore(fresh->data(), fresh->size(), resident.data()), 0);
   EXPECT_EQ(resident[40] & 1, 1);
-}
-
-class Numbered final : public RowSource {
- public:
-  explicit Numbered(std::int64_t rows) : rows_(rows) {}
-  std::int64_t rows() const override { return rows_; }
-  std::int64_t cols() const override { return 64; }
-  kernels::WeightFormat native() const override { return {kernels::WeightKind::kF32, 0}; }
-  void read_floats(std::int64_t row, float* out) const override {
-    Random random(static_cast<std::uint64_t>(row) + 1);
-    for (int i = 0; i < 64; ++i) out[i] = random.normal();
-  }
-  void read_codes(std::int64_t, std::int16_t*, float*, float*) const override { FAIL(); }
-
- private:
-  std::int64_t rows_;
-};
-
-// Of more than a MiB, aligned or not, and each row alone.
-TEST(LinearMemory, LargeOutputsHaveTheBytesOfSmallOnes) {
-  constexpr std::int64_t kRows = 130, kWidth = 4112;  // the last panel is whole, 4,099 is not
-  Random random(14);
-  for (const kernels::IsaLevel level : levels()) {
-    CpuBackend backend(level, 3);
-    SCOPED_TRACE(backend.name());
-    for (const auto kind : {kernels::WeightKind::kF32, kernels::WeightKind::kBF16}) {
-      for (const std::int64_t width : {kWidth, kWidth - 13}) {
-        const auto w = backend.pack(Numbered(width), {kind, 0});
-        ASSERT_TRUE(w.has_value());
-        std::vector<float> x = random.normals(kRows * 64);
-        auto aligned = Buffer::allocate(kRows * kWidth * sizeof(float));
-        ASSERT_TRUE(aligned.has_value());
-        const Tensor whole = Tensor::view(aligned->data(), DType::kF32, kRows, kWidth);
-        std::vector<float> off(kRows * kWidth + 1);
-        const Tensor shifted = Tensor::view(off.data() + 1, DType::kF32, kRows, kWidth);
-        backend.linear(view(x, 64), *w, whole.columns(0, width));
-        backend.linear(view(x, 64), *w, shifted.columns(0, width));
-        std::vector<float> row(static_cast<std::size_t>(width));
-        for (std::int64_t r = 0; r < kRows; ++r) {
-          backend.linear(Tensor::view(x.data() + r * 64, DType::kF32, 1, 64), *w, view(row, width));
-          EXPECT_EQ(difference(whole.row<float>(r), row.data(), width), "") << r;
-          EXPECT_EQ(difference(shifted.row<float>(r), row.data(), width), "") << r;
-        }
-      }
-    }
-  }
 }
 
 TEST(KvMemory, MoreThanThereIsIsAnError) {

@@ -526,6 +526,36 @@ TEST(Gate, MatchesDoubleAndScalarBytes) {
   }
 }
 
+// Of more than a MiB, aligned or not, and each row alone.
+TEST(Linear, LargeOutputsHaveTheBytesOfSmallOnes) {
+  constexpr std::int64_t kRows = 130, kWidth = 4112;  // the last panel is whole, 4,099 is not
+  Random random(14);
+  for (const kernels::IsaLevel level : levels()) {
+    CpuBackend backend(level, 3);
+    SCOPED_TRACE(backend.name());
+    for (const auto kind : {kernels::WeightKind::kF32, kernels::WeightKind::kBF16}) {
+      for (const std::int64_t width : {kWidth, kWidth - 13}) {
+        const auto w = backend.pack(TestSource(width, 64, {kind, 0}, random), {kind, 0});
+        ASSERT_TRUE(w.has_value());
+        std::vector<float> x = random.normals(kRows * 64);
+        auto aligned = Buffer::allocate(kRows * kWidth * sizeof(float));
+        ASSERT_TRUE(aligned.has_value());
+        const Tensor whole = Tensor::view(aligned->data(), DType::kF32, kRows, kWidth);
+        std::vector<float> off(kRows * kWidth + 1);
+        const Tensor shifted = Tensor::view(off.data() + 1, DType::kF32, kRows, kWidth);
+        backend.linear(view(x, 64), *w, whole.columns(0, width));
+        backend.linear(view(x, 64), *w, shifted.columns(0, width));
+        std::vector<float> row(static_cast<std::size_t>(width));
+        for (std::int64_t r = 0; r < kRows; ++r) {
+          backend.linear(Tensor::view(x.data() + r * 64, DType::kF32, 1, 64), *w, view(row, width));
+          EXPECT_EQ(difference(whole.row<float>(r), row.data(), width), "") << r;
+          EXPECT_EQ(difference(shifted.row<float>(r), row.data(), width), "") << r;
+        }
+      }
+    }
+  }
+}
+
 TEST(GatherRows, CopiesRows) {
   Random random(10);
   CpuBackend backend(kernels::best_level(), 2);

@@ -44,7 +44,6 @@ Executor::Executor(model::Model& model, tensor::Backend& backend, const model::S
   masks_.resize(sequences * mask_words_);
   masked_.reserve(sequences);
   asked_.reserve(sequences);
-  refused_.reserve(sequences);
   state_.resize(static_cast<std::size_t>(model.info().hidden));
   pooled_logits_.resize(kPooledLogitsMax);
 }
@@ -87,8 +86,8 @@ void Executor::MasksJob::run(void* job) {
   masks->executor->fill_masks(*masks->plan, *masks->result);
 }
 
-// Fills masked_ and asked_; whether a mask is needed before a token is drawn.
-bool Executor::divide_constraints(const StepPlan& plan) {
+// Fills masked_ and asked_.
+void Executor::divide_constraints(const StepPlan& plan) {
   masked_.clear();
   asked_.clear();
   for (std::size_t i = 0; i < plan.sequences.size(); ++i) {
@@ -98,7 +97,6 @@ bool Executor::divide_constraints(const StepPlan& plan) {
         kernels::wants_greatest(rows_[last_row(planned)]) && planned.constraint->mask_habit.asks();
     (asks ? asked_ : masked_).push_back(i);
   }
-  return !masked_.empty();
 }
 
 void Executor::fill_masks(const StepPlan& plan, StepResult& result) {
@@ -124,9 +122,7 @@ void Executor::fill_mask(const StepPlan& plan, std::size_t sequence, StepResult&
 void Executor::ask_constraints(const StepPlan& plan, const tensor::Tensor& logits,
                                StepResult& result) {
   if (asked_.empty()) return;
-  refused_.assign(asked_.size(), 0);
-  const auto ask = [&](std::size_t at) {
-    const std::size_t i = asked_[at];
+  const auto ask = [&](std::size_t i) {
     TokenConstraint& constraint = *plan.sequences[i].constraint;
     const kernels::SampleResult& drawn = result.rows[last_row(plan.sequences[i])];
     if (drawn.status != kernels::SampleStatus::kOk) return;
@@ -136,17 +132,17 @@ void Executor::ask_constraints(const StepPlan& plan, const tensor::Tensor& logit
       return;
     }
     constraint.mask_habit.heard(*allowed);
-    if (*allowed) return;
-    fill_mask(plan, i, result);
-    refused_[at] = 1;
+    if (!*allowed) fill_mask(plan, i, result);
   };
   backend_.pool().parallel_for(std::ssize(asked_), 1,
                                [&](std::int64_t begin, std::int64_t end, int) {
-                                 for (; begin < end; ++begin) ask(static_cast<std::size_t>(begin));
+                                 for (; begin < end; ++begin) {
+                                   ask(asked_[static_cast<std::size_t>(begin)]);
+                                 }
                                });
-  for (std::size_t at = 0; at < asked_.size(); ++at) {
-    if (refused_[at] == 0) continue;
-    const std::size_t row = last_row(plan.sequences[asked_[at]]);
+  for (const std::size_t i : asked_) {
+    const std::size_t row = last_row(plan.sequences[i]);
+    if (rows_[row].allowed_tokens == nullptr) continue;  // no mask was made
     const auto one = tensor::Tensor::view(logits.row<float>(static_cast<std::int64_t>(row)),
                                           logits.dtype, 1, logits.cols);
     backend_.sample(one, std::span(rows_).subspan(row, 1), std::span(result.rows).subspan(row, 1));
@@ -199,15 +195,15 @@ void Executor::run(const StepPlan& plan, StepResult& result) {
   for (const PlannedRow& row : plan.rows) rows_.push_back(row.sample_row());
   point_to(result.top);
   masks_job_ = {this, &plan, &result};
-  const bool masks = divide_constraints(plan);
-  if (masks) mask_thread_.start(&MasksJob::run, &masks_job_);
+  divide_constraints(plan);
+  if (!masked_.empty()) mask_thread_.start(&MasksJob::run, &masks_job_);
   const struct Joined {
     base::SideThread& thread;
     ~Joined() { thread.wait(); }
   } joined{mask_thread_};  // whatever the model does
   const model::Batch batch{tokens_,          positions_, slots_,        sequence_offsets_,
                            context_lengths_, pages_,     page_offsets_, logit_rows_};
-  if (!masks && asked_.empty() && std::ranges::all_of(rows_, kernels::wants_greatest) &&
+  if (masked_.empty() && asked_.empty() && std::ranges::all_of(rows_, kernels::wants_greatest) &&
       !needs_logits(plan)) {
     model_.forward_greatest(batch, result.rows);
     pool(plan, {});

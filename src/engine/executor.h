@@ -33,7 +33,7 @@ class Executor final : public StepRunner {
   void clear();
   void append(const PlannedSequence& planned);
   void point_to(std::span<kernels::TopLogprob> top);
-  bool divide_constraints(const StepPlan& plan);
+  void divide_constraints(const StepPlan& plan);
   void fill_masks(const StepPlan& plan, StepResult& result);
   void fill_mask(const StepPlan& plan, std::size_t sequence, StepResult& result);
   void ask_constraints(const StepPlan& plan, const tensor::Tensor& logits, StepResult& result);
@@ -54,12 +54,11 @@ class Executor final : public StepRunner {
   std::vector<std::int32_t> page_offsets_;
   std::vector<std::int32_t> logit_rows_;
   std::vector<kernels::SampleRow> rows_;
-  std::vector<std::uint32_t> masks_;   // [sequences_max, mask_words_]
-  std::vector<std::size_t> masked_;    // sequences whose masks are made beside the model
-  std::vector<std::size_t> asked_;     // sequences whose constraint is asked about their token
-  std::vector<std::uint8_t> refused_;  // of asked_: it may not come
-  std::vector<float> state_;           // [hidden] of one token that is pooled
-  std::vector<float> pooled_logits_;   // [kPooledLogitsMax]
+  std::vector<std::uint32_t> masks_;  // [sequences_max, mask_words_]
+  std::vector<std::size_t> masked_;   // sequences whose masks are made beside the model
+  std::vector<std::size_t> asked_;    // sequences whose constraint is asked about their token
+  std::vector<float> state_;          // [hidden] of one token that is pooled
+  std::vector<float> pooled_logits_;  // [kPooledLogitsMax]
   MasksJob masks_job_;
   base::SideThread mask_thread_;
 };

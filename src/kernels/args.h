@@ -119,6 +119,10 @@ struct Greatest {
   bool finite = true;         // all that were seen
 };
 
+constexpr bool comes_before(const Greatest& a, const Greatest& b) {
+  return a.value > b.value || (a.value == b.value && a.token < b.token);
+}
+
 struct GreatestArgs {
   const float* logits;  // [rows, count], rows stride apart
   int64_t stride;

@@ -48,11 +48,14 @@ struct SampleRow {
 };
 constexpr float kGreedyTemperature = 1e-5F;
 
+constexpr bool is_greedy(const SampleRow& row) {
+  return !(row.temperature >= kGreedyTemperature) || row.top_k == 1;
+}
+
 // Nothing but the lowest id among the highest logits is wanted of it, as they came in.
 constexpr bool wants_greatest(const SampleRow& row) {
-  const bool greedy = !(row.temperature >= kGreedyTemperature) || row.top_k == 1;
-  return greedy && row.allowed_tokens == nullptr && row.edits_count + row.step_edits_count == 0 &&
-         row.logprobs < 0 && row.scored_token < 0;
+  return is_greedy(row) && row.allowed_tokens == nullptr &&
+         row.edits_count + row.step_edits_count == 0 && row.logprobs < 0 && row.scored_token < 0;
 }
 
 enum class SampleStatus : uint8_t {

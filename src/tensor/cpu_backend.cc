@@ -89,10 +89,6 @@ kernels::LinearArgs rows_of(const kernels::LinearArgs& args, std::int64_t first,
   return part;
 }
 
-bool comes_before(const kernels::Greatest& a, const kernels::Greatest& b) {
-  return a.value > b.value || (a.value == b.value && a.token < b.token);
-}
-
 }  // namespace
 
 CpuBackend::CpuBackend(IsaLevel level, int threads)
@@ -224,6 +220,13 @@ kernels::Activations CpuBackend::prepare(const Tensor& x, const Weight& w, const
   return args.to;
 }
 
+// Panels that a thread takes; pairs of them share their activations.
+std::int64_t CpuBackend::panels_at_once(const kernels::LinearArgs& args) const {
+  const std::int64_t panels = ceil_div(args.weights.rows, kPanelRows);
+  if (args.x.rows * args.x.cols * args.weights.rows <= kSerialWork) return panels;
+  return std::max<std::int64_t>(2, panels / (pool_.size() * 8) / 2 * 2);
+}
+
 void CpuBackend::do_linear(Tensor x, const Weight& w, Tensor out, const LinearSpec& spec) {
   kernels::LinearArgs args{};
   args.weights = view_of(w);
@@ -234,9 +237,7 @@ void CpuBackend::do_linear(Tensor x, const Weight& w, Tensor out, const LinearSp
   args.accumulate = spec.accumulate;
   args.past_caches = goes_past_caches(out, spec);
   const std::int64_t panels = ceil_div(w.rows, kPanelRows);
-  // Pairs of panels share their activations.
-  std::int64_t grain = std::max<std::int64_t>(2, panels / (pool_.size() * 8) / 2 * 2);
-  if (x.rows * x.cols * w.rows <= kSerialWork) grain = panels;
+  const std::int64_t grain = panels_at_once(args);
   if (pool_.size() > 1 && x.rows >= pool_.size() * kRowsApart) return linear_by_rows(args, grain);
   pool_.parallel_for(panels, grain, [&](std::int64_t begin, std::int64_t end, int) {
     kernels::LinearArgs part = args;
@@ -296,7 +297,7 @@ void CpuBackend::greatest_of(const kernels::LinearArgs& args,
   for (int worker = 0; worker < pool_.size(); ++worker) {
     std::ranges::fill(bests(worker), kernels::Greatest{});
   }
-  const std::int64_t grain = std::max(kTilePanels, args.panel_limit / (pool_.size() * 8) / 2 * 2);
+  const std::int64_t grain = panels_at_once(args);
   pool_.parallel_for(
       args.panel_limit, grain, [&](std::int64_t begin, std::int64_t end, int worker) {
         for (; begin < end; begin += kTilePanels) {

@@ -37,6 +37,7 @@ class CpuBackend final : public Backend {
   };
   ScratchSizes scratch_sizes(const StepShape& shape) const;
   // Activations of x in the form that `w` multiplies, in the reserved scratch.
+  std::int64_t panels_at_once(const kernels::LinearArgs& args) const;
   void linear_by_rows(const kernels::LinearArgs& args, std::int64_t grain);
   void greatest_of(const kernels::LinearArgs& args, std::span<kernels::SampleResult> results);
   kernels::Activations prepare(const Tensor& x, const Weight& w, const LinearSpec& spec);

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdio>
+#include <type_traits>
 
 #include "model_fixture.h"
 
@@ -47,13 +48,7 @@ class Timed final : public engine::TokenConstraint {
     return timed(spent_.fill_us, [&] { return inner_->fill_mask(words); });
   }
   base::Result<bool> allows(engine::TokenId token) override {
-    base::Result<bool> allowed = false;
-    const base::Status asked = timed(spent_.ask_us, [&]() -> base::Status {
-      allowed = VSURGE_TRY(inner_->allows(token));
-      return {};
-    });
-    if (!asked) return std::unexpected(asked.error());
-    return allowed;
+    return timed(spent_.ask_us, [&] { return inner_->allows(token); });
   }
   base::Status accept(engine::TokenId token) override {
     ++spent_.tokens;
@@ -62,12 +57,12 @@ class Timed final : public engine::TokenConstraint {
 
  private:
   template <class Call>
-  static base::Status timed(std::atomic<double>& sum, Call call) {
+  static std::invoke_result_t<Call> timed(std::atomic<double>& sum, Call call) {
     const auto begun = std::chrono::steady_clock::now();
-    base::Status status = call();
+    auto told = call();
     sum +=
         std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - begun).count();
-    return status;
+    return told;
   }
 
   std::unique_ptr<engine::TokenConstraint> inner_;
@@ -116,9 +111,8 @@ bool measure(structured::Bed& bed, const Row& row, float temperature) {
   }
   const auto tokens = static_cast<double>(spent.tokens);
   fmt::print(
-      "{}, temperature {}: free {:.0f}, constrained {:.0f} tokens/s: {:.3f}; a token: mask {:.1f} "
-      "us, "
-      "asking {:.1f} us, accept {:.1f} us\n",
+      "{}, temperature {}: free {:.0f}, constrained {:.0f} tokens/s: {:.3f}\n"
+      "  a token: mask {:.1f} us, asking {:.1f} us, accept {:.1f} us\n",
       row.name, temperature, sums[0] / kTurns, sums[1] / kTurns, sums[1] / sums[0],
       spent.fill_us / tokens, spent.ask_us / tokens, spent.accept_us / tokens);
   return true;

@@ -235,7 +235,7 @@ inline int32_t choose(const SampleWork& work, const SampleRow& row, float max, d
   edit_row(work, row);
   if (edited) max = max_of_blocks(work);
   if (max == kMinusInfinity) return -1;
-  if (!(row.temperature >= kGreedyTemperature) || row.top_k == 1) return lowest_with(work, max);
+  if (is_greedy(row)) return lowest_with(work, max);
   if (row.top_n_sigma > 0) drop_below_sigma(work, row.top_n_sigma, max);
   return draw_token(work, row, max, weighed);
 }

@@ -74,33 +74,50 @@ inline int32_t block_end(const SampleWork& work, int32_t block) {
   return end < work.vocabulary ? end : work.vocabulary;
 }
 
+// Lane maxima of `count` logits; `finite` becomes false when one is NaN or infinite.
+inline Vf lane_maxima(const float* logits, int64_t count, bool& finite) {
+  Vf top[2] = {vset(kMinusInfinity), vset(kMinusInfinity)};
+  Vf strange[2] = {vset(0), vset(0)};  // NaN once a logit is NaN or infinite
+  int64_t i = 0;
+  for (; i + 2 * kLanes <= count; i += 2 * kLanes) {
+    for (int j = 0; j < 2; ++j) {
+      const Vf v = vload(logits + i + j * kLanes);
+      strange[j] = vadd(strange[j], vsub(v, v));
+      top[j] = vmax(v, top[j]);
+    }
+  }
+  for (; i < count; i += kLanes) {
+    const int64_t n = count - i < kLanes ? count - i : kLanes;
+    const Vf v = vload_n(logits + i, n);
+    strange[0] = vadd(strange[0], vsub(v, v));
+    top[0] = vmax(vselect((1u << n) - 1u, v, vset(kMinusInfinity)), top[0]);
+  }
+  if (!(vreduce_add(vadd(strange[0], strange[1])) == 0)) finite = false;
+  return vmax(top[0], top[1]);
+}
+
 // Lane maxima of one block; applies the mask. False when a logit is not finite.
 inline bool scan_block(const SampleWork& work, int32_t block, const uint32_t* allowed) {
   const int32_t begin = block * kSampleBlock, end = block_end(work, block);
-  Vf top[2] = {vset(kMinusInfinity), vset(kMinusInfinity)};
-  Vf strange[2] = {vset(0), vset(0)};  // NaN once a logit is NaN or infinite
-  if (allowed == nullptr && end - begin == kSampleBlock) {
-    for (int32_t i = begin; i < end; i += 2 * kLanes) {
-      for (int j = 0; j < 2; ++j) {
-        const Vf v = vload(work.logits + i + j * kLanes);
-        strange[j] = vadd(strange[j], vsub(v, v));
-        top[j] = vmax(v, top[j]);
-      }
-    }
+  bool finite = true;
+  Vf top = vset(kMinusInfinity);
+  if (allowed == nullptr) {
+    top = lane_maxima(work.logits + begin, end - begin, finite);
   } else {
+    Vf strange = vset(0);
     for (int32_t i = begin; i < end; i += kLanes) {
       const int64_t n = end - i < kLanes ? end - i : kLanes;
       Vf v = vload_n(work.logits + i, n);
-      strange[0] = vadd(strange[0], vsub(v, v));
-      uint32_t wanted = (1u << n) - 1u;
-      if (allowed != nullptr) wanted &= allowed[i / 32] >> (i % 32);
+      strange = vadd(strange, vsub(v, v));
+      const uint32_t wanted = ((1u << n) - 1u) & allowed[i / 32] >> (i % 32);
       v = vselect(wanted, v, vset(kMinusInfinity));
       vstore_n(work.logits + i, v, n);
-      top[0] = vmax(v, top[0]);
+      top = vmax(v, top);
     }
+    finite = vreduce_add(strange) == 0;
   }
-  vstore(work.lane_maxes + static_cast<ptrdiff_t>(block) * kLanes, vmax(top[0], top[1]));
-  return vreduce_add(vadd(strange[0], strange[1])) == 0;
+  vstore(work.lane_maxes + static_cast<ptrdiff_t>(block) * kLanes, top);
+  return finite;
 }
 
 // weights = exp((x - max) * scale), 0 where below `least`; returns and keeps the sums of blocks.
